@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * malloc behind a countdown that tests can arm. In production the countdown is off and costs one
+ * relaxed load. */
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic uint64_t countdown; /* 0: off */
+
+static int strikes(void)
+{
+    uint64_t left = atomic_load_explicit(&countdown, memory_order_relaxed);
+
+    while (left != 0) {
+        if (atomic_compare_exchange_weak(&countdown, &left, left - 1))
+            return left == 1;
+    }
+    return 0;
+}
+
+void *alloc_zero(size_t bytes)
+{
+    PC_ASSERT(bytes > 0);
+    return PC_UNLIKELY(strikes()) ? NULL : calloc(1, bytes);
+}
+
+void *alloc_raw(size_t bytes)
+{
+    PC_ASSERT(bytes > 0);
+    return PC_UNLIKELY(strikes()) ? NULL : malloc(bytes);
+}
+
+void *alloc_resize(void *block, size_t bytes)
+{
+    PC_ASSERT(bytes > 0);
+    return PC_UNLIKELY(strikes()) ? NULL : realloc(block, bytes);
+}
+
+void alloc_free(void *block)
+{
+    free(block);
+}
+
+void alloc_wipe(void *block, size_t bytes)
+{
+    if (bytes > 0)
+        explicit_bzero(block, bytes);
+}
+
+void alloc_fail_at(uint64_t nth)
+{
+    atomic_store(&countdown, nth);
+}
+
+int alloc_fail_pending(void)
+{
+    return atomic_load(&countdown) != 0;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ * The ground floor's own tests: text, memory, time, randomness and the queue at their edges. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/queue.h"
+#include "base/random.h"
+#include "base/sbuf.h"
+
+static void err_table_is_whole(void **state)
+{
+    (void)state;
+    for (int err = 0; err < ERR_COUNT; err++) {
+        assert_true(strlen(err_name(err)) > 4);
+        assert_true(strlen(err_slug(err)) > 1);
+        assert_true(strlen(err_sentence(err)) > 4);
+        assert_in_range(err_status(err), 200, 599);
+    }
+    assert_int_equal(err_status(ERR_VALIDATION), 422);
+}
+
+static void span_cuts_and_trims(void **state)
+{
+    struct span rest = SPAN("a,,b");
+    struct span part;
+
+    (void)state;
+    assert_true(span_cut(&rest, ',', &part) && span_is(part, "a"));
+    assert_true(span_cut(&rest, ',', &part) && part.len == 0);
+    assert_true(span_cut(&rest, ',', &part) && span_is(part, "b"));
+    assert_false(span_cut(&rest, ',', &part));
+    assert_true(span_is(span_trim(SPAN_OF(" \t x y \t")), "x y"));
+    assert_int_equal(span_trim(SPAN_OF("  ")).len, 0);
+    assert_true(span_equal_nocase(SPAN_OF("HoSt"), SPAN_OF("hOsT")));
+    assert_false(span_equal_nocase(SPAN_OF("@"), SPAN_OF("`")));
+}
+
+static void span_numbers_refuse_the_edges(void **state)
+{
+    uint64_t u = 7;
+    int64_t i = 7;
+
+    (void)state;
+    assert_true(span_to_u64(SPAN_OF("18446744073709551615"), &u));
+    assert_true(u == UINT64_MAX);
+    assert_false(span_to_u64(SPAN_OF("18446744073709551616"), &u));
+    assert_false(span_to_u64(SPAN_OF(""), &u));
+    assert_false(span_to_u64(SPAN_OF("+1"), &u));
+    assert_false(span_to_u64(SPAN_OF("1 "), &u));
+    assert_true(span_to_i64(SPAN_OF("-9223372036854775808"), &i) && i == INT64_MIN);
+    assert_false(span_to_i64(SPAN_OF("9223372036854775808"), &i));
+    assert_false(span_to_i64(SPAN_OF("--1"), &i));
+}
+
+static void span_utf8_follows_rfc3629(void **state)
+{
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xC3",
+                                      "\xE0\x80\x80",
+                                      "\xED\xA0\x80",
+                                      "\xF0\x80\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xE2\x82"};
+
+    (void)state;
+    assert_true(span_is_utf8(SPAN_OF("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
+    assert_int_equal(span_utf8_length(SPAN_OF("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")), 4);
+    for (size_t i = 0; i < PC_COUNT(bad); i++)
+        assert_false(span_is_utf8(span_from(bad[i])));
+}
+
+static void span_distance_counts_swaps_once(void **state)
+{
+    (void)state;
+    assert_int_equal(span_distance(SPAN_OF("upstrems"), SPAN_OF("upstreams")), 1);
+    assert_int_equal(span_distance(SPAN_OF("prot"), SPAN_OF("port")), 1);
+    assert_int_equal(span_distance(SPAN_OF(""), SPAN_OF("abc")), 3);
+    assert_int_equal(span_distance(SPAN_OF("abc"), SPAN_OF("abc")), 0);
+}
+
+static void span_secret_comparison_is_exact(void **state)
+{
+    (void)state;
+    assert_true(span_equal_secret(SPAN_OF("abc"), SPAN_OF("abc")));
+    assert_false(span_equal_secret(SPAN_OF("abc"), SPAN_OF("abd")));
+    assert_false(span_equal_secret(SPAN_OF("abc"), SPAN_OF("abcabc")));
+    assert_false(span_equal_secret(SPAN_OF("abc"), (struct span){0}));
+    assert_true(span_equal_secret((struct span){0}, (struct span){0}));
+}
+
+static void arena_stops_at_its_cap(void **state)
+{
+    char first[64];
+    struct arena arena;
+    const char *text;
+
+    (void)state;
+    arena_init(&arena, first, sizeof(first), 8192);
+    text = arena_string(&arena, SPAN_OF("kept"));
+    assert_ptr_equal(text, first);
+    assert_non_null(arena_alloc(&arena, 4000));
+    assert_false(arena.overflowed);
+    assert_null(arena_alloc(&arena, 8000));
+    assert_true(arena.overflowed);
+    assert_string_equal(text, "kept");
+    arena_reset(&arena);
+    assert_false(arena.overflowed);
+    assert_non_null(arena_alloc(&arena, 8000));
+    assert_null(arena_array(&arena, SIZE_MAX / 2, 4));
+    arena_reset(&arena);
+}
+
+static void arena_survives_a_failing_heap(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 65536);
+    alloc_fail_at(1);
+    assert_null(arena_alloc(&arena, 10));
+    assert_false(alloc_fail_pending());
+    assert_true(arena.overflowed);
+    arena_reset(&arena);
+    assert_true(((uintptr_t)arena_alloc(&arena, 3) & 15) == 0);
+    assert_true(((uintptr_t)arena_alloc(&arena, 3) & 15) == 0);
+    arena_reset(&arena);
+}
+
+static void sbuf_drops_whole_what_does_not_fit(void **state)
+{
+    char small[8];
+    struct sbuf out = sbuf_over(small, sizeof(small));
+    struct span text = {0};
+
+    (void)state;
+    sbuf_add_lit(&out, "12345");
+    sbuf_add_lit(&out, "6789");
+    sbuf_add_lit(&out, "x");
+    assert_int_equal(out.len, 5);
+    assert_int_equal(sbuf_finish(&out, &text), ERR_NO_SPACE);
+    assert_null(text.ptr);
+    sbuf_truncate(&out, 2);
+    sbuf_add_u64(&out, 345);
+    assert_int_equal(sbuf_finish(&out, &text), ERR_OK);
+    assert_true(span_is(text, "12345"));
+}
+
+static void sbuf_grows_to_its_bound(void **state)
+{
+    struct arena arena;
+    struct sbuf out;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 65536);
+    out = sbuf_on(&arena, 1000);
+    for (int i = 0; i < 200; i++)
+        sbuf_add_lit(&out, "12345");
+    assert_false(out.full);
+    assert_int_equal(out.len, 1000);
+    sbuf_add_char(&out, 'x');
+    assert_true(out.full);
+    arena_reset(&arena);
+}
+
+static void sbuf_prints_numbers_and_formats(void **state)
+{
+    char text[128];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    sbuf_add_i64(&out, INT64_MIN);
+    sbuf_add_char(&out, ' ');
+    sbuf_add_u64(&out, 0);
+    sbuf_add_format(&out, " %s-%03d ", "a", 7);
+    sbuf_add_hex(&out, "\xAB\x01", 2);
+    assert_true(span_is(sbuf_span(&out), "-9223372036854775808 0 a-007 ab01"));
+}
+
+static void sbuf_json_is_always_valid(void **state)
+{
+    char text[128];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    sbuf_add_json(&out, span_make("a\"\\\n\x01\x7F\0\xC3\xA9\xFF\xE2\x82", 12));
+    assert_true(span_is(sbuf_span(&out),
+                        "\"a\\\"\\\\\\n\\u0001\\u007f\\u0000\xC3\xA9\\ufffd\\ufffd\\ufffd\""));
+}
+
+static void clock_prints_known_dates(void **state)
+{
+    char text[128];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+    int64_t back;
+
+    (void)state;
+    clock_add_rfc3339(&out, 951782400 * CLOCK_NS_PER_S + 123456789, 3);
+    sbuf_add_char(&out, ' ');
+    clock_add_http_date(&out, 784111777 * CLOCK_NS_PER_S);
+    assert_true(span_is(sbuf_span(&out), "2000-02-29T00:00:00.123Z Sun, 06 Nov 1994 08:49:37 GMT"));
+    assert_int_equal(clock_from_rfc3339(SPAN_OF("2000-02-29T01:00:00.5+01:00"), &back), ERR_OK);
+    assert_true(back == 951782400 * CLOCK_NS_PER_S + CLOCK_NS_PER_S / 2);
+    assert_int_equal(clock_from_rfc3339(SPAN_OF("2001-02-29T01:00:00Z"), &back), ERR_VALIDATION);
+    assert_int_equal(clock_from_rfc3339(SPAN_OF("2001-02-28T01:00:00"), &back), ERR_VALIDATION);
+    assert_int_equal(clock_from_rfc3339(SPAN_OF("2001-02-28T01:00:00.Z"), &back), ERR_VALIDATION);
+}
+
+static void clock_round_trips_every_day(void **state)
+{
+    (void)state;
+    for (int64_t day = -100000; day < 100000; day += 37) {
+        char text[64];
+        struct sbuf out = sbuf_over(text, sizeof(text));
+        int64_t back = 0;
+
+        clock_add_rfc3339(&out, day * 86400 * CLOCK_NS_PER_S + 5, 9);
+        assert_int_equal(clock_from_rfc3339(sbuf_span(&out), &back), ERR_OK);
+        assert_true(back == day * 86400 * CLOCK_NS_PER_S + 5);
+    }
+}
+
+static void clock_fake_stands_still(void **state)
+{
+    struct clock_fake fake;
+    int64_t before;
+
+    (void)state;
+    clock_fake_init(&fake, 1000);
+    before = clock_monotonic_ns(&fake.clock);
+    assert_true(clock_monotonic_ns(&fake.clock) == before);
+    clock_fake_move(&fake, 5);
+    assert_true(clock_monotonic_ns(&fake.clock) == before + 5);
+    assert_true(clock_realtime_ns(&fake.clock) == 1005);
+    assert_true(clock_monotonic_ns(&clock_system) > 0);
+}
+
+static void random_uuid_has_its_form(void **state)
+{
+    struct random_seeded seeded;
+    struct random_batch batch;
+    char a[RANDOM_UUID_BYTES];
+    char b[RANDOM_UUID_BYTES];
+
+    (void)state;
+    random_batch_init(&batch, &random_system);
+    for (int i = 0; i < 100; i++) {
+        random_batch_uuid(&batch, a);
+        assert_int_equal(a[14], '4');
+        assert_non_null(strchr("89ab", a[19]));
+        assert_true(a[8] == '-' && a[13] == '-' && a[18] == '-' && a[23] == '-');
+    }
+    random_seeded_init(&seeded, 1);
+    random_uuid(&seeded.source, a);
+    random_seeded_init(&seeded, 1);
+    random_uuid(&seeded.source, b);
+    assert_memory_equal(a, b, sizeof(a));
+    random_batch_uuid(&batch, b);
+    assert_memory_not_equal(a, b, sizeof(a));
+}
+
+static void hash_matches_the_paper(void **state)
+{
+    unsigned char bytes[16];
+    struct hash_key key;
+
+    (void)state;
+    for (unsigned char i = 0; i < 16; i++)
+        bytes[i] = i;
+    memcpy(&key, bytes, sizeof(key));
+    /* Appendix A of the paper: key 00..0f, message 00..0e. */
+    assert_true(hash_bytes(&key, bytes, 15) == UINT64_C(0xa129ca6149be45e5));
+}
+
+static void queue_is_bounded_and_closes(void **state)
+{
+    struct queue_item items[3];
+    struct queue *queue;
+
+    (void)state;
+    assert_int_equal(queue_new(2, &queue), ERR_OK);
+    assert_null(queue_pop(queue, 0));
+    assert_null(queue_pop(queue, 1));
+    assert_int_equal(queue_push(queue, &items[0]), ERR_OK);
+    assert_int_equal(queue_push(queue, &items[1]), ERR_OK);
+    assert_int_equal(queue_push(queue, &items[2]), ERR_BUSY);
+    assert_ptr_equal(queue_pop(queue, -1), &items[0]);
+    queue_close(queue);
+    assert_int_equal(queue_push(queue, &items[2]), ERR_DRAINING);
+    assert_ptr_equal(queue_pop_many(queue, 9, -1), &items[1]);
+    assert_null(items[1].next);
+    assert_null(queue_pop(queue, -1));
+    queue_free(queue);
+}
+
+enum { TAKEN_ITEMS = 20000 };
+
+static void *take_all(void *context)
+{
+    struct queue *queue = context;
+    size_t taken = 0;
+
+    while (queue_pop(queue, -1) != NULL)
+        taken++;
+    return (void *)taken;
+}
+
+static void queue_loses_nothing_between_threads(void **state)
+{
+    static struct queue_item items[TAKEN_ITEMS];
+    struct queue *queue;
+    pthread_t takers[2];
+    size_t taken = 0;
+
+    (void)state;
+    assert_int_equal(queue_new(64, &queue), ERR_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&takers[i], NULL, take_all, queue), 0);
+    for (size_t i = 0; i < TAKEN_ITEMS;)
+        i += queue_push(queue, &items[i]) == ERR_OK;
+    queue_close(queue);
+    for (int i = 0; i < 2; i++) {
+        void *count;
+
+        assert_int_equal(pthread_join(takers[i], &count), 0);
+        taken += (size_t)count;
+    }
+    assert_int_equal(taken, TAKEN_ITEMS);
+    queue_free(queue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(err_table_is_whole),
+        cmocka_unit_test(span_cuts_and_trims),
+        cmocka_unit_test(span_numbers_refuse_the_edges),
+        cmocka_unit_test(span_utf8_follows_rfc3629),
+        cmocka_unit_test(span_distance_counts_swaps_once),
+        cmocka_unit_test(span_secret_comparison_is_exact),
+        cmocka_unit_test(arena_stops_at_its_cap),
+        cmocka_unit_test(arena_survives_a_failing_heap),
+        cmocka_unit_test(sbuf_drops_whole_what_does_not_fit),
+        cmocka_unit_test(sbuf_grows_to_its_bound),
+        cmocka_unit_test(sbuf_prints_numbers_and_formats),
+        cmocka_unit_test(sbuf_json_is_always_valid),
+        cmocka_unit_test(clock_prints_known_dates),
+        cmocka_unit_test(clock_round_trips_every_day),
+        cmocka_unit_test(clock_fake_stands_still),
+        cmocka_unit_test(random_uuid_has_its_form),
+        cmocka_unit_test(hash_matches_the_paper),
+        cmocka_unit_test(queue_is_bounded_and_closes),
+        cmocka_unit_test(queue_loses_nothing_between_threads),
+    };
+
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

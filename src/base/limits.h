@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * Every bound of the program that is not a setting, with its unit, in one list. A setting's range
+ * is in app/config; what stands here no one needs to tune. Sorted by folder. */
+#ifndef PC_BASE_LIMITS_H
+#define PC_BASE_LIMITS_H
+
+enum {
+    /* base */
+    LIMIT_LOG_LINE_BYTES_MAX = 8192,
+    LIMIT_METRIC_SERIES_MAX = 2048,
+
+    /* json */
+    LIMIT_JSON_DEPTH_MAX = 64,
+    LIMIT_JSON_MEMBERS_MAX = 4096, /* of one object */
+    LIMIT_JSON_NUMBER_BYTES_MAX = 1024,
+
+    /* crypto */
+    LIMIT_JWS_BYTES_MAX = 8192,
+    LIMIT_JWK_KEYS_MAX = 64,
+    LIMIT_PASSWORD_BYTES_MAX = 1024,
+
+    /* http */
+    LIMIT_HTTP_HEADERS_MAX = 100,
+    LIMIT_HTTP_HEAD_BYTES_MAX = 32 * 1024,
+    LIMIT_HTTP_TARGET_BYTES_MAX = 8 * 1024,
+    LIMIT_HTTP_ARENA_BYTES_MAX = 4 * 1024 * 1024,
+    LIMIT_PAGE_ITEMS_MAX = 500,
+};
+
+#endif
