@@ -19,7 +19,7 @@
 static void err_table_is_whole(void **state)
 {
     (void)state;
-    for (int err = 0; err < ERR_COUNT; err++) {
+    for (enum err err = ERR_OK; err < ERR_COUNT; err++) {
         assert_true(strlen(err_name(err)) > 4);
         assert_true(strlen(err_slug(err)) > 1);
         assert_true(strlen(err_sentence(err)) > 4);
