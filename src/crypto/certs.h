@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * Certificates for development: a certificate authority of one's own, a server certificate for this
+ * machine and client certificates for its services, so that HTTPS and mutual TLS can be tried with
+ * one command. Not for production: there, certificates come from the operator's own authority.
+ *
+ * Threads: any.    Memory: nothing is kept.    Errors: ERR_TAKEN when a file is there and `force`
+ * is not set; ERR_IO, ERR_KEY; the reason is in `fault`.    Source: RFC 5280. */
+#ifndef PC_CRYPTO_CERTS_H
+#define PC_CRYPTO_CERTS_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "crypto/fault.h"
+
+enum { CRYPTO_CERTS_NAMES_MAX = 32 };
+
+struct crypto_certs_options {
+    const char *folder;         /* made with mode 0700 when it is missing */
+    const char *const *names;   /* further host names or addresses of the server; NULL-terminated or
+                                   NULL. localhost, 127.0.0.1, ::1 and the host name are always in */
+    const char *const *clients; /* common names of client certificates; NULL-terminated or NULL */
+    const struct clock *clock;
+    int64_t days; /* how long they last; 0: 30 */
+    bool force;   /* replace what is there */
+};
+
+/* Writes ca.crt, ca.key, server.crt (with the CA behind it), server.key and NAME.crt, NAME.key for
+ * each client. Keys are EC P-256, PKCS #8, mode 0600. An existing CA is used again unless forced.
+ */
+PC_CHECKED enum err crypto_certs_make(const struct crypto_certs_options *options,
+                                      struct crypto_fault *fault);
+
+#endif

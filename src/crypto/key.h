@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ * Signature keys. A key is pinned to one algorithm for its whole life, so a token can never choose
+ * how it is checked. Weak keys do not come into being: RSA below 2048 bits, even or tiny exponents,
+ * HMAC secrets shorter than their digest and points off their curve are refused at the door.
+ *
+ * Threads: a key is immutable and may sign and verify on many threads at once; it is counted, so
+ *          sets and tokens in flight may share it.
+ * Memory:  each crypto_key_* that returns a key returns a reference; crypto_key_free gives it back
+ *          and wipes the secret with the last one.
+ * Errors:  ERR_KEY for what is weak, damaged or of the wrong kind; ERR_NO_MEMORY.
+ * Source:  RFC 7518 3 (algorithms), RFC 8037 (Ed25519), RFC 8725 3 (what to refuse). */
+#ifndef PC_CRYPTO_KEY_H
+#define PC_CRYPTO_KEY_H
+
+#include "base/arena.h"
+#include "base/sbuf.h"
+#include "crypto/fault.h"
+
+/* Zero is no algorithm and fits nothing. The last three are verified but never signed with. */
+enum crypto_alg {
+    CRYPTO_ALG_NONE,
+    CRYPTO_HS256,
+    CRYPTO_HS384,
+    CRYPTO_HS512,
+    CRYPTO_RS256,
+    CRYPTO_RS384,
+    CRYPTO_RS512,
+    CRYPTO_PS256,
+    CRYPTO_PS384,
+    CRYPTO_PS512,
+    CRYPTO_ES256,
+    CRYPTO_ES384,
+    CRYPTO_EDDSA, /* Ed25519 */
+    CRYPTO_ES512,
+    CRYPTO_ES256K,
+    CRYPTO_ED448, /* "EdDSA" as well; the curve tells them apart */
+    CRYPTO_ALG_COUNT
+};
+
+enum { CRYPTO_SIGNATURE_BYTES_MAX = 1024, CRYPTO_KID_BYTES_MAX = 128, CRYPTO_RSA_BITS_NEW = 2048 };
+
+struct crypto_key;
+
+/* The registered name, "" for none; and back: CRYPTO_ALG_NONE for a name that is not offered.
+ * Names are case-sensitive; "EdDSA" gives CRYPTO_EDDSA. */
+const char *crypto_alg_name(enum crypto_alg alg);
+enum crypto_alg crypto_alg_from(struct span name);
+bool crypto_alg_is_symmetric(enum crypto_alg alg);
+bool crypto_alg_can_sign(enum crypto_alg alg); /* false for the last three and for none */
+
+/* A new key. For HS* the secret is random; an empty kid becomes the key's thumbprint (RFC 7638). */
+PC_CHECKED enum err crypto_key_generate(enum crypto_alg alg, struct span kid,
+                                        struct crypto_key **ret_key);
+
+/* An HMAC key over `secret`, which is copied. */
+PC_CHECKED enum err crypto_key_from_secret(enum crypto_alg alg, struct span secret, struct span kid,
+                                           struct crypto_key **ret_key, struct crypto_fault *fault);
+
+/* From PEM: a private key, a public key or a certificate (whose key is taken, nothing else). The
+ * key must suit `alg`. */
+PC_CHECKED enum err crypto_key_from_pem(struct span pem, enum crypto_alg alg, struct span kid,
+                                        struct crypto_key **ret_key, struct crypto_fault *fault);
+
+/* The same from a file. A file that holds a private key must belong to us or to root and be closed
+ * to group and others. */
+PC_CHECKED enum err crypto_key_load(const char *path, enum crypto_alg alg, struct span kid,
+                                    struct crypto_key **ret_key, struct crypto_fault *fault);
+
+/* PKCS #8 into a new file of mode 0600, complete or not at all; ERR_TAKEN if the path exists. */
+PC_CHECKED enum err crypto_key_save(const struct crypto_key *key, const char *path,
+                                    struct crypto_fault *fault);
+
+/* Appends the public key as PEM. ERR_KEY for a symmetric key. */
+PC_CHECKED enum err crypto_key_add_public_pem(const struct crypto_key *key, struct sbuf *out);
+
+struct crypto_key *crypto_key_share(struct crypto_key *key); /* one more reference */
+void crypto_key_free(struct crypto_key *key);                /* accepts NULL */
+void crypto_key_auto(struct crypto_key **key);
+
+enum crypto_alg crypto_key_alg(const struct crypto_key *key);
+struct span crypto_key_kid(const struct crypto_key *key); /* lives as long as the key */
+bool crypto_key_is_private(const struct crypto_key *key); /* can sign */
+
+/* RFC 7638 with SHA-256, as 43 characters of base64url that live as long as the key. */
+struct span crypto_key_thumbprint(const struct crypto_key *key);
+
+/* Signs; the result is in JOSE form (r || s for EC). */
+PC_CHECKED enum err crypto_key_sign(const struct crypto_key *key, struct span data,
+                                    unsigned char ret_signature[CRYPTO_SIGNATURE_BYTES_MAX],
+                                    size_t *ret_bytes);
+
+/* True only for the one valid length and form of signature. */
+PC_CHECKED bool crypto_key_verify(const struct crypto_key *key, struct span data,
+                                  struct span signature);
+
+#endif
