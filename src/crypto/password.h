@@ -7,7 +7,7 @@
  * Errors:  ERR_CREDENTIALS for the wrong password; ERR_KEY for a stored text that is damaged, of an
  *          unknown kind or asks for absurd work; ERR_VALIDATION for a password that cannot be
  * hashed (over LIMIT_PASSWORD_BYTES_MAX; for bcrypt over 72 bytes or with a NUL); ERR_NO_MEMORY.
- * Source:  RFC 9106, PHC string format, docs/decisions/0010-password-hashes.md. */
+ * Source:  RFC 9106, PHC string format, docs/decisions/crypto-passwords.md. */
 #ifndef PC_CRYPTO_PASSWORD_H
 #define PC_CRYPTO_PASSWORD_H
 
@@ -25,9 +25,9 @@ enum {
     CRYPTO_BCRYPT_COST_MAX = 16,
     CRYPTO_BCRYPT_COST_DEFAULT = 12,
     CRYPTO_ARGON2_MEMORY_KIB_MIN = 8,
-    CRYPTO_ARGON2_MEMORY_KIB_MAX = 1024 * 1024,
+    CRYPTO_ARGON2_MEMORY_KIB_MAX = 256 * 1024,
     CRYPTO_ARGON2_MEMORY_KIB_DEFAULT = 19 * 1024,
-    CRYPTO_ARGON2_PASSES_MAX = 32,
+    CRYPTO_ARGON2_PASSES_MAX = 16,
     CRYPTO_ARGON2_PASSES_DEFAULT = 2,
     CRYPTO_ARGON2_LANES_MAX = 16,
     CRYPTO_ARGON2_LANES_DEFAULT = 1,
