@@ -67,7 +67,7 @@ install: build ## Install below PREFIX (/usr/local); DESTDIR is honoured
 
 .PHONY: clean
 clean: ## Remove every build folder and fetched npm package; data stays
-	rm -rf build build-* web/node_modules tests/e2e/node_modules
+	rm -rf build build-* node_modules
 
 ## Packages (each looks first, and does nothing when all is there)
 .PHONY: deps-build deps-test deps-check deps-bench
