@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ * Circuit breaker: stops calling what keeps failing, and finds out carefully when it works again.
+ *
+ *            failures in a row reach the threshold          (breaker_report)
+ *     CLOSED ------------------------------------------> OPEN
+ *        ^                                               |  ^
+ *        | successes reach successes_needed              |  | any probe fails
+ *        | (breaker_report)       open_ns has passed     |  | (breaker_report)
+ *        +----------------------- HALF_OPEN <------------+  |
+ *                                   |   (breaker_admit)     |
+ *                                   +-----------------------+
+ *
+ * Half-open lets at most `probes` calls run at once; a probe that is never reported is given up
+ * after probe_ns. A ticket carries the generation of its state, so a report that arrives after a
+ * transition changes nothing.
+ *
+ *   if (!breaker_admit(breaker, now_ns, &ticket, &retry_after_ns))
+ *       return ERR_BREAKER_OPEN;
+ *   …
+ *   breaker_report(breaker, ticket, status < 500, now_ns);
+ *
+ * Threads: any, no lock; a closed, healthy breaker is only read.
+ * Memory: breaker_new / breaker_free.    Units: monotonic nanoseconds, kept in whole milliseconds.
+ * Source: Nygard, "Release It!", 2nd ed., 5.2. */
+#ifndef PC_LIMIT_BREAKER_H
+#define PC_LIMIT_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { BREAKER_PROBES_MAX = 8 };
+
+struct breaker;
+
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN, BREAKER_STATE_COUNT };
+
+/* One transition. `number` counts this breaker's transitions from 1, so records of several threads
+ * can be put in order. */
+struct breaker_move {
+    enum breaker_state from, to;
+    uint32_t number; /* wraps at 2^22 */
+    int64_t now_ns;
+};
+
+/* Called once for each transition, by the thread that made it: for logs and counters. It must not
+ * call the breaker. */
+typedef void breaker_moved_fn(void *context, const struct breaker_move *move);
+
+struct breaker_options {
+    uint32_t failures;         /* in a row that open it; 0: 5 */
+    int64_t open_ns;           /* 0: 60 s */
+    uint32_t probes;           /* at once when half open, up to BREAKER_PROBES_MAX; 0: 1 */
+    uint32_t successes_needed; /* probes that close it; 0: 1 */
+    int64_t probe_ns;          /* after this a silent probe is given up; 0: 30 s */
+    breaker_moved_fn *moved;   /* may be NULL */
+    void *context;
+};
+
+/* Permission for one call, to be handed to breaker_report or breaker_abandon exactly once. */
+struct breaker_ticket {
+    uint32_t generation;
+    uint32_t probe; /* 0: none; else 1 + its place */
+    int64_t until_ms;
+};
+
+PC_CHECKED enum err breaker_new(const struct breaker_options *options,
+                                struct breaker **ret_breaker);
+void breaker_free(struct breaker *breaker); /* accepts NULL */
+
+/* True with *ret_ticket set, or false with *ret_retry_after_ns > 0. */
+PC_CHECKED bool breaker_admit(struct breaker *breaker, int64_t now_ns,
+                              struct breaker_ticket *ret_ticket, int64_t *ret_retry_after_ns);
+
+/* How the call went. Only faults of what is called are failures (5xx, timeout, refused): never a
+ * client's mistake and never our own refusal. */
+void breaker_report(struct breaker *breaker, struct breaker_ticket ticket, bool ok, int64_t now_ns);
+
+/* The call was never made, or its client left: counts for nothing. */
+void breaker_abandon(struct breaker *breaker, struct breaker_ticket ticket);
+
+/* As last decided: an open breaker whose time is over stays open until somebody asks to pass. */
+enum breaker_state breaker_state(const struct breaker *breaker);
+
+/* "closed", "open", "half_open": the X-Circuit-Breaker-State header. */
+const char *breaker_state_name(enum breaker_state state);
+
+/* How often the state was entered since the start. */
+uint64_t breaker_moves(const struct breaker *breaker, enum breaker_state into);
+
+#endif

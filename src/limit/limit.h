@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * How often a key (an address, a user, a client) may do something: the token bucket in its GCRA
+ * form, one atomic word a bucket, in a table of fixed size. Exact across threads: whatever the
+ * interleaving, no key is admitted more often than its rate allows. When the table is crowded it
+ * errs against the newcomer, never for him (limit.c says how).
+ *
+ *   static const struct limit_rate per_ip = {.id = 1, .requests = 60,
+ *                                            .period_ns = 60 * CLOCK_NS_PER_S};
+ *   limit_take(table, address, &per_ip, clock_monotonic_ns(clock), &verdict);
+ *   if (!verdict.allowed)
+ *       return ERR_RATE_LIMITED;            Retry-After: verdict.retry_after_ns, rounded up
+ *
+ * Threads: any, no lock.    Memory: limit_table_new / limit_table_free; 8 bytes a slot.
+ * Units: monotonic nanoseconds, as a parameter.
+ * Source: ITU-T I.371 (GCRA); draft-ietf-httpapi-ratelimit-headers; Metwally et al. 2005
+ * (space-saving eviction). */
+#ifndef PC_LIMIT_LIMIT_H
+#define PC_LIMIT_LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/random.h"
+#include "base/span.h"
+
+struct limit_table;
+
+struct limit_rate {
+    uint32_t id;       /* keeps limits apart: equal keys under different ids have own buckets */
+    uint32_t requests; /* for each period; 0 denies everything */
+    int64_t period_ns; /* 1 us to LIMIT_RATE_PERIOD_NS_MAX */
+    uint32_t burst;    /* at once; 0: as many as requests */
+};
+
+struct limit_verdict {
+    bool allowed;
+    uint32_t limit;         /* the bucket's size */
+    uint32_t remaining;     /* what could be taken right now, after this one */
+    int64_t full_after_ns;  /* when the bucket is full again: X-RateLimit-Reset, from now */
+    int64_t retry_after_ns; /* 0 when allowed */
+};
+
+/* `slots` is rounded up to a power of two, at least 64. The hash key comes from `source`. */
+PC_CHECKED enum err limit_table_new(size_t slots, const struct random_source *source,
+                                    struct limit_table **ret_table);
+void limit_table_free(struct limit_table *table); /* accepts NULL */
+
+/* Takes one token, or says when to come again; a refused request costs its key nothing. */
+void limit_take(struct limit_table *table, struct span key, const struct limit_rate *rate,
+                int64_t now_ns, struct limit_verdict *ret_verdict);
+
+/* What limit_take would answer, with nothing taken. */
+void limit_peek(struct limit_table *table, struct span key, const struct limit_rate *rate,
+                int64_t now_ns, struct limit_verdict *ret_verdict);
+
+/* The part of a network address that one client holds: all 4 bytes of IPv4 (also when mapped into
+ * IPv6), the first 8 of IPv6, where a /64 belongs to one customer. Anything else stays as it is. */
+struct span limit_address(struct span address_bytes);
+
+/* How many buckets are not full right now; walks the table: for gauges and tests. */
+size_t limit_table_busy(struct limit_table *table, int64_t now_ns);
+
+#endif
