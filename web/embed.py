@@ -93,7 +93,7 @@ def collect(pages, node_modules):
     if node_modules:
         texts.update(packaged(node_modules))
     else:
-        texts["docs.html"] = texts["redoc.html"] = missing
+        texts["docs.html"] = texts["redoc.html"] = texts["oauth2-redirect.html"] = missing
 
     paths = {}
     for name, text in texts.items():
