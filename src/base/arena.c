@@ -124,6 +124,7 @@ char *arena_extend(struct arena *arena, char *block, size_t bytes_old, size_t by
     char *grown;
 
     PC_ASSERT(bytes_new >= bytes_old);
+    PC_ASSERT(block != NULL || bytes_old == 0);
     if (block != NULL && block + bytes_old == arena->at &&
         bytes_new - bytes_old <= (size_t)(arena->end - arena->at)) {
         arena->at += bytes_new - bytes_old;

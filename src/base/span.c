@@ -20,6 +20,7 @@ struct span span_make(const void *ptr, size_t len)
 
 struct span span_slice(struct span s, size_t from, size_t to)
 {
+    PC_ASSERT(s.ptr != NULL || s.len == 0);
     if (to > s.len)
         to = s.len;
     if (from > to)
