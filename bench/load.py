@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What is done to a server and what is read off meanwhile."""
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+
+import procs
+
+CONNECTIONS = 64
+DISTURBED = 0.20        # of one processor, taken by others; such a run is done again
+
+
+def wrk(server, path, seconds, cpu, threads):
+    """Closed loop: 64 connections, each asks again as soon as it was answered."""
+    scheme = "https" if server.tls else "http"
+    command = ["wrk", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    for header in server.headers(path):
+        command += ["-H", header]
+    command.append(f"{scheme}://127.0.0.1:{server.port}{path}")
+    if cpu is not None:
+        command = ["taskset", "-c", str(cpu), *command]
+    before = os.times()
+    text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    after = os.times()
+    found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", text)
+    if not found:
+        raise SystemExit(f"wrk said:\n{text}")
+    wall = float(found.group(2)) / (1000 if found.group(3) == "ms" else 1)
+    return {"requests": int(found.group(1)), "wall": wall,
+            "errors": sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |"
+                                              r"timeout )(\d+)", text))),
+            "cpu": after.children_user + after.children_system
+            - before.children_user - before.children_system}
+
+
+def closed_loop(server, path, seconds, cpu, threads):
+    """One measured run; repeated, twice at most, when something else used the machine."""
+    best = None
+    for _ in range(3):
+        run = measured(server, path, seconds, cpu, threads)
+        if best is None or run["others"] < best["others"]:
+            best = run
+        if best["others"] <= DISTURBED:
+            break
+    return best
+
+
+def measured(server, path, seconds, cpu, threads):
+    pids = server.pids()
+    log, busy, used, began = server.log_bytes(), procs.machine_busy(), procs.cpu_seconds(pids), \
+        time.monotonic()
+    run = wrk(server, path, seconds, cpu, threads)
+    took = time.monotonic() - began
+    user, system = (after - before for after, before in zip(procs.cpu_seconds(pids), used))
+    run["rps"] = run["requests"] / run["wall"]
+    run["cpu_us"] = 1e6 * (user + system) / max(1, run["requests"])
+    run["user_share"] = user / max(0.001, user + system)
+    run["others"] = max(0.0, procs.machine_busy() - busy - user - system - run["cpu"]) / took
+    run["logged"] = server.log_bytes() - log
+    return run
+
+
+def open_loop(paced, server, path, rate, seconds, cpu):
+    """Requests at a fixed rate, latency from the moment each was due (microseconds)."""
+    command = [paced, "127.0.0.1", str(server.port), path, str(rate), str(seconds),
+               str(CONNECTIONS), *server.headers(path)]
+    if cpu is not None:
+        command = ["taskset", "-c", str(cpu), *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode != 0:
+        raise SystemExit(f"paced: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def held(server, count):
+    """Bytes of resident memory a connection costs that was used once and now waits."""
+    pids = server.pids()
+    before = settled(pids)
+    open_ones, request, failed = [], server.request("/api/v1/health"), 0
+    for _ in range(count):
+        try:
+            connection = server.connect()
+            connection.sendall(request)
+            if not read_reply(connection).startswith(b"HTTP/1.1 200"):
+                failed += 1
+            open_ones.append(connection)
+        except OSError:
+            failed += 1
+    after = settled(pids)
+    awake = sum(still_answers(connection, request) for connection in open_ones[::100])
+    for connection in open_ones:
+        connection.close()
+    return {"open": len(open_ones), "failed": failed, "bytes": 1024 * (after - before) /
+            max(1, len(open_ones)), "awake": awake, "asked": len(open_ones[::100]),
+            "rss_before": before, "rss_after": after}
+
+
+def settled(pids):
+    """Resident KiB once it stands still."""
+    last = -1
+    for _ in range(20):
+        now = procs.rss_kib(pids)
+        if now == last:
+            break
+        last = now
+        time.sleep(0.25)
+    return last
+
+
+def read_reply(connection):
+    """Head and body of one answer."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        more = connection.recv(8192)
+        if not more:
+            raise OSError("closed")
+        text += more
+    head, _, body = text.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1))
+    while len(body) < length:
+        body += connection.recv(8192)
+    return text
+
+
+def still_answers(connection, request):
+    try:
+        connection.sendall(request)
+        return read_reply(connection).startswith(b"HTTP/1.1 200")
+    except (OSError, socket.timeout):
+        return False
