@@ -126,8 +126,9 @@ PC_CHECKED enum err json_bind_missing(const struct json_field *field, struct are
  * Returns ERR_VALIDATION, so that a handler can end with it. */
 enum err json_problem_add(struct json_problems *problems, struct span field, const char *message);
 
-/* A struct as a JSON object. Left out: optional fields whose `has` is false, and passwords always.
- * A nullable field is null when `has` is false, or, having none, when its span has no pointer. */
+/* A struct as a JSON object. A field is there when its `has` says so, or, having none, unless it is
+ * a span without a pointer. One that is not there is null if nullable, else left out if optional.
+ * Passwords are never written. Decimals are written as numbers, digit for digit. */
 void json_write(struct sbuf *out, const struct json_schema *schema, const void *value);
 
 /* JSON Schema 2020-12. With `ref_prefix` ("#/components/schemas/") inner schemas are referred to by
