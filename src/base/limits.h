@@ -22,6 +22,8 @@ enum {
     /* crypto */
     LIMIT_JWS_BYTES_MAX = 8192,
     LIMIT_JWK_KEYS_MAX = 64,
+    LIMIT_KEY_FILE_BYTES_MAX = 64 * 1024,
+    LIMIT_SECRET_BYTES_MAX = 1024,
     LIMIT_PASSWORD_BYTES_MAX = 1024,
 
     /* http */

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "base/limits.h"
 #include "crypto/digest.h"
 #include "crypto/key.h"
 
@@ -27,6 +28,13 @@ struct crypto_alg_row {
 };
 
 const struct crypto_alg_row *crypto_alg_row(enum crypto_alg alg);
+
+/* Whether a header's algorithm is the key's: equal, but that "EdDSA" names two curves. */
+static inline bool crypto_alg_fits(enum crypto_alg header, enum crypto_alg key)
+{
+    return header == key || (header == CRYPTO_EDDSA && key == CRYPTO_ED448);
+}
+
 const EVP_MD *crypto_hash_md(enum crypto_hash hash);
 
 enum { CRYPTO_THUMBPRINT_CHARS = 43 };
@@ -47,6 +55,9 @@ struct crypto_key {
 PC_CHECKED enum err crypto_key_adopt(EVP_PKEY *pkey, enum crypto_alg alg, bool is_private,
                                      struct span kid, struct crypto_key **ret_key,
                                      struct crypto_fault *fault);
+
+/* A key without a name takes its thumbprint; only before it is shared. */
+void crypto_key_name_default(struct crypto_key *key);
 
 /* The required members of the public (or whole symmetric) key in the order of RFC 7638, without
  * the braces: "crv":"P-256","kty":"EC",... */

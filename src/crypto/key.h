@@ -48,7 +48,8 @@ enum crypto_alg crypto_alg_from(struct span name);
 bool crypto_alg_is_symmetric(enum crypto_alg alg);
 bool crypto_alg_can_sign(enum crypto_alg alg); /* false for the last three and for none */
 
-/* A new key. For HS* the secret is random; an empty kid becomes the key's thumbprint (RFC 7638). */
+/* A new key. For HS* the secret is random. Here and from PEM an empty kid becomes the key's
+ * thumbprint (RFC 7638); a key from a secret or a JWK may stay without a name. */
 PC_CHECKED enum err crypto_key_generate(enum crypto_alg alg, struct span kid,
                                         struct crypto_key **ret_key);
 
@@ -61,12 +62,13 @@ PC_CHECKED enum err crypto_key_from_secret(enum crypto_alg alg, struct span secr
 PC_CHECKED enum err crypto_key_from_pem(struct span pem, enum crypto_alg alg, struct span kid,
                                         struct crypto_key **ret_key, struct crypto_fault *fault);
 
-/* The same from a file. A file that holds a private key must belong to us or to root and be closed
- * to group and others. */
+/* The same from a file, which may also hold a JWK. A file that holds a private key must belong to
+ * us or to root and be closed to group and others. */
 PC_CHECKED enum err crypto_key_load(const char *path, enum crypto_alg alg, struct span kid,
                                     struct crypto_key **ret_key, struct crypto_fault *fault);
 
-/* PKCS #8 into a new file of mode 0600, complete or not at all; ERR_TAKEN if the path exists. */
+/* PKCS #8 (a JWK for a symmetric key) into a new file of mode 0600, complete or not at all;
+ * ERR_TAKEN if the path exists. */
 PC_CHECKED enum err crypto_key_save(const struct crypto_key *key, const char *path,
                                     struct crypto_fault *fault);
 
