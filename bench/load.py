@@ -10,6 +10,7 @@ import time
 import procs
 
 CONNECTIONS = 64
+ERRORS = r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)"
 DISTURBED = 0.20        # of one processor, taken by others; such a run is done again
 
 
@@ -30,8 +31,7 @@ def wrk(server, path, seconds, cpu, threads):
         raise SystemExit(f"wrk said:\n{text}")
     wall = float(found.group(2)) / (1000 if found.group(3) == "ms" else 1)
     return {"requests": int(found.group(1)), "wall": wall,
-            "errors": sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |"
-                                              r"timeout )(\d+)", text))),
+            "errors": sum(map(int, re.findall(ERRORS, text))),
             "cpu": after.children_user + after.children_system
             - before.children_user - before.children_system}
 

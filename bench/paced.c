@@ -81,8 +81,9 @@ static double bucket_us(size_t bucket)
 {
     size_t power = bucket / STEPS > 0 ? bucket / STEPS - 1 : 0;
     uint64_t base = bucket - power * STEPS;
+    uint64_t middle = (base << power) + (((uint64_t)1 << power) >> 1);
 
-    return (double)((base << power) + ((uint64_t)1 << power) / 2) / 1000.0;
+    return (double)middle / 1000.0;
 }
 
 static double quantile_us(double share)

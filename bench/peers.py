@@ -133,7 +133,8 @@ class Portcullis(Server):
     def command(self, workers):
         tls = ""
         if self.tls:
-            tls = f"\n  tls:\n    certificate: {self.certificate}.crt\n    key: {self.certificate}.key"
+            tls = f"\n  tls:\n    certificate: {self.certificate}.crt\n" \
+                  f"    key: {self.certificate}.key"
         with open(self.path("portcullis.yaml"), "w", encoding="utf-8") as out:
             out.write(f"""environment: development
 data: {self.path("data")}
@@ -304,8 +305,8 @@ def certificate(folder):
     """A P-256 certificate for 127.0.0.1, as FOLDER/tls.{crt,key,pem}."""
     base = os.path.join(folder, "tls")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                     "-keyout", base + ".key", "-out", base + ".crt"],
                    check=True, capture_output=True)
     with open(base + ".pem", "w", encoding="utf-8") as out:

@@ -101,7 +101,7 @@ def rss_kib(pids):
     for pid in pids:
         try:
             with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-                total += next((int(line.split()[1]) for line in file if line.startswith("VmRSS")), 0)
+                total += sum(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
         except OSError:
             pass
     return total
