@@ -306,7 +306,8 @@ def certificate(folder):
     base = os.path.join(folder, "tls")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                     "-keyout", base + ".key", "-out", base + ".crt"],
                    check=True, capture_output=True)
     with open(base + ".pem", "w", encoding="utf-8") as out:
