@@ -15,23 +15,23 @@ import sys
 from tidy import may_include, FLOORS
 
 
-def symbols(library, defined):
-    """The names a library defines for others, or wants from them."""
+def symbols(archives, defined):
+    """The names a folder's libraries define for others, or want from them."""
     option = "--defined-only" if defined else "--undefined-only"
-    out = subprocess.run(["nm", "--extern-only", option, "--format=posix", library], check=True,
+    out = subprocess.run(["nm", "--extern-only", option, "--format=posix", *archives], check=True,
                          capture_output=True, text=True).stdout
     return {line.split()[0] for line in out.splitlines()
-            if line and not line.endswith(":") and not line.startswith("lib")}
+            if line and not line.endswith(":")}
 
 
 def upward_calls(libraries):
     """(folder, name, owner) of every symbol that a folder takes from where it may not."""
     owners = {}
-    for folder, library in libraries.items():
-        for name in symbols(library, True):
+    for folder, archives in libraries.items():
+        for name in symbols(archives, True):
             owners.setdefault(name, folder)
-    for folder, library in sorted(libraries.items()):
-        for name in sorted(symbols(library, False)):
+    for folder, archives in sorted(libraries.items()):
+        for name in sorted(symbols(archives, False)):
             owner = owners.get(name)
             if owner is not None and not may_include(folder, owner):
                 yield folder, name, owner
@@ -42,9 +42,9 @@ def main():
     build = os.path.join(root, sys.argv[1] if len(sys.argv) > 1 else "build")
     libraries = {}
     for folder in FLOORS:
-        found = glob.glob(os.path.join(build, "src", folder, f"lib{folder}.a"))
+        found = glob.glob(os.path.join(build, "src", folder, "lib*.a"))
         if found:
-            libraries[folder] = found[0]
+            libraries[folder] = found
     bad = {}
     for folder, name, owner in upward_calls(libraries):
         bad.setdefault(folder, []).append(f"{name} of {owner}/")

@@ -73,7 +73,7 @@ BANNED_EXCEPT = {
 MONEY_FOLDERS = {"account", "ledger"}
 
 CODE_ENDINGS = (".c", ".h", ".def", ".py", ".mjs", ".js", ".css", ".sql", ".sh")
-PROMISES = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
+PROMISES = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME")) + r")\b")
 PLACES = re.compile(r"(?<![\w.:/~-])/(?:work|farm|root|home)/\w")
 
 
