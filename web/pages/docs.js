@@ -21,6 +21,5 @@ document.addEventListener('DOMContentLoaded', async () => {
     queryConfigEnabled: false,
     oauth2RedirectUrl: new URL('docs/oauth2-redirect.html', location.href).href,
   });
-  if (clientId)
-    ui.initOAuth({ clientId, usePkceWithAuthorizationCodeGrant: true });
+  if (clientId) ui.initOAuth({ clientId, usePkceWithAuthorizationCodeGrant: true });
 });

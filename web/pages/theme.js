@@ -25,8 +25,7 @@
       } catch {
         return;
       }
-      if (document.body.classList.contains('read'))
-        location.reload();
+      if (document.body.classList.contains('read')) location.reload();
       show();
     });
   });
@@ -37,8 +36,7 @@ globalThis.readDescription = async () => {
   const note = document.querySelector('#reference .note');
   try {
     const answer = await fetch('openapi.json', { headers: { accept: 'application/json' } });
-    if (!answer.ok)
-      throw new Error(`openapi.json answered ${answer.status}`);
+    if (!answer.ok) throw new Error(`openapi.json answered ${answer.status}`);
     const description = await answer.json();
     document.title = `${description.info.title} · reference`;
     document.getElementById('brand').textContent = description.info.title;
