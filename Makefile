@@ -66,7 +66,7 @@ install: build ## Install below PREFIX (/usr/local); DESTDIR is honoured
 	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null && meson install -C $(BUILD) --quiet
 
 .PHONY: clean
-clean: ## Remove every build folder and fetched npm package; data stays
+clean: ## Remove every build folder and the npm packages; data stays
 	rm -rf build build-* node_modules
 
 ## Packages (each looks first, and does nothing when all is there)
