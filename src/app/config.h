@@ -11,7 +11,7 @@
  * Memory:  everything lives in the arena given to config_load; secrets too, so a program that is
  *          done with them wipes its copy, never this one.
  * Units:   in the member's name; plain counts otherwise.
- * Source:  the table; docs/decisions/0020-configuration.md. */
+ * Source:  the table; docs/decisions/app-configuration.md. */
 #ifndef PC_APP_CONFIG_H
 #define PC_APP_CONFIG_H
 
@@ -162,6 +162,7 @@ enum config_origin_kind { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENV
 struct config_origin {
     enum config_origin_kind kind;
     uint32_t line;    /* of the file, from 1 */
+    uint32_t column;  /* in characters, from 1 */
     const char *name; /* of the file, or of the environment variable */
 };
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ * The order of things when settings are loaded, and the list of what is wrong.
+ *
+ *   file read -> YAML checked -> loaded into the struct -> environment over it -> defaults under it
+ *   -> secrets that stand in files -> rules between settings
+ *
+ * A file with a problem is not loaded, but the environment is still checked, so that one run tells
+ * everything. The rules come only after both are good. */
+#include "app/config.h"
+#include "app/config_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct config_setting *config_setting_find(struct span path)
+{
+    for (size_t i = 0; i < config_setting_count; i++)
+        if (span_is(path, config_settings[i].path))
+            return &config_settings[i];
+    return NULL;
+}
+
+size_t config_setting_at(const char *path)
+{
+    const struct config_setting *setting = config_setting_find(span_from(path));
+
+    PC_ASSERT(setting != NULL);
+    return (size_t)(setting - config_settings);
+}
+
+const struct config_origin *config_origin_of(const struct config_loader *loader, const char *path)
+{
+    return &loader->origins->of[config_setting_at(path)];
+}
+
+/* ---- problems ---- */
+
+void config_problem_add(struct config_loader *loader, bool warning, const struct sbuf *line)
+{
+    struct config_problems *problems = loader->problems;
+    struct span text;
+
+    if (!warning)
+        problems->errors++;
+    if (problems->count == CONFIG_PROBLEMS_MAX) {
+        problems->omitted++;
+        return;
+    }
+    text = arena_copy(loader->arena, sbuf_span(line));
+    if (text.ptr == NULL)
+        text = SPAN_OF("(no memory to tell this problem)");
+    problems->list[problems->count++] = (struct config_problem){.warning = warning, .line = text};
+}
+
+/* Everything that is formatted here is bounded by the caller; a line that does not fit is cut. */
+static void add_formatted(struct sbuf *line, const char *format, va_list args)
+{
+    char text[CONFIG_LINE_BYTES_MAX];
+    int len = vsnprintf(text, sizeof(text), format, args);
+
+    PC_ASSERT(len >= 0);
+    sbuf_add_bytes(line, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}
+
+void config_problem_at(struct config_loader *loader, size_t line, size_t column, const char *format,
+                       ...)
+{
+    char buffer[2 * CONFIG_LINE_BYTES_MAX];
+    struct sbuf out = sbuf_over(buffer, sizeof(buffer));
+    va_list args;
+
+    if (line > 0)
+        sbuf_add_format(&out, "%.512s:%zu:%zu: ", loader->file, line, column);
+    else
+        sbuf_add_format(&out, "%.512s: ", loader->file);
+    va_start(args, format);
+    add_formatted(&out, format, args);
+    va_end(args);
+    config_problem_add(loader, false, &out);
+}
+
+static void add_origin(struct sbuf *out, const struct config_origin *origin)
+{
+    switch (origin->kind) {
+    case CONFIG_FROM_DEFAULT:
+        return;
+    case CONFIG_FROM_FILE:
+        sbuf_add_format(out, "%.512s:%u:%u: ", origin->name, origin->line, origin->column);
+        return;
+    case CONFIG_FROM_ENVIRONMENT:
+        sbuf_add_format(out, "environment %s: ", origin->name);
+        return;
+    }
+    PC_WRONG("unknown origin");
+}
+
+void config_problem_with(struct config_loader *loader, bool warning, const char *path,
+                         const char *format, ...)
+{
+    char buffer[2 * CONFIG_LINE_BYTES_MAX];
+    struct sbuf out = sbuf_over(buffer, sizeof(buffer));
+    va_list args;
+
+    add_origin(&out, config_origin_of(loader, path));
+    sbuf_add_format(&out, "%s: ", path);
+    va_start(args, format);
+    add_formatted(&out, format, args);
+    va_end(args);
+    config_problem_add(loader, warning, &out);
+}
+
+/* ---- loading ---- */
+
+static const char *fallback_of(const struct config_setting *setting,
+                               enum config_environment environment)
+{
+    if (environment == CONFIG_PRODUCTION && setting->fallback_production != NULL)
+        return setting->fallback_production;
+    return setting->fallback;
+}
+
+/* The environment is the first row, so that the defaults after it know which it is. */
+static enum err defaults_load(struct config_loader *loader)
+{
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct config_setting *setting = &config_settings[i];
+        const char *fallback = fallback_of(setting, loader->config->environment);
+        enum err err;
+
+        if (loader->origins->of[i].kind != CONFIG_FROM_DEFAULT || fallback == NULL)
+            continue;
+        err = config_value_set(setting, span_from(fallback), loader->arena, loader->config);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err file_load(struct config_loader *loader)
+{
+    enum err err;
+
+    err = config_file_read(loader);
+    if (err || loader->file == NULL)
+        return err;
+    err = config_yaml_check(loader);
+    if (err || loader->problems->errors > 0)
+        return err;
+    return config_yaml_load(loader);
+}
+
+static enum err load(struct config_loader *loader)
+{
+    enum err err;
+
+    err = file_load(loader);
+    if (err)
+        return err;
+    err = config_environ_load(loader);
+    if (err)
+        return err;
+    if (loader->problems->errors > 0)
+        return ERR_CONFIG;
+    err = defaults_load(loader);
+    if (err)
+        return err;
+    err = config_file_secrets(loader);
+    if (err)
+        return err;
+    config_rules(loader);
+    config_file_rules(loader);
+    return loader->problems->errors > 0 ? ERR_CONFIG : ERR_OK;
+}
+
+enum err config_load(const struct config_sources *sources, struct arena *arena, struct config *ret,
+                     struct config_origins *ret_origins, struct config_problems *ret_problems)
+{
+    struct config config = {0};
+    struct config_origins *origins = arena_zero(arena, sizeof(*origins));
+    struct config_loader loader = {.sources = sources,
+                                   .arena = arena,
+                                   .config = &config,
+                                   .origins = origins,
+                                   .problems = ret_problems};
+    enum err err;
+
+    *ret_problems = (struct config_problems){0};
+    if (origins == NULL)
+        return ERR_NO_MEMORY;
+    err = load(&loader);
+    if (err == ERR_OK && arena->overflowed)
+        err = ERR_NO_MEMORY;
+    if (err)
+        return err;
+    *ret = config;
+    if (ret_origins != NULL)
+        *ret_origins = *origins;
+    return ERR_OK;
+}

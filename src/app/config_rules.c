@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT
+ * What holds between settings, and what production insists on. Each rule is one small function and
+ * tells at most a sentence or two: what is wrong and what to do. Something that is unsafe in front
+ * of money stops production and only warns in development; something that cannot work stops both.
+ */
+#include "app/config_priv.h"
+
+#include <string.h>
+
+static bool in_production(const struct config_loader *loader)
+{
+    return loader->config->environment == CONFIG_PRODUCTION;
+}
+
+/* ---- tokens and secrets ---- */
+
+static bool signs_with_secret(const struct config *config)
+{
+    return config->jwt.algorithm[0] == 'H';
+}
+
+/* RFC 7518, 3.2: the key is at least as long as the hash. */
+static uint32_t secret_bytes_min(const struct config *config)
+{
+    if (strcmp(config->jwt.algorithm, "HS512") == 0)
+        return 64;
+    if (strcmp(config->jwt.algorithm, "HS384") == 0)
+        return 48;
+    return 32;
+}
+
+static void secret_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    struct span secret = span_from(config->jwt.secret);
+    const char *weakness;
+
+    if (!signs_with_secret(config))
+        return;
+    if (config->jwt.secret == NULL) {
+        if (in_production(loader) && config->jwt.secret_file == NULL)
+            config_problem_with(loader, false, "jwt.secret",
+                                "production needs a secret of its own, set JWT_SECRET_KEY or "
+                                "jwt.secret_file, for example from `openssl rand -base64 48`");
+        return;
+    }
+    weakness = config_secret_weakness(secret);
+    if (weakness != NULL)
+        config_problem_with(loader, !in_production(loader), "jwt.secret",
+                            "the secret %s, make one with `openssl rand -base64 48`", weakness);
+    else if (secret.len < secret_bytes_min(config))
+        config_problem_with(loader, !in_production(loader), "jwt.secret",
+                            "the secret is shorter than the %u bytes that %s needs",
+                            secret_bytes_min(config), config->jwt.algorithm);
+}
+
+static void key_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (signs_with_secret(config) && config->jwt.key_file != NULL)
+        config_problem_with(loader, false, "jwt.key_file",
+                            "%s signs with a secret, not with a key file, set jwt.algorithm to "
+                            "what the key is for",
+                            config->jwt.algorithm);
+    if (!signs_with_secret(config) && config->jwt.secret != NULL)
+        config_problem_with(loader, true, "jwt.secret", "is not used, %s signs with a key",
+                            config->jwt.algorithm);
+}
+
+/* OWASP Password Storage Cheat Sheet: the weakest of its equal settings is 7 MiB in 5 passes. */
+static void password_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    uint64_t work = (uint64_t)config->password.argon2_memory_kib * config->password.argon2_passes;
+
+    if (config->password.scheme == CONFIG_BCRYPT && config->password.bcrypt_cost < 10)
+        config_problem_with(loader, !in_production(loader), "password.bcrypt_cost",
+                            "%u is too cheap to guess against, take at least 10",
+                            config->password.bcrypt_cost);
+    if (config->password.scheme == CONFIG_ARGON2ID &&
+        (work < 7168 * 5 || config->password.argon2_memory_kib < 7168))
+        config_problem_with(loader, !in_production(loader), "password.argon2_memory_kib",
+                            "%u KiB in %u passes is too cheap to guess against, take 19456 in 2",
+                            config->password.argon2_memory_kib, config->password.argon2_passes);
+    if (config->password.argon2_memory_kib < 8 * config->password.argon2_lanes)
+        config_problem_with(loader, false, "password.argon2_lanes",
+                            "each lane needs 8 KiB of password.argon2_memory_kib");
+}
+
+/* ---- listeners ---- */
+
+static void tls_rule(struct config_loader *loader)
+{
+    const struct config_listener *listener = &loader->config->gateway;
+
+    if (listener->certificate != NULL && listener->key == NULL)
+        config_problem_with(loader, false, "gateway.tls.certificate", "needs gateway.tls.key");
+    if (listener->key != NULL && listener->certificate == NULL)
+        config_problem_with(loader, false, "gateway.tls.key", "needs gateway.tls.certificate");
+    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->certificate == NULL)
+        config_problem_with(loader, false, "gateway.tls.client_auth",
+                            "client certificates need HTTPS, set gateway.tls.certificate");
+    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->client_ca == NULL)
+        config_problem_with(loader, false, "gateway.tls.client_auth",
+                            "needs gateway.tls.client_ca to check client certificates against");
+    if (listener->client_auth == CONFIG_CLIENT_NONE && listener->client_ca != NULL)
+        config_problem_with(loader, true, "gateway.tls.client_ca",
+                            "has no effect while gateway.tls.client_auth is none");
+}
+
+static void plain_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (config->gateway.certificate == NULL && in_production(loader) &&
+        !config->tls_terminated_in_front)
+        config_problem_with(loader, false, "gateway.tls.certificate",
+                            "production does not listen in plain HTTP, set a certificate and key, "
+                            "or tls_terminated_in_front: true when a proxy in front speaks HTTPS");
+    if (config->tls_terminated_in_front && config->trusted_proxies.count == 0)
+        config_problem_with(loader, true, "trusted_proxies",
+                            "is empty though a proxy stands in front, so all clients share that "
+                            "proxy's address and its limit");
+}
+
+static void everyone_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    for (size_t i = 0; i < config->trusted_proxies.count; i++)
+        if (span_ends(span_from(config->trusted_proxies.items[i]), SPAN_OF("/0")))
+            config_problem_with(loader, !in_production(loader), "trusted_proxies",
+                                "%s believes X-Forwarded-For of anyone, name your proxies",
+                                config->trusted_proxies.items[i]);
+    for (size_t i = 0; i < config->metrics.allow.count; i++)
+        if (span_ends(span_from(config->metrics.allow.items[i]), SPAN_OF("/0")))
+            config_problem_with(loader, true, "metrics.allow", "%s shows metrics to anyone",
+                                config->metrics.allow.items[i]);
+}
+
+static void cors_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    for (size_t i = 0; i < config->cors.allowed_origins.count; i++) {
+        struct span origin = span_from(config->cors.allowed_origins.items[i]);
+
+        if (span_is(origin, "*") && config->cors.allow_credentials)
+            config_problem_with(loader, false, "cors.allowed_origins",
+                                "* never goes together with credentials, list the origins or set "
+                                "cors.allow_credentials: false");
+        else if (in_production(loader) && span_is(origin, "*"))
+            config_problem_with(loader, true, "cors.allowed_origins",
+                                "* lets any page call the API");
+        else if (in_production(loader) && span_starts(origin, SPAN_OF("http://")))
+            config_problem_with(loader, true, "cors.allowed_origins",
+                                "%.*s is not HTTPS, so its pages can be changed on the way",
+                                SPAN_ARG(origin));
+    }
+}
+
+static void http_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (config->http.target_bytes_max > config->http.head_bytes_max)
+        config_problem_with(loader, false, "http.target_bytes_max",
+                            "%u is more than http.head_bytes_max, %u, of which it is a part",
+                            config->http.target_bytes_max, config->http.head_bytes_max);
+    if (config->http.connections_per_ip_max > config->http.connections_max)
+        config_problem_with(loader, true, "http.connections_per_ip_max",
+                            "%u has no effect, http.connections_max is %u",
+                            config->http.connections_per_ip_max, config->http.connections_max);
+}
+
+/* ---- the database ---- */
+
+static void database_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    struct config_url url = config_url_read(span_from(config->database.url));
+    bool postgres = !span_is(url.scheme, "sqlite");
+
+    if (!postgres) {
+        if (config_origin_of(loader, "database.sslmode")->kind != CONFIG_FROM_DEFAULT)
+            config_problem_with(loader, true, "database.sslmode",
+                                "has no effect on the embedded store");
+        return;
+    }
+    if (config_url_query_value(&url, "sslmode").ptr != NULL)
+        config_problem_with(loader, true, "database.url",
+                            "names an sslmode, but database.sslmode, %s, stands over it",
+                            config->database.sslmode);
+    if (strcmp(config->database.sslmode, "disable") == 0 && !config_url_is_loopback(&url))
+        config_problem_with(loader, !in_production(loader), "database.sslmode",
+                            "disable sends passwords and money in clear to another machine, use "
+                            "require or verify-full");
+    if (url.password.len > 0 && config_secret_is_known(url.password))
+        config_problem_with(loader, !in_production(loader), "database.url",
+                            "its password is well known from examples");
+}
+
+/* ---- limits ---- */
+
+static bool plan_exists(const struct config *config, const char *plan)
+{
+    for (size_t i = 0; i < config->limits.plans.count; i++)
+        if (strcmp(config->limits.plans.items[i].plan, plan) == 0)
+            return true;
+    return false;
+}
+
+static const char *limit_name(const struct config_limit *limit)
+{
+    if (limit->route != NULL)
+        return limit->route;
+    return limit->user != NULL ? limit->user : limit->plan;
+}
+
+static void limits_rule(struct config_loader *loader, const char *path,
+                        const struct config_limits *limits)
+{
+    for (size_t i = 0; i < limits->count; i++) {
+        const struct config_limit *limit = &limits->items[i];
+        bool by_plan = limit->user != NULL && limit->plan != NULL;
+        bool by_number = limit->requests_per_minute + limit->burst > 0;
+
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(limit_name(&limits->items[j]), limit_name(limit)) == 0)
+                config_problem_with(loader, false, path, "\"%.128s\" is listed twice",
+                                    limit_name(limit));
+        if (by_plan && by_number)
+            config_problem_with(loader, false, path,
+                                "\"%.128s\" has both a plan and numbers, give one of them",
+                                limit_name(limit));
+        if (!by_plan && !by_number)
+            config_problem_with(loader, false, path, "\"%.128s\" sets no limit", limit_name(limit));
+        if (by_plan && !plan_exists(loader->config, limit->plan))
+            config_problem_with(loader, false, path,
+                                "\"%.128s\" is on the plan \"%.64s\", which limits.plans lacks",
+                                limit_name(limit), limit->plan);
+    }
+}
+
+void config_rules(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    secret_rule(loader);
+    key_rule(loader);
+    password_rule(loader);
+    tls_rule(loader);
+    plain_rule(loader);
+    everyone_rule(loader);
+    cors_rule(loader);
+    http_rule(loader);
+    database_rule(loader);
+    limits_rule(loader, "limits.routes", &config->limits.routes);
+    limits_rule(loader, "limits.plans", &config->limits.plans);
+    limits_rule(loader, "limits.users", &config->limits.users);
+}
