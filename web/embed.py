@@ -29,8 +29,8 @@ PACKAGED = {
     "oauth2-redirect.js": "swagger-ui-dist/oauth2-redirect.js",
 }
 
-# A script that would fetch from elsewhere, or write an inline style, is changed here. A text that is
-# not found stops the build, so that a new version of a package cannot bring it back unseen.
+# A script that would fetch from elsewhere, or write an inline style, is changed here. A text that
+# is not found stops the build, so that a new version of a package cannot bring it back unseen.
 PATCHES = {
     "redoc.js": [
         ('e?n.createElement("img",{alt:"redocly logo"', '!1?n.createElement("img",{alt:""'),
