@@ -283,27 +283,31 @@ static bool read_root(struct json_reader *r, struct json_value **ret_root)
     return true;
 }
 
+/* Not zeroed as a whole: the stack is large, and written before it is read. */
+static void begin(struct json_reader *r, struct span text, struct arena *arena, bool duplicates)
+{
+    r->begin = text.ptr ? text.ptr : "";
+    r->at = r->begin;
+    r->end = r->begin + text.len;
+    r->arena = arena;
+    r->duplicates = duplicates;
+    r->reason = JSON_REASON_NONE;
+    r->wrong = NULL;
+    r->name = (struct span){0};
+    r->keyed = false;
+    r->stack = r->first;
+    r->used = 0;
+    r->room = PC_COUNT(r->first);
+    r->depth = 0;
+}
+
 static enum err read_with(struct span text, struct arena *arena, bool duplicates,
                           const struct json_value **ret_root, struct json_fault *ret_fault)
 {
-    const char *begin = text.ptr ? text.ptr : "";
     struct json_reader r;
     struct json_value *root;
 
-    /* Not zeroed as a whole: the stack is large and written before it is read. */
-    r.begin = begin;
-    r.at = begin;
-    r.end = begin + text.len;
-    r.arena = arena;
-    r.duplicates = duplicates;
-    r.reason = JSON_REASON_NONE;
-    r.wrong = NULL;
-    r.name = (struct span){0};
-    r.keyed = false;
-    r.stack = r.first;
-    r.used = 0;
-    r.room = PC_COUNT(r.first);
-    r.depth = 0;
+    begin(&r, text, arena, duplicates);
     if (!read_root(&r, &root)) {
         if (ret_fault != NULL)
             locate(&r, ret_fault);

@@ -2,8 +2,6 @@
  * Judges tables themselves, at start-up and in tests, so that a row that would refuse everybody, or
  * write outside its struct, is found before the first request. Fallbacks and examples are bound
  * like values from a client: what the pages show is what the service takes. */
-#include <string.h>
-
 #include "json/json_schema_priv.h"
 
 enum { SCRATCH_BYTES_MAX = 64 * 1024 };
@@ -86,7 +84,7 @@ static const char *check_field(const struct json_schema *schema, size_t i)
     if (field->name == NULL || field->name[0] == '\0')
         return "(a field without a name)";
     for (size_t j = 0; j < i; j++) {
-        if (strcmp(schema->fields[j].name, field->name) == 0)
+        if (span_is(span_from(schema->fields[j].name), field->name))
             return field->name;
     }
     wrong = check_value(field, field->name);

@@ -138,6 +138,7 @@ static void describe_reference(struct describer *d, const struct json_field *fie
     char buffer[256];
     struct sbuf ref = sbuf_over(buffer, sizeof(buffer));
 
+    PC_ASSERT(field->schema != NULL);
     sbuf_add_text(&ref, d->ref_prefix);
     sbuf_add_text(&ref, field->schema->name);
     PC_ASSERT(!ref.full);

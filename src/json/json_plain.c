@@ -6,6 +6,11 @@
 #include "base/clock.h"
 #include "json/json_schema_priv.h"
 
+/* The years 1678 to 2261 in UTC: with an offset a time could lie just outside of what can be read
+ * back once it is written. */
+#define TIME_S_MIN INT64_C(-9214560000)
+#define TIME_S_END INT64_C(9214646400)
+
 int64_t json_text_max(const struct json_field *field)
 {
     int64_t own = json_format_max(field->format);
@@ -75,8 +80,12 @@ static bool bind_bool(struct json_binder *b, struct span text, bool *at,
 static bool bind_time(struct json_binder *b, struct span text, int64_t *at,
                       const struct json_place *place)
 {
-    if (clock_from_rfc3339(text, at))
+    int64_t ns;
+
+    if (clock_from_rfc3339(text, &ns) || ns < TIME_S_MIN * CLOCK_NS_PER_S ||
+        ns >= TIME_S_END * CLOCK_NS_PER_S)
         return json_problem_at(b, place, "must be a date and time like 2026-02-03T04:05:06Z");
+    *at = ns;
     return true;
 }
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "json/json_schema.h"
+#include "json/json_sample.h"
 
 enum { ARENA_BYTES_MAX = 1 << 20 };
 
@@ -31,153 +31,7 @@ static int teardown(void **state)
     return 0;
 }
 
-struct leg {
-    struct span amount;
-    int64_t account;
-};
-
-struct order {
-    struct span email;
-    struct span direction;
-    struct span note;
-    struct span password;
-    struct span metadata;
-    struct span extra;
-    struct json_list legs;
-    struct json_list tags;
-    struct json_list codes;
-    struct leg fee;
-    int64_t count;
-    int64_t limit;
-    int64_t due_ns;
-    bool has_count;
-    bool has_fee;
-    bool has_due;
-    bool has_urgent;
-    bool urgent;
-};
-
-static const char *const directions[] = {"debit", "credit", NULL};
-
-static const struct json_field leg_fields[] = {
-    {.name = "amount",
-     .kind = JSON_KIND_DECIMAL,
-     .offset = offsetof(struct leg, amount),
-     .min = 0,
-     .max = 1000000,
-     .about = "What moves.",
-     .example = "12.30"},
-    {.name = "account",
-     .kind = JSON_KIND_I64,
-     .offset = offsetof(struct leg, account),
-     .min = 1,
-     .max = INT64_MAX},
-};
-
-static const struct json_schema leg_schema = {.name = "Leg",
-                                              .about = "One side of an order.",
-                                              .fields = leg_fields,
-                                              .field_count = PC_COUNT(leg_fields),
-                                              .bytes = sizeof(struct leg)};
-
-static const struct json_field tag = {.kind = JSON_KIND_TEXT, .min = 1, .max = 5};
-static const struct json_field code = {.kind = JSON_KIND_I64, .min = -9, .max = 9};
-
-static const struct json_field order_fields[] = {
-    {.name = "email",
-     .kind = JSON_KIND_TEXT,
-     .format = JSON_FORMAT_EMAIL,
-     .offset = offsetof(struct order, email),
-     .example = "user@example.com"},
-    {.name = "direction",
-     .kind = JSON_KIND_TEXT,
-     .choices = directions,
-     .offset = offsetof(struct order, direction)},
-    {.name = "note",
-     .kind = JSON_KIND_TEXT,
-     .optional = true,
-     .nullable = true,
-     .min = 3,
-     .max = 8,
-     .offset = offsetof(struct order, note)},
-    {.name = "password",
-     .kind = JSON_KIND_TEXT,
-     .optional = true,
-     .format = JSON_FORMAT_PASSWORD,
-     .min = 8,
-     .offset = offsetof(struct order, password)},
-    {.name = "metadata",
-     .kind = JSON_KIND_MAP,
-     .optional = true,
-     .fallback = "{}",
-     .max = 40,
-     .offset = offsetof(struct order, metadata)},
-    {.name = "extra",
-     .kind = JSON_KIND_ANY,
-     .optional = true,
-     .max = 20,
-     .offset = offsetof(struct order, extra)},
-    {.name = "legs",
-     .kind = JSON_KIND_LIST,
-     .schema = &leg_schema,
-     .optional = true,
-     .max = 3,
-     .offset = offsetof(struct order, legs)},
-    {.name = "tags",
-     .kind = JSON_KIND_LIST,
-     .item = &tag,
-     .optional = true,
-     .min = 1,
-     .max = 2,
-     .fallback = "[\"a\"]",
-     .offset = offsetof(struct order, tags)},
-    {.name = "codes",
-     .kind = JSON_KIND_LIST,
-     .item = &code,
-     .optional = true,
-     .max = 100,
-     .offset = offsetof(struct order, codes)},
-    {.name = "fee",
-     .kind = JSON_KIND_OBJECT,
-     .schema = &leg_schema,
-     .optional = true,
-     .nullable = true,
-     .offset = offsetof(struct order, fee),
-     .has_offset = offsetof(struct order, has_fee)},
-    {.name = "count",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = -5,
-     .max = 500,
-     .offset = offsetof(struct order, count),
-     .has_offset = offsetof(struct order, has_count)},
-    {.name = "limit",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = 500,
-     .fallback = "100",
-     .offset = offsetof(struct order, limit)},
-    {.name = "due",
-     .kind = JSON_KIND_TIME,
-     .optional = true,
-     .nullable = true,
-     .offset = offsetof(struct order, due_ns),
-     .has_offset = offsetof(struct order, has_due)},
-    {.name = "urgent",
-     .kind = JSON_KIND_BOOL,
-     .optional = true,
-     .offset = offsetof(struct order, urgent),
-     .has_offset = offsetof(struct order, has_urgent)},
-};
-
-static const struct json_schema order_schema = {.name = "Order",
-                                                .about = "An order.",
-                                                .fields = order_fields,
-                                                .field_count = PC_COUNT(order_fields),
-                                                .bytes = sizeof(struct order)};
-
-static enum err bind(const char *text, struct order *ret_order)
+static enum err bind(const char *text, struct json_sample *ret_order)
 {
     const struct json_value *root;
 
@@ -187,7 +41,7 @@ static enum err bind(const char *text, struct order *ret_order)
 }
 
 /* `members` beside the two that are always needed. */
-static enum err bind_with(const char *members, struct order *ret_order)
+static enum err bind_with(const char *members, struct json_sample *ret_order)
 {
     struct sbuf text = sbuf_on(&arena, 1 << 16);
 
@@ -208,8 +62,8 @@ static void check_problem(size_t i, const char *field, const char *message)
 
 static void binds_a_whole_body(void **state)
 {
-    struct order order;
-    const struct leg *legs;
+    struct json_sample order;
+    const struct json_sample_leg *legs;
     const struct span *tags;
 
     (void)state;
@@ -241,7 +95,7 @@ static void binds_a_whole_body(void **state)
 /* What is left out is zero, or its fallback; null reads like left out where it may stand. */
 static void fallbacks_stand_in(void **state)
 {
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     memset(&order, 0xAA, sizeof(order));
@@ -326,7 +180,7 @@ static void names_each_problem(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PC_COUNT(wrongs); i++) {
-        struct order order;
+        struct json_sample order;
 
         assert_int_equal(bind_with(wrongs[i].members, &order), ERR_VALIDATION);
         assert_int_equal(problems.count, 1);
@@ -336,7 +190,7 @@ static void names_each_problem(void **state)
 
 static void collects_all_problems(void **state)
 {
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     assert_int_equal(bind("{\"direction\":\"sideways\",\"note\":\"\",\"count\":true}", &order),
@@ -353,7 +207,7 @@ static void collects_all_problems(void **state)
 
 static void a_body_must_be_an_object(void **state)
 {
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     assert_int_equal(bind("[]", &order), ERR_VALIDATION);
@@ -366,7 +220,7 @@ static void a_body_must_be_an_object(void **state)
 static void problems_are_bounded(void **state)
 {
     struct sbuf text = sbuf_on(&arena, 1 << 16);
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     sbuf_add_lit(&text, "\"codes\":[");
@@ -406,7 +260,7 @@ static void binds_parameters_from_text(void **state)
     const struct json_field *limit = &order_fields[11];
     const struct json_field *count = &order_fields[10];
     const struct json_field *urgent = &order_fields[13];
-    struct order order = {0};
+    struct json_sample order = {0};
 
     (void)state;
     assert_int_equal(json_bind_text(limit, SPAN_OF("500"), &arena, &order, &problems), ERR_OK);
@@ -440,7 +294,7 @@ static void binds_parameters_from_text(void **state)
 
 static void binds_missing_parameters(void **state)
 {
-    struct order order = {0};
+    struct json_sample order = {0};
 
     (void)state;
     assert_int_equal(json_bind_missing(&order_fields[11], &arena, &order, &problems), ERR_OK);
@@ -463,18 +317,18 @@ static void check_sbuf(const struct sbuf *out, const char *expected)
 
 static void writes_a_whole_reply(void **state)
 {
-    const struct leg legs[] = {{SPAN("12.30"), 7}, {SPAN("-0.05"), 8}};
+    const struct json_sample_leg legs[] = {{SPAN("12.30"), 7}, {SPAN("-0.05"), 8}};
     const struct span tags[] = {SPAN("x"), SPAN("\"")};
-    const struct order order = {.email = SPAN("a@b.co"),
-                                .direction = SPAN("debit"),
-                                .password = SPAN("never shown"),
-                                .metadata = SPAN("{\"a\": 1}"),
-                                .legs = {legs, 2},
-                                .tags = {tags, 2},
-                                .fee = {SPAN("1"), 9},
-                                .has_fee = true,
-                                .limit = 5,
-                                .has_urgent = true};
+    const struct json_sample order = {.email = SPAN("a@b.co"),
+                                      .direction = SPAN("debit"),
+                                      .password = SPAN("never shown"),
+                                      .metadata = SPAN("{\"a\": 1}"),
+                                      .legs = {legs, 2},
+                                      .tags = {tags, 2},
+                                      .fee = {SPAN("1"), 9},
+                                      .has_fee = true,
+                                      .limit = 5,
+                                      .has_urgent = true};
     struct sbuf out = sbuf_on(&arena, 4096);
 
     (void)state;
@@ -489,8 +343,8 @@ static void writes_a_whole_reply(void **state)
 /* What is written binds again to the same values. */
 static void replies_bind_back(void **state)
 {
-    struct order first;
-    struct order again;
+    struct json_sample first;
+    struct json_sample again;
     struct sbuf out = sbuf_on(&arena, 4096);
     struct sbuf out_again = sbuf_on(&arena, 4096);
 
@@ -566,7 +420,7 @@ static void survives_failing_allocations(void **state)
         SPAN("{\"email\":1,\"direction\":\"x\",\"note\":\"\",\"legs\":[{}],\"tags\":[1]}"),
     };
     const struct json_value *root;
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(bodies); i++) {
@@ -597,7 +451,7 @@ static void arena_cap_is_too_large(void **state)
     struct sbuf text = sbuf_on(&arena, 1 << 16);
     const struct json_value *root;
     struct arena small;
-    struct order order;
+    struct json_sample order;
 
     (void)state;
     sbuf_add_lit(&text, "{\"email\":\"a@b.co\",\"direction\":\"debit\",\"codes\":[");
