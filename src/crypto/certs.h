@@ -21,7 +21,7 @@ struct crypto_certs_options {
                                    NULL. localhost, 127.0.0.1, ::1 and the host name are always in */
     const char *const *clients; /* common names of client certificates; NULL-terminated or NULL */
     const struct clock *clock;
-    int64_t days; /* how long they last; 0: 30 */
+    int64_t days; /* how long the certificates last; 0: 365 */
     bool force;   /* replace what is there */
 };
 
