@@ -26,6 +26,12 @@ enum {
     LIMIT_SECRET_BYTES_MAX = 1024,
     LIMIT_PASSWORD_BYTES_MAX = 1024,
 
+    /* store */
+    LIMIT_STORE_STATEMENTS_MAX = 512, /* prepared, on one handle */
+    LIMIT_STORE_PARAMS_MAX = 64,      /* of one statement */
+    LIMIT_STORE_VALUE_BYTES_MAX = 16 * 1024 * 1024,
+    LIMIT_STORE_TRIES_MAX = 6, /* of one job, after serialization failures */
+
     /* http */
     LIMIT_HTTP_HEADERS_MAX = 100,
     LIMIT_HTTP_HEAD_BYTES_MAX = 32 * 1024,

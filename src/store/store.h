@@ -181,7 +181,8 @@ PC_CHECKED enum err store_exec(struct store_conn *conn, const struct store_state
                                const struct store_value *params, size_t count,
                                int64_t *ret_changed);
 
-/* After ERR_STORE_UNIQUE: was it this "table.column"? (PostgreSQL: constraints are named so.) */
+/* After ERR_STORE_UNIQUE: was it this "table.column"? (On PostgreSQL the constraint is named so.)
+ * Of two that are violated at once only one is told, and not the same one on both databases. */
 bool store_refused(const struct store_conn *conn, const char *constraint);
 
 enum store_kind store_conn_kind(const struct store_conn *conn);

@@ -1,9 +1,185 @@
 /* SPDX-License-Identifier: MIT
- * What the files of store/ share. */
+ * What the files of store/ share: the seam behind which each database stands (struct store_driver),
+ * a handle, and the store itself. */
 #ifndef PC_STORE_STORE_PRIV_H
 #define PC_STORE_STORE_PRIV_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "store/store.h"
+
+enum {
+    STORE_MESSAGE_BYTES = 256,
+    STORE_CONSTRAINT_BYTES = 128,
+    STORE_STRINGS_BYTES = 16 * 1024,
+};
+
+/* ---- One handle --------------------------------------------------------------------------- */
+
+enum store_role {
+    STORE_READER, /* cannot write */
+    STORE_WRITER,
+    STORE_MIGRATOR, /* patient: its statements may take minutes */
+};
+
+/* The words that frame transactions. */
+enum store_control {
+    STORE_BEGIN_SNAPSHOT, /* read-only, one moment */
+    STORE_BEGIN,          /* for one job */
+    STORE_BEGIN_BATCH,    /* for many: opens the first savepoint as well */
+    STORE_BEGIN_MIGRATE,  /* alone on the database */
+    STORE_NEXT,           /* keeps what this job did, opens the savepoint of the next */
+    STORE_UNDO,           /* forgets what this job did; the savepoint serves the next */
+    STORE_COMMIT,
+    STORE_ROLLBACK,
+    STORE_CONTROL_COUNT
+};
+
+struct store_prepared;
+
+struct store_rows {
+    struct store_conn *conn;
+    struct store_prepared *prepared;
+    enum err err;
+    bool open;
+};
+
+/* A statement on a handle. Its rows live inside it, so asking allocates nothing here. */
+struct store_prepared {
+    const struct store_statement *statement;
+    struct store_rows rows;
+    void *handle; /* sqlite3_stmt; PGresult while open */
+    int row;      /* PostgreSQL: the present one, -1 before the first */
+    bool ready;   /* SQLite: the first step has been made; its answer waits */
+    bool has_row; /* ... and was a row */
+};
+
+/* How a database is spoken to. Each function sets conn->message on failure, conn->broken when the
+ * handle is of no more use, and returns the error in our terms. */
+struct store_driver {
+    enum err (*open)(struct store_conn *conn, struct store_fault *reterr);
+    void (*close)(struct store_conn *conn);
+    enum err (*control)(struct store_conn *conn, enum store_control control);
+    enum err (*script)(struct store_conn *conn, const char *text);
+    enum err (*prepare)(struct store_conn *conn, struct store_prepared *prepared);
+    void (*unprepare)(struct store_prepared *prepared);
+    enum err (*start)(struct store_conn *conn, struct store_prepared *prepared,
+                      const struct store_value *params, size_t count, int64_t *ret_changed);
+    enum err (*next)(struct store_prepared *prepared, bool *ret_row);
+    void (*finish)(struct store_prepared *prepared);
+    /* False when the column's type is none of ours. */
+    bool (*column)(struct store_prepared *prepared, size_t column, struct store_value *ret_value);
+    bool (*in_transaction)(const struct store_conn *conn);
+};
+
+extern const struct store_driver store_sqlite;
+extern const struct store_driver store_postgres;
+
+struct store_conn {
+    struct store *store;
+    const struct store_driver *driver;
+    enum store_role role;
+    void *handle; /* sqlite3, PGconn; NULL: closed */
+    void *extra;  /* the driver's own */
+    bool broken;  /* to be closed and opened again */
+    bool sent;    /* a COMMIT is on its way and no answer has come */
+    size_t rows_open;
+    enum err failed;               /* sticky until the job is over */
+    struct store_prepared **table; /* open addressing by the statement's address */
+    size_t table_count, table_size;
+    int64_t deadline_ns; /* monotonic; of the running statement */
+    int64_t retry_at_ns; /* monotonic; not to be opened before */
+    int64_t backoff_ns;
+    enum err open_err; /* why the last opening failed */
+    char message[STORE_MESSAGE_BYTES];
+    char constraint[STORE_CONSTRAINT_BYTES];
+};
+
+void store_conn_init(struct store_conn *conn, struct store *store, enum store_role role);
+
+/* Opens at once; reterr may be NULL. */
+PC_CHECKED enum err store_conn_open(struct store_conn *conn, struct store_fault *reterr);
+
+/* Opens if it is closed or broken and the backoff allows. *ret_fresh: it was opened just now. */
+PC_CHECKED enum err store_conn_ready(struct store_conn *conn, bool *ret_fresh);
+void store_conn_close(struct store_conn *conn);
+
+PC_CHECKED enum err store_conn_control(struct store_conn *conn, enum store_control control);
+PC_CHECKED enum err store_conn_script(struct store_conn *conn, const char *text);
+
+/* Rolls back; a handle that cannot even do that is broken. */
+void store_conn_rollback(struct store_conn *conn);
+
+/* Runs the job's function on a clean slate; the error of any failed statement wins over ERR_OK. */
+PC_CHECKED enum err store_conn_run(struct store_conn *conn, struct store_job *job);
+
+/* Keeps the database's words, on one line, and returns err. */
+enum err store_conn_fail(struct store_conn *conn, enum err err, const char *message);
+
+/* The time a statement may take, in ns: the database's own limits, and some more for PostgreSQL. */
+int64_t store_conn_patience_ns(const struct store_conn *conn);
+
+/* ---- The target --------------------------------------------------------------------------- */
+
+struct store_target {
+    enum store_kind kind;
+    const char *path;    /* SQLite: the file */
+    bool in_data_dir;    /* ... which is made for it */
+    const char *uri;     /* PostgreSQL: secret */
+    const char *sslmode; /* PostgreSQL; NULL: the URI's, else require */
+    const char *shown;
+};
+
+/* Reads options->url; strings live in the arena. */
+PC_CHECKED enum err store_target_read(const struct store_options *options, struct arena *arena,
+                                      struct store_target *ret_target, struct store_fault *reterr);
+
+/* Whether the URI is one that libpq understands and its sslmode one that we accept. Fills in what
+ * may be shown, from the parts that cannot hold a password. */
+PC_CHECKED enum err store_postgres_check(struct arena *arena, struct store_target *target,
+                                         struct store_fault *reterr);
+
+/* Writes the sentence (reterr may be NULL) and returns err. */
+PC_FORMAT(3, 4)
+enum err store_fault_set(struct store_fault *reterr, enum err err, const char *format, ...);
+
+/* ---- The store ---------------------------------------------------------------------------- */
+
+struct store_worker {
+    struct store *store;
+    struct store_conn conn;
+    struct queue *queue;
+    pthread_t thread;
+    bool started;
+    bool pings; /* asks after the database when there is nothing else to do */
+    unsigned jitter;
+};
+
+struct store {
+    struct store_options options; /* with its defaults filled in */
+    struct store_target target;
+    const struct store_driver *driver;
+    struct arena arena;                /* of the target's strings, */
+    char strings[STORE_STRINGS_BYTES]; /* which are here, and wiped at the end */
+    struct queue *reads, *writes;
+    struct store_worker *workers;
+    size_t worker_count;
+    _Atomic int read_state, write_state; /* enum err */
+    _Atomic uint64_t reads_done, writes_done, batches, commits, failures, retries, reconnects;
+    _Atomic uint64_t unknown, batch_jobs_max;
+};
+
+void store_log_trouble(const struct store_conn *conn, const char *what, enum err err);
+void store_log_recovered(const struct store *store, const char *what);
+void store_log_mistake(const struct store_conn *conn);
+
+/* Trouble of the store itself, in contrast to a refused change. */
+bool store_is_trouble(enum err err);
+
+/* The life of a reading and of a writing thread; both end when their queue is closed and empty. */
+void *store_read_thread(void *worker);
+void *store_write_thread(void *worker);
 
 /* Whether the call about to be made must fail (see store_fail_at). */
 bool store_fail_strikes(void);

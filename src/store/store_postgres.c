@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ * PostgreSQL behind struct store_driver: each statement is prepared once by its name, values and
+ * results travel in binary, and the words that frame a job share one round trip.
+ *
+ * A COMMIT whose answer never came is marked in conn->sent: nobody knows whether it happened.
+ *
+ * Source: PostgreSQL manual, 34.3 (commands), 55.2 (protocol). */
+#include "store/store_postgres_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "base/sbuf.h"
+
+/* Types that we read, by their fixed numbers in pg_type. */
+enum {
+    TYPE_BOOL = 16,
+    TYPE_BYTEA = 17,
+    TYPE_NAME = 19,
+    TYPE_INT8 = 20,
+    TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
+    TYPE_TEXT = 25,
+    TYPE_VARCHAR = 1043,
+};
+
+enum { STATEMENT_BYTES_MAX = 16 * 1024, NUMBER_BYTES = 24 };
+
+static const char *const controls[STORE_CONTROL_COUNT] = {
+    [STORE_BEGIN_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    [STORE_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    [STORE_BEGIN_BATCH] = "BEGIN ISOLATION LEVEL SERIALIZABLE; SAVEPOINT job",
+    /* Each statement sees what the process before us has committed; the number is ours alone. */
+    [STORE_BEGIN_MIGRATE] = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+                            "SELECT pg_advisory_xact_lock(7310579596284166756)",
+    [STORE_NEXT] = "RELEASE job; SAVEPOINT job",
+    [STORE_UNDO] = "ROLLBACK TO job",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+};
+
+/* A COMMIT of a transaction that had failed is answered with "ROLLBACK" and no error. */
+static enum err commit(struct store_conn *conn)
+{
+    PGresult *result = NULL;
+    bool committed;
+    enum err err;
+
+    conn->sent = true;
+    err = store_pg_answer(conn, PQsendQuery(store_pg(conn), controls[STORE_COMMIT]), &result);
+    if (err) {
+        /* An answer, even an error, settles it; silence does not. */
+        conn->sent = conn->broken;
+        return err;
+    }
+    conn->sent = false;
+    committed = strcmp(PQcmdStatus(result), "COMMIT") == 0;
+    PQclear(result);
+    return committed ? ERR_OK : store_conn_fail(conn, ERR_INTERNAL, "the commit was a rollback");
+}
+
+static enum err postgres_control(struct store_conn *conn, enum store_control control)
+{
+    if (control == STORE_COMMIT)
+        return commit(conn);
+    return store_pg_text(conn, controls[control]);
+}
+
+static bool postgres_in_transaction(const struct store_conn *conn)
+{
+    PGTransactionStatusType status = PQtransactionStatus(store_pg(conn));
+
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+/* ---- Preparing ---------------------------------------------------------------------------- */
+
+/* Leaves quoted text and names alone. */
+static enum err translate(struct store_conn *conn, const char *text, char *out, size_t bytes)
+{
+    char quote = '\0';
+    size_t i;
+
+    for (i = 0; text[i] != '\0' && i + 1 < bytes; i++) {
+        if (quote == '\0' && (text[i] == '\'' || text[i] == '"'))
+            quote = text[i];
+        else if (text[i] == quote)
+            quote = '\0';
+        out[i] = quote == '\0' && text[i] == '?' ? '$' : text[i];
+    }
+    out[i] = '\0';
+    return text[i] == '\0' ? ERR_OK : store_conn_fail(conn, ERR_NO_SPACE, "statement too long");
+}
+
+static enum err postgres_prepare(struct store_conn *conn, struct store_prepared *prepared)
+{
+    const struct store_statement *statement = prepared->statement;
+    const char *text = statement->postgres != NULL ? statement->postgres : statement->sqlite;
+    char translated[STATEMENT_BYTES_MAX];
+    PGresult *result = NULL;
+    enum err err = translate(conn, text, translated, sizeof(translated));
+
+    if (err)
+        return err;
+    err = store_pg_answer(conn, PQsendPrepare(store_pg(conn), statement->name, translated, 0, NULL),
+                          &result);
+    PQclear(result);
+    return err;
+}
+
+/* The server forgets it with the connection, which is the only time this is asked. */
+static void postgres_unprepare(struct store_prepared *prepared)
+{
+    PC_ASSERT(prepared->handle == NULL);
+}
+
+/* ---- Running ------------------------------------------------------------------------------ */
+
+struct arguments {
+    const char *values[LIMIT_STORE_PARAMS_MAX];
+    int lengths[LIMIT_STORE_PARAMS_MAX];
+    int formats[LIMIT_STORE_PARAMS_MAX]; /* 0 text, 1 binary */
+    char numbers[LIMIT_STORE_PARAMS_MAX][NUMBER_BYTES];
+};
+
+/* Numbers go as text, so that the server reads them as whatever the column is; bytes go as they
+ * are. */
+static void argument_set(struct arguments *arguments, size_t i, const struct store_value *value)
+{
+    switch (value->type) {
+    case STORE_TYPE_NULL:
+        arguments->values[i] = NULL;
+        return;
+    case STORE_TYPE_BOOL:
+        arguments->values[i] = value->number ? "t" : "f";
+        return;
+    case STORE_TYPE_I64:
+        (void)snprintf(arguments->numbers[i], NUMBER_BYTES, "%lld", (long long)value->number);
+        arguments->values[i] = arguments->numbers[i];
+        return;
+    case STORE_TYPE_TEXT:
+    case STORE_TYPE_BLOB:
+        arguments->values[i] = value->bytes.len > 0 ? value->bytes.ptr : "";
+        arguments->lengths[i] = (int)value->bytes.len;
+        arguments->formats[i] = 1;
+        return;
+    }
+    PC_WRONG("a value of no type");
+}
+
+static enum err changed_of(struct store_conn *conn, PGresult *result, int64_t *ret_changed)
+{
+    const char *text = PQcmdTuples(result);
+
+    *ret_changed = 0;
+    if (text[0] == '\0' || span_to_i64(span_from(text), ret_changed))
+        return ERR_OK;
+    return store_conn_fail(conn, ERR_INTERNAL, "the server counted no number");
+}
+
+static enum err postgres_start(struct store_conn *conn, struct store_prepared *prepared,
+                               const struct store_value *params, size_t count, int64_t *ret_changed)
+{
+    struct arguments arguments;
+    PGresult *result = NULL;
+    enum err err;
+
+    for (size_t i = 0; i < count; i++) {
+        arguments.lengths[i] = arguments.formats[i] = 0;
+        argument_set(&arguments, i, &params[i]);
+    }
+    err = store_pg_answer(conn,
+                          PQsendQueryPrepared(store_pg(conn), prepared->statement->name, (int)count,
+                                              arguments.values, arguments.lengths,
+                                              arguments.formats, 1),
+                          &result);
+    if (err)
+        return err;
+    prepared->handle = result;
+    prepared->row = -1;
+    return changed_of(conn, result, ret_changed);
+}
+
+static enum err postgres_next(struct store_prepared *prepared, bool *ret_row)
+{
+    if (prepared->row < PQntuples(prepared->handle))
+        prepared->row++;
+    *ret_row = prepared->row < PQntuples(prepared->handle);
+    return ERR_OK;
+}
+
+static void postgres_finish(struct store_prepared *prepared)
+{
+    PQclear(prepared->handle);
+    prepared->handle = NULL;
+}
+
+/* Big-endian two's complement of 2, 4 or 8 bytes. */
+static int64_t number_from(const char *ptr, int len)
+{
+    uint64_t value = (ptr[0] & 0x80) != 0 ? UINT64_MAX : 0;
+
+    for (int i = 0; i < len; i++)
+        value = value << 8 | (unsigned char)ptr[i];
+    return (int64_t)value;
+}
+
+static bool postgres_column(struct store_prepared *prepared, size_t column,
+                            struct store_value *ret_value)
+{
+    const PGresult *result = prepared->handle;
+    int at = (int)column;
+    int len = PQgetlength(result, prepared->row, at);
+    const char *ptr = PQgetvalue(result, prepared->row, at);
+
+    PC_ASSERT(prepared->row >= 0 && prepared->row < PQntuples(result) && at < PQnfields(result));
+    if (PQgetisnull(result, prepared->row, at)) {
+        *ret_value = STORE_NULL;
+        return true;
+    }
+    switch (PQftype(result, at)) {
+    case TYPE_BOOL:
+        *ret_value = STORE_BOOL(ptr[0] != 0);
+        return len == 1;
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+        *ret_value = STORE_I64(number_from(ptr, len));
+        return len == 2 || len == 4 || len == 8;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_NAME:
+        *ret_value = STORE_TEXT(span_make(ptr, (size_t)len));
+        return true;
+    case TYPE_BYTEA:
+        *ret_value = STORE_BLOB(span_make(ptr, (size_t)len));
+        return true;
+    default:
+        return false;
+    }
+}
+
+const struct store_driver store_postgres = {
+    .open = store_pg_open,
+    .close = store_pg_close,
+    .control = postgres_control,
+    .script = store_pg_text,
+    .prepare = postgres_prepare,
+    .unprepare = postgres_unprepare,
+    .start = postgres_start,
+    .next = postgres_next,
+    .finish = postgres_finish,
+    .column = postgres_column,
+    .in_transaction = postgres_in_transaction,
+};
