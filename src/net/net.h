@@ -27,7 +27,7 @@
 #include "base/random.h"
 #include "base/span.h"
 
-struct crypto_tls_server;
+struct crypto_tls_context;
 struct metrics;
 struct net_listener;
 struct net_loop;
@@ -189,7 +189,7 @@ struct net_task {
 };
 
 /* From any thread. Tasks of one sender run in the order they were posted. A task must not be posted
- * again before it ran. After the loop has stopped, tasks are run by net_server_free. */
+ * again before it ran. Tasks posted before the server starts run when it does. */
 void net_loop_post(struct net_loop *loop, struct net_task *task);
 
 /* A timer of a loop, embedded in its owner and zeroed before first use. Fires once, at most about
@@ -242,10 +242,10 @@ PC_CHECKED enum err net_server_new(const struct net_server_options *options,
                                    struct net_server **ret_server);
 
 struct net_listener_options {
-    const char *name;              /* for logs and metrics; must outlive the server */
-    const char *host;              /* "127.0.0.1", "::", ...: a literal address */
-    uint16_t port;                 /* 0: any free one, see net_listener_port */
-    struct crypto_tls_server *tls; /* NULL: plain */
+    const char *name;               /* for logs and metrics; must outlive the server */
+    const char *host;               /* "127.0.0.1", "::", ...: a literal address */
+    uint16_t port;                  /* 0: any free one, see net_listener_port */
+    struct crypto_tls_context *tls; /* NULL: plain */
     const struct net_app *app;
     void *app_context;
 };
@@ -264,9 +264,9 @@ PC_CHECKED enum err net_server_listen_none(struct net_server *server,
 uint16_t net_listener_port(const struct net_listener *listener);
 const char *net_listener_name(const struct net_listener *listener);
 
-/* New connections use `tls` from now on; blocks until no loop uses the former one for a new
- * connection, after which the caller may drop it. Any thread but a loop's; the server runs. */
-void net_listener_set_tls(struct net_listener *listener, struct crypto_tls_server *tls);
+/* New connections use `tls` from now on; returns when no loop uses the former one for a new
+ * connection, so that the caller may free it. Any thread but a loop's; the server runs. */
+void net_listener_set_tls(struct net_listener *listener, struct crypto_tls_context *tls);
 
 /* Starts the threads. */
 PC_CHECKED enum err net_server_start(struct net_server *server);
@@ -281,8 +281,8 @@ PC_CHECKED enum err net_server_adopt(struct net_server *server, struct net_liste
  * Any thread but a loop's; once. */
 bool net_server_drain(struct net_server *server, int64_t deadline_ms);
 
-/* Stops and joins the threads, cutting what is left, and frees. Every held stream must have been
- * released, or be released by a task that is already posted. Accepts NULL. */
+/* Cuts what is left, waits until every held stream is released, joins the threads and frees. The
+ * threads that hold streams must still run. Accepts NULL. */
 void net_server_free(struct net_server *server);
 
 size_t net_server_loop_count(const struct net_server *server);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of net/ share. Three layers, each knowing only the one below it:
+ *
+ *   stream (net_stream.c)     one request, as the application sees it
+ *   codec  (http1_conn.c)     turns a connection's bytes into streams; later also HTTP/2
+ *   conn   (net_conn.c)       one socket: reading, writing, waiting, TLS, closing
+ *
+ * Threads: a loop's thread owns its connections; only what is marked atomic crosses threads. */
+#ifndef PC_NET_NET_PRIV_H
+#define PC_NET_NET_PRIV_H
+
+#include <stdatomic.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/hash.h"
+#include "base/metric.h"
+#include "crypto/tls.h"
+#include "net/http1.h"
+#include "net/net.h"
+
+enum {
+    NET_READ_BYTES = 64 * 1024,        /* per loop: what one read takes */
+    NET_SCRATCH_BYTES = 32 * 1024,     /* per loop: a small answer is put together here */
+    NET_STREAM_FIRST_BYTES = 4096,     /* of a stream's arena */
+    NET_STREAMS_SPARE_MAX = 64,        /* per loop: kept for the next request */
+    NET_OUTPUT_BYTES_MAX = 256 * 1024, /* per connection: waiting for a slow client */
+    NET_DRAIN_BYTES_MAX = 64 * 1024,   /* of a body that nobody wants, to keep a connection */
+    NET_LINGER_BYTES_MAX = 256 * 1024, /* read and dropped behind the last answer */
+    NET_LINGER_MS = 2000,              /* and for how long */
+    NET_ACCEPT_BURST = 32,             /* per readiness of a listening socket */
+    NET_ACCEPT_PAUSE_MS = 100,         /* without file descriptors */
+    NET_LISTENERS_MAX = 32,            /* per server */
+    NET_LISTEN_BACKLOG = 4096,
+};
+
+/* --- net_timer.c: a wheel of timers ----------------------------------------------------------- */
+
+#define NET_NO_DEADLINE INT64_MAX
+
+enum {
+    NET_WHEEL_SLOTS = 512,
+    NET_WHEEL_TICK_BITS = 24, /* a tick is 2^24 ns = 16.8 ms */
+};
+
+struct net_wheel {
+    struct net_timer *slots[NET_WHEEL_SLOTS];
+    uint64_t used[NET_WHEEL_SLOTS / 64]; /* a bit per slot that may hold something */
+    int64_t tick;                        /* everything before it has fired */
+};
+
+void net_wheel_init(struct net_wheel *wheel, int64_t now_ns);
+void net_wheel_set(struct net_wheel *wheel, struct net_timer *timer, int64_t deadline_ns);
+void net_wheel_run(struct net_wheel *wheel, int64_t now_ns);
+/* When net_wheel_run has something to look at; NET_NO_DEADLINE if nothing hangs in the wheel. */
+int64_t net_wheel_next_ns(const struct net_wheel *wheel);
+
+/* --- net_admit.c: connections per address ----------------------------------------------------- */
+
+struct net_admit;
+PC_CHECKED enum err net_admit_new(size_t per_ip_max, const struct random_source *random,
+                                  struct net_admit **ret_admit);
+void net_admit_free(struct net_admit *admit); /* accepts NULL */
+/* False if this address has its share already. Any thread. */
+bool net_admit_take(struct net_admit *admit, const struct net_peer *peer);
+void net_admit_give(struct net_admit *admit, const struct net_peer *peer);
+
+/* --- net_output.c: bytes that the socket did not take yet ------------------------------------- */
+
+struct net_output_part;
+struct net_output {
+    struct net_output_part *oldest;
+    struct net_output_part *newest;
+    size_t bytes;  /* waiting, all */
+    size_t copied; /* of them, held on the heap here */
+};
+
+/* False without memory; then nothing was added. */
+PC_CHECKED bool net_output_copy(struct net_output *output, struct span bytes);
+PC_CHECKED bool net_output_refer(struct net_output *output, struct span bytes);
+size_t net_output_peek(const struct net_output *output, struct iovec *vectors, size_t max);
+void net_output_drop(struct net_output *output, size_t bytes);
+void net_output_clear(struct net_output *output);
+
+/* --- server, listener, loop ------------------------------------------------------------------- */
+
+struct net_counters {
+    struct metric_series *accepted;
+    struct metric_series *open;
+    struct metric_series *refused_total; /* the most connections are open */
+    struct metric_series *refused_ip;    /* ... of this address */
+    struct metric_series *refused_files; /* no file descriptors */
+    struct metric_series *bytes_in;
+    struct metric_series *bytes_out;
+    struct metric_series *tls_done;
+    struct metric_series *tls_failed;
+    struct metric_series *malformed[ERR_COUNT]; /* by what was wrong */
+    struct metric_series *timeouts;
+};
+PC_CHECKED enum err net_counters_init(struct net_counters *counters, struct metrics *metrics);
+
+struct net_listener {
+    struct net_server *server;
+    struct net_listener_options options;
+    uint16_t port;
+    bool bound;
+};
+
+struct net_server {
+    struct net_server_options options; /* with defaults filled in */
+    struct net_http1_limits limits;
+    struct net_listener *listeners[NET_LISTENERS_MAX];
+    size_t listener_count;
+    struct net_loop **loops;
+    size_t loop_count;
+    bool started;
+    struct net_admit *admit; /* NULL: no limit per address */
+    struct net_counters counters;
+    _Atomic size_t conn_count;
+    _Atomic size_t adopt_next; /* which loop gets the next adopted socket */
+};
+
+/* One listener on one loop. */
+struct net_door {
+    struct net_loop *loop;
+    struct net_listener *listener;
+    struct crypto_tls_context *tls; /* loop thread */
+    uv_poll_t poll;
+    struct net_timer retry; /* accepting is paused */
+    int fd;                 /* -1: none, or closed */
+    bool polled;            /* poll was initialised */
+};
+
+struct net_loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t wheel_timer;
+    uv_prepare_t prepare; /* before waiting: the kept time grows stale */
+    struct net_server *server;
+    size_t index;
+    pthread_t thread;
+    bool running;  /* the thread was started */
+    bool draining; /* every answer closes its connection */
+    bool stopping; /* leave when the last connection is gone */
+    bool now_known;
+    int64_t now_ns;
+    int64_t realtime_ns;
+    int64_t date_s; /* the second that `date` tells */
+    char date[29];
+    int64_t wheel_armed_ns;
+    struct net_wheel wheel;
+    struct random_batch random;
+    void *slot;
+    _Atomic(struct net_task *) tasks; /* newest first */
+    struct net_conn *conns;           /* all of this loop's, newest first */
+    struct net_stream *spare;
+    size_t spare_count;
+    struct net_door doors[NET_LISTENERS_MAX];
+    struct net_task stop;
+    struct net_task drain;
+    char *read_buffer; /* NET_READ_BYTES */
+    char *scratch;     /* NET_SCRATCH_BYTES */
+};
+
+PC_CHECKED enum err net_loop_new(struct net_server *server, size_t index,
+                                 struct net_loop **ret_loop);
+PC_CHECKED enum err net_loop_start(struct net_loop *loop);
+void net_loop_join(struct net_loop *loop);
+void net_loop_free(struct net_loop *loop); /* its thread is not running; accepts NULL */
+void net_loop_timer_set(struct net_loop *loop, struct net_timer *timer, int64_t deadline_ns);
+void net_loop_conn_gone(struct net_loop *loop); /* leaves if it was the last one */
+
+/* Runs `run` on every loop and returns when all did. Any thread but a loop's. */
+typedef void net_loop_visit_fn(struct net_loop *loop, void *context);
+void net_server_visit(struct net_server *server, net_loop_visit_fn *run, void *context);
+
+/* --- net_door.c: accepting -------------------------------------------------------------------- */
+
+PC_CHECKED int net_door_bind(const struct net_listener_options *options, uint16_t port,
+                             int *ret_fd);  /* errno, or 0 */
+void net_door_open(struct net_door *door);  /* on the loop thread */
+void net_door_close(struct net_door *door); /* accepts what is waiting, then no more */
+
+/* --- net_conn.c: a socket --------------------------------------------------------------------- */
+
+struct net_conn;
+
+/* How a protocol drives a connection and answers its streams. Calls come with the connection
+ * entered (net_conn_enter). */
+struct net_codec {
+    const char *name;
+    void (*input)(struct net_conn *conn, struct span bytes); /* takes all of it, or stashes */
+    void (*input_end)(struct net_conn *conn);                /* the client sends no more */
+    void (*settle)(struct net_conn *conn); /* go on with what waited: last before leaving */
+    void (*timeout)(struct net_conn *conn);
+    void (*lost)(struct net_conn *conn);  /* the socket is gone: tell the streams */
+    void (*drain)(struct net_conn *conn); /* the server is shutting down */
+    int64_t (*deadline_ns)(const struct net_conn *conn);
+    bool (*reads)(const struct net_conn *conn); /* whether input is wanted now */
+    void (*reply)(struct net_stream *stream, const struct net_reply *reply);
+    enum err (*reply_body)(struct net_stream *stream, struct span bytes, bool more);
+    size_t (*write_room)(const struct net_stream *stream);
+    void (*proceed)(struct net_stream *stream); /* 100 Continue */
+};
+
+extern const struct net_codec net_codec_http1;
+
+enum net_conn_state {
+    NET_CONN_HANDSHAKE, /* TLS */
+    NET_CONN_OPEN,
+    NET_CONN_GOODBYE, /* the last bytes are leaving; nothing more is read */
+    NET_CONN_LINGER,  /* our side is shut down; the client's bytes are dropped */
+    NET_CONN_CLOSED,  /* the socket is closed; memory waits for libuv and held streams */
+};
+
+struct net_conn {
+    uv_poll_t poll;
+    struct net_loop *loop;
+    struct net_door *door;
+    const struct net_codec *codec;
+    struct net_conn *next;     /* of the loop */
+    struct net_conn **link;    /* what points at this one */
+    struct crypto_tls *tls;    /* NULL: plain */
+    struct net_stream *stream; /* http1: the present one */
+    char *stash;               /* input that must wait, on the heap */
+    struct net_output output;
+    struct net_timer timer;
+    int64_t active_ns;  /* last progress of reading, or since when it is idle */
+    int64_t written_ns; /* last progress of writing */
+    uint64_t requests;  /* answered or begun */
+    uint32_t stash_bytes;
+    uint32_t lingered; /* bytes dropped */
+    int fd;
+    uint16_t refs;    /* libuv's handle, and each stream */
+    uint8_t depth;    /* entered */
+    uint8_t interest; /* UV_READABLE, UV_WRITABLE as libuv knows it */
+    enum net_conn_state state : 8;
+    bool failed : 1;     /* close it when the last caller leaves */
+    bool input_over : 1; /* the client sends no more */
+    bool linger : 1;     /* bytes may still come that must not reset our answer */
+    bool tls_wants_write : 1;
+    bool read_held : 1; /* readable, but nobody wants it: not polled until someone does */
+    struct net_peer peer;
+    char address[NET_ADDRESS_TEXT_BYTES];
+};
+
+/* Takes the fd over. */
+void net_conn_open(struct net_door *door, int fd, const struct sockaddr *address);
+/* Around everything that may call the application: the last leave settles and closes. */
+void net_conn_enter(struct net_conn *conn);
+void net_conn_leave(struct net_conn *conn);
+void net_conn_unref(struct net_conn *conn);
+/* Marks it broken. */
+void net_conn_fail(struct net_conn *conn);
+/* Sends or keeps `count` parts; the last one may be referred to if `stable`. */
+void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable);
+/* Closes when everything is written, lingering if `linger`. */
+void net_conn_goodbye(struct net_conn *conn, bool linger);
+/* Keeps input for later. */
+void net_conn_stash(struct net_conn *conn, struct span bytes);
+void net_conn_address(struct net_conn *conn, const struct sockaddr *address);
+
+/* --- net_tls.c -------------------------------------------------------------------------------- */
+
+enum net_io { NET_IO_DONE, NET_IO_WAIT, NET_IO_END, NET_IO_FAILED };
+
+PC_CHECKED enum net_io net_tls_handshake(struct net_conn *conn);
+PC_CHECKED enum net_io net_tls_read(struct net_conn *conn, void *buffer, size_t bytes,
+                                    size_t *ret_bytes);
+PC_CHECKED enum net_io net_tls_write(struct net_conn *conn, const struct iovec *vectors,
+                                     size_t count, size_t *ret_bytes);
+
+/* --- net_stream.c ----------------------------------------------------------------------------- */
+
+enum net_reply_state {
+    NET_REPLY_NONE,
+    NET_REPLY_STREAMING, /* net_reply_body follows */
+    NET_REPLY_DONE,      /* the application has given everything */
+};
+
+struct net_stream {
+    struct net_conn *conn;
+    struct net_stream *next_spare;
+    struct arena arena;
+    void *slot;
+    int64_t start_ns;
+    uint32_t holds;
+    enum net_reply_state reply : 8;
+    bool told : 1;          /* head or refuse was called: recycle is due */
+    bool refused : 1;       /* after refuse, or malformed while draining */
+    bool complete : 1;      /* the request is complete */
+    bool paused : 1;        /* by the application */
+    bool orphan : 1;        /* the connection let go of it; waiting for holds */
+    bool must_close : 1;    /* behind the answer */
+    bool want_continue : 1; /* the client waits for 100 Continue */
+    bool no_body : 1;       /* the answer has none: HEAD, 204, 304 */
+    bool chunked : 1;       /* the answer */
+    bool starved : 1;       /* writable is due */
+    uint64_t reply_left;    /* told and not given yet; NET_LENGTH_CHUNKED: not told */
+    uint64_t body_bytes;    /* of the request, received */
+    int64_t body_ns;        /* since when its rate counts */
+    struct net_http1 http1;
+    _Alignas(16) char first[NET_STREAM_FIRST_BYTES];
+};
+
+PC_CHECKED struct net_stream *net_stream_new(struct net_conn *conn); /* NULL without memory */
+/* The connection lets go: recycle now, or when the last hold is released. */
+void net_stream_done(struct net_stream *stream);
+
+/* --- http1_reply.c ---------------------------------------------------------------------------- */
+
+struct net_framing {
+    int status;
+    int minor_version;
+    bool close;      /* say so */
+    bool keep_alive; /* say so: HTTP/1.0 */
+    bool no_length;  /* 204, 304, or up to the end of the connection */
+    bool chunked;
+    uint64_t length;
+};
+
+/* Status line, the given lines, framing lines, empty line. ERR_NO_SPACE. */
+void net_http1_reply_head(struct sbuf *out, const struct net_framing *framing, struct span lines);
+
+static inline const struct net_app *net_conn_app(const struct net_conn *conn)
+{
+    return conn->door->listener->options.app;
+}
+
+#endif
