@@ -72,8 +72,7 @@ struct net_output_part;
 struct net_output {
     struct net_output_part *oldest;
     struct net_output_part *newest;
-    size_t bytes;  /* waiting, all */
-    size_t copied; /* of them, held on the heap here */
+    size_t bytes; /* waiting, all */
 };
 
 /* False without memory; then nothing was added. */
@@ -158,7 +157,6 @@ struct net_loop {
     size_t spare_count;
     struct net_door doors[NET_LISTENERS_MAX];
     struct net_task stop;
-    struct net_task drain;
     char *read_buffer; /* NET_READ_BYTES */
     char *scratch;     /* NET_SCRATCH_BYTES */
 };
@@ -170,6 +168,8 @@ void net_loop_join(struct net_loop *loop);
 void net_loop_free(struct net_loop *loop); /* its thread is not running; accepts NULL */
 void net_loop_timer_set(struct net_loop *loop, struct net_timer *timer, int64_t deadline_ns);
 void net_loop_conn_gone(struct net_loop *loop); /* leaves if it was the last one */
+void net_loop_drain(struct net_loop *loop);
+void net_loop_cut(struct net_loop *loop); /* every connection, at once */
 
 /* Runs `run` on every loop and returns when all did. Any thread but a loop's. */
 typedef void net_loop_visit_fn(struct net_loop *loop, void *context);
@@ -177,8 +177,9 @@ void net_server_visit(struct net_server *server, net_loop_visit_fn *run, void *c
 
 /* --- net_door.c: accepting -------------------------------------------------------------------- */
 
-PC_CHECKED int net_door_bind(const struct net_listener_options *options, uint16_t port,
-                             int *ret_fd);  /* errno, or 0 */
+/* 0, or errno. `alone`: check that nobody else has the port, shared or not. */
+PC_CHECKED int net_door_bind(const struct net_listener_options *options, uint16_t port, bool alone,
+                             int *ret_fd);
 void net_door_open(struct net_door *door);  /* on the loop thread */
 void net_door_close(struct net_door *door); /* accepts what is waiting, then no more */
 
@@ -223,14 +224,15 @@ struct net_conn {
     struct net_conn **link;    /* what points at this one */
     struct crypto_tls *tls;    /* NULL: plain */
     struct net_stream *stream; /* http1: the present one */
-    char *stash;               /* input that must wait, on the heap */
+    char *stash;               /* input that must wait, on the heap; NULL: none */
     struct net_output output;
     struct net_timer timer;
-    int64_t active_ns;  /* last progress of reading, or since when it is idle */
-    int64_t written_ns; /* last progress of writing */
-    uint64_t requests;  /* answered or begun */
-    uint32_t stash_bytes;
-    uint32_t lingered; /* bytes dropped */
+    int64_t active_ns;    /* last progress of reading, or since when it is idle */
+    int64_t written_ns;   /* last progress of writing */
+    uint64_t requests;    /* answered or begun */
+    uint32_t stash_at;    /* what has been taken of it */
+    uint32_t stash_bytes; /* its end */
+    uint32_t lingered;    /* bytes dropped */
     int fd;
     uint16_t refs;    /* libuv's handle, and each stream */
     uint8_t depth;    /* entered */
@@ -240,6 +242,7 @@ struct net_conn {
     bool input_over : 1; /* the client sends no more */
     bool linger : 1;     /* bytes may still come that must not reset our answer */
     bool tls_wants_write : 1;
+    bool counted : 1;   /* by the server and its address */
     bool read_held : 1; /* readable, but nobody wants it: not polled until someone does */
     struct net_peer peer;
     char address[NET_ADDRESS_TEXT_BYTES];
@@ -259,6 +262,7 @@ void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count
 void net_conn_goodbye(struct net_conn *conn, bool linger);
 /* Keeps input for later. */
 void net_conn_stash(struct net_conn *conn, struct span bytes);
+void net_conn_unstash(struct net_conn *conn); /* forgets it */
 void net_conn_address(struct net_conn *conn, const struct sockaddr *address);
 
 /* --- net_tls.c -------------------------------------------------------------------------------- */
@@ -270,6 +274,8 @@ PC_CHECKED enum net_io net_tls_read(struct net_conn *conn, void *buffer, size_t 
                                     size_t *ret_bytes);
 PC_CHECKED enum net_io net_tls_write(struct net_conn *conn, const struct iovec *vectors,
                                      size_t count, size_t *ret_bytes);
+
+void net_tls_goodbye(struct net_conn *conn); /* close_notify */
 
 /* --- net_stream.c ----------------------------------------------------------------------------- */
 

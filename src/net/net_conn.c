@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT
+ * A connection: one socket on one loop. Waits through libuv, reads into the loop's buffer, hands
+ * bytes to the codec, sends what the codec gives and keeps what the socket does not take.
+ *
+ *   HANDSHAKE --handshake--> OPEN --net_conn_goodbye--> GOODBYE --farewell--> LINGER --> CLOSED
+ *                              |                           |                     (close_now)
+ *                              +---- net_conn_fail --------+--> CLOSED
+ *
+ * Everything that may call the application happens between net_conn_enter and net_conn_leave; only
+ * the outermost leave closes, changes what is polled and moves the timer, so no callback ever finds
+ * its connection freed under its feet. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "net/net_priv.h"
+
+enum { SEND_PARTS_MAX = 8 };
+
+/* --- bytes in and out ------------------------------------------------------------------------- */
+
+static enum net_io io_of_errno(void)
+{
+    return errno == EAGAIN || errno == EINTR ? NET_IO_WAIT : NET_IO_FAILED;
+}
+
+static enum net_io conn_read(struct net_conn *conn, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+    ssize_t got;
+
+    if (conn->tls != NULL && conn->state != NET_CONN_LINGER)
+        return net_tls_read(conn, buffer, bytes, ret_bytes);
+    got = recv(conn->fd, buffer, bytes, 0);
+    if (got < 0)
+        return io_of_errno();
+    *ret_bytes = (size_t)got;
+    return got == 0 ? NET_IO_END : NET_IO_DONE;
+}
+
+static enum net_io conn_write(struct net_conn *conn, struct iovec *vectors, size_t count,
+                              size_t *ret_bytes)
+{
+    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+    ssize_t sent;
+
+    if (conn->tls != NULL)
+        return net_tls_write(conn, vectors, count, ret_bytes);
+    if (count == 1)
+        sent = send(conn->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+    else
+        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    if (sent < 0)
+        return io_of_errno();
+    *ret_bytes = (size_t)sent;
+    return NET_IO_DONE;
+}
+
+static void written(struct net_conn *conn, size_t bytes)
+{
+    metric_add(conn->loop->server->counters.bytes_out, bytes);
+    conn->written_ns = net_loop_now_ns(conn->loop);
+}
+
+static void flush(struct net_conn *conn)
+{
+    struct iovec vectors[SEND_PARTS_MAX];
+    size_t bytes = 0;
+
+    while (conn->output.bytes > 0 && !conn->failed) {
+        size_t count = net_output_peek(&conn->output, vectors, SEND_PARTS_MAX);
+        enum net_io io = conn_write(conn, vectors, count, &bytes);
+
+        if (io == NET_IO_WAIT)
+            return;
+        if (io != NET_IO_DONE) {
+            net_conn_fail(conn);
+            return;
+        }
+        net_output_drop(&conn->output, bytes);
+        written(conn, bytes);
+    }
+}
+
+/* Keeps what is left of the parts after `sent` bytes. */
+static bool keep(struct net_conn *conn, const struct span *parts, size_t count, bool stable,
+                 size_t sent)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span rest = span_slice(parts[i], sent, parts[i].len);
+        bool last = i + 1 == count;
+
+        sent -= sent < parts[i].len ? sent : parts[i].len;
+        if (!(last && stable ? net_output_refer(&conn->output, rest)
+                             : net_output_copy(&conn->output, rest)))
+            return false;
+    }
+    return true;
+}
+
+void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable)
+{
+    struct iovec vectors[SEND_PARTS_MAX];
+    size_t all = 0;
+    size_t sent = 0;
+
+    PC_ASSERT(count <= SEND_PARTS_MAX);
+    if (conn->failed || conn->state == NET_CONN_CLOSED)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        vectors[i].iov_base = (void *)(uintptr_t)parts[i].ptr;
+        vectors[i].iov_len = parts[i].len;
+        all += parts[i].len;
+    }
+    if (conn->output.bytes == 0) {
+        enum net_io io = conn_write(conn, vectors, count, &sent);
+
+        if (io != NET_IO_DONE && io != NET_IO_WAIT) {
+            net_conn_fail(conn);
+            return;
+        }
+        written(conn, sent);
+    }
+    if (sent < all && !keep(conn, parts, count, stable, sent))
+        net_conn_fail(conn);
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+void net_conn_stash(struct net_conn *conn, struct span bytes)
+{
+    PC_ASSERT(conn->stash == NULL && bytes.len <= NET_READ_BYTES);
+    conn->stash = alloc_raw(bytes.len);
+    if (conn->stash == NULL) {
+        net_conn_fail(conn);
+        return;
+    }
+    memcpy(conn->stash, bytes.ptr, bytes.len);
+    conn->stash_at = 0;
+    conn->stash_bytes = (uint32_t)bytes.len;
+}
+
+void net_conn_unstash(struct net_conn *conn)
+{
+    alloc_free(conn->stash);
+    conn->stash = NULL;
+}
+
+/* Readable, and nobody wants it now: has the client gone, or is it only early? */
+static void look(struct net_conn *conn)
+{
+    char byte;
+    ssize_t got;
+
+    conn->read_held = true;
+    if (conn->tls != NULL)
+        return;
+    got = recv(conn->fd, &byte, 1, MSG_PEEK);
+    if (got == 0) {
+        conn->input_over = true;
+        conn->codec->input_end(conn);
+    } else if (got < 0 && io_of_errno() == NET_IO_FAILED) {
+        net_conn_fail(conn);
+    }
+}
+
+static void drop_input(struct net_conn *conn, size_t bytes)
+{
+    conn->lingered += (uint32_t)bytes;
+    if (conn->lingered > NET_LINGER_BYTES_MAX)
+        net_conn_fail(conn);
+}
+
+static void input_taken(struct net_conn *conn, size_t bytes)
+{
+    metric_add(conn->loop->server->counters.bytes_in, bytes);
+    if (conn->state == NET_CONN_LINGER) {
+        drop_input(conn, bytes);
+        return;
+    }
+    conn->active_ns = net_loop_now_ns(conn->loop);
+    conn->codec->input(conn, span_make(conn->loop->read_buffer, bytes));
+}
+
+static bool wants_input(const struct net_conn *conn)
+{
+    if (conn->failed || conn->input_over)
+        return false;
+    return conn->state == NET_CONN_LINGER ||
+           (conn->state == NET_CONN_OPEN && conn->codec->reads(conn));
+}
+
+/* One read per readiness: what is left makes the socket readable again. */
+static void input(struct net_conn *conn)
+{
+    size_t bytes = 0;
+
+    if (!wants_input(conn)) {
+        look(conn);
+        return;
+    }
+    switch (conn_read(conn, conn->loop->read_buffer, NET_READ_BYTES, &bytes)) {
+    case NET_IO_DONE:
+        input_taken(conn, bytes);
+        return;
+    case NET_IO_WAIT:
+        return;
+    case NET_IO_END:
+        if (conn->state != NET_CONN_OPEN)
+            break;
+        conn->input_over = true;
+        conn->codec->input_end(conn);
+        return;
+    case NET_IO_FAILED:
+        break;
+    }
+    net_conn_fail(conn);
+}
+
+/* TLS may have decoded bytes that poll cannot see. */
+static bool has_unseen_input(const struct net_conn *conn)
+{
+    return conn->tls != NULL && conn->state == NET_CONN_OPEN && wants_input(conn) &&
+           crypto_tls_pending(conn->tls) > 0;
+}
+
+static void handshake(struct net_conn *conn)
+{
+    struct net_counters *counters = &conn->loop->server->counters;
+
+    switch (net_tls_handshake(conn)) {
+    case NET_IO_DONE:
+        metric_add(counters->tls_done, 1);
+        conn->state = NET_CONN_OPEN;
+        conn->active_ns = net_loop_now_ns(conn->loop);
+        break;
+    case NET_IO_WAIT:
+        break;
+    case NET_IO_END:
+    case NET_IO_FAILED:
+        metric_add(counters->tls_failed, 1);
+        net_conn_fail(conn);
+        break;
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct net_conn *conn = poll->data;
+
+    net_conn_enter(conn);
+    if (status < 0) /* libuv has stopped polling: the socket has an error */
+        net_conn_fail(conn);
+    conn->tls_wants_write = false;
+    if (!conn->failed && conn->state == NET_CONN_HANDSHAKE)
+        handshake(conn);
+    if (!conn->failed && (events & UV_WRITABLE) != 0)
+        flush(conn);
+    if (!conn->failed && conn->state != NET_CONN_HANDSHAKE && (events & UV_READABLE) != 0)
+        input(conn);
+    net_conn_leave(conn);
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+void net_conn_fail(struct net_conn *conn)
+{
+    conn->failed = true;
+}
+
+void net_conn_goodbye(struct net_conn *conn, bool linger)
+{
+    if (conn->state != NET_CONN_OPEN)
+        return;
+    conn->state = NET_CONN_GOODBYE;
+    conn->linger = linger;
+}
+
+static void uncount(struct net_conn *conn)
+{
+    struct net_server *server = conn->loop->server;
+
+    if (!conn->counted)
+        return;
+    conn->counted = false;
+    net_admit_give(server->admit, &conn->peer);
+    metric_move(server->counters.open, -1);
+    atomic_fetch_sub_explicit(&server->conn_count, 1, memory_order_relaxed);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct net_conn *conn = handle->data;
+
+    net_conn_unref(conn);
+}
+
+static void close_now(struct net_conn *conn)
+{
+    conn->state = NET_CONN_CLOSED;
+    conn->failed = true;
+    conn->codec->lost(conn);
+    net_timer_stop(&conn->timer);
+    net_output_clear(&conn->output);
+    net_conn_unstash(conn);
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    (void)close(conn->fd);
+    conn->fd = -1;
+    uncount(conn);
+}
+
+/* Everything is written: says so, and waits for the client to hang up if bytes of it may still be
+ * on their way, since closing then would reset the connection and lose our answer. */
+static void farewell(struct net_conn *conn)
+{
+    if (conn->tls != NULL)
+        net_tls_goodbye(conn);
+    if (!conn->linger || conn->input_over || shutdown(conn->fd, SHUT_WR) != 0) {
+        close_now(conn);
+        return;
+    }
+    conn->state = NET_CONN_LINGER;
+    conn->read_held = false;
+    conn->active_ns = net_loop_now_ns(conn->loop);
+}
+
+static void conn_free(struct net_conn *conn)
+{
+    struct net_loop *loop = conn->loop;
+
+    *conn->link = conn->next;
+    if (conn->next != NULL)
+        conn->next->link = conn->link;
+    crypto_tls_free(conn->tls);
+    alloc_free(conn);
+    net_loop_conn_gone(loop);
+}
+
+void net_conn_unref(struct net_conn *conn)
+{
+    PC_ASSERT(conn->refs > 0);
+    if (--conn->refs == 0)
+        conn_free(conn);
+}
+
+/* --- entering and leaving --------------------------------------------------------------------- */
+
+void net_conn_enter(struct net_conn *conn)
+{
+    conn->refs++;
+    conn->depth++;
+}
+
+static void poll_as_needed(struct net_conn *conn)
+{
+    int wants = 0;
+
+    if (conn->read_held && wants_input(conn))
+        conn->read_held = false;
+    if (!conn->read_held && !conn->input_over && conn->state != NET_CONN_GOODBYE)
+        wants |= UV_READABLE;
+    if (conn->output.bytes > 0 || conn->tls_wants_write)
+        wants |= UV_WRITABLE;
+    if (wants == conn->interest)
+        return;
+    conn->interest = (uint8_t)wants;
+    PC_ASSERT(wants == 0 ? uv_poll_stop(&conn->poll) == 0
+                         : uv_poll_start(&conn->poll, wants, on_poll) == 0);
+}
+
+static int64_t deadline_ns(const struct net_conn *conn)
+{
+    const struct net_server_options *options = &conn->loop->server->options;
+    int64_t at = NET_NO_DEADLINE;
+    int64_t codec_at;
+
+    if (conn->state == NET_CONN_HANDSHAKE)
+        return conn->active_ns + options->head_ms * CLOCK_NS_PER_MS;
+    if (conn->state == NET_CONN_LINGER)
+        return conn->active_ns + NET_LINGER_MS * CLOCK_NS_PER_MS;
+    if (conn->output.bytes > 0)
+        at = conn->written_ns + options->write_ms * CLOCK_NS_PER_MS;
+    if (conn->state != NET_CONN_OPEN)
+        return at;
+    codec_at = conn->codec->deadline_ns(conn);
+    return at < codec_at ? at : codec_at;
+}
+
+static void on_timer(struct net_timer *timer)
+{
+    struct net_conn *conn = PC_CONTAINER(timer, struct net_conn, timer);
+    int64_t write_ns = conn->loop->server->options.write_ms * CLOCK_NS_PER_MS;
+
+    net_conn_enter(conn);
+    metric_add(conn->loop->server->counters.timeouts, 1);
+    if (conn->state == NET_CONN_OPEN &&
+        (conn->output.bytes == 0 || conn->written_ns + write_ns > net_loop_now_ns(conn->loop)))
+        conn->codec->timeout(conn);
+    else
+        net_conn_fail(conn);
+    net_conn_leave(conn);
+}
+
+/* With depth 1, so that what the application does on the way does not come here again. */
+static void settle(struct net_conn *conn)
+{
+    if (!conn->failed && conn->state == NET_CONN_OPEN)
+        conn->codec->settle(conn);
+    while (has_unseen_input(conn)) {
+        input(conn);
+        if (!conn->failed && conn->state == NET_CONN_OPEN)
+            conn->codec->settle(conn);
+    }
+    if (!conn->failed && conn->state == NET_CONN_GOODBYE && conn->output.bytes == 0)
+        farewell(conn);
+    if (conn->failed && conn->state != NET_CONN_CLOSED)
+        close_now(conn);
+    if (conn->state == NET_CONN_CLOSED)
+        return;
+    poll_as_needed(conn);
+    net_loop_timer_set(conn->loop, &conn->timer, deadline_ns(conn));
+}
+
+void net_conn_leave(struct net_conn *conn)
+{
+    PC_ASSERT(conn->depth > 0);
+    if (conn->depth == 1 && conn->state != NET_CONN_CLOSED)
+        settle(conn);
+    conn->depth--;
+    net_conn_unref(conn);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+void net_conn_address(struct net_conn *conn, const struct sockaddr *address)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+    struct net_peer *peer = &conn->peer;
+
+    peer->family = address->sa_family;
+    if (peer->family == AF_INET) {
+        memcpy(peer->bytes, &in->sin_addr, 4);
+        peer->port = ntohs(in->sin_port);
+    } else if (peer->family == AF_INET6) {
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+
+        peer->family = mapped ? AF_INET : AF_INET6;
+        memcpy(peer->bytes, in6->sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+        peer->port = ntohs(in6->sin6_port);
+    } else {
+        peer->family = AF_UNIX;
+        peer->address = SPAN_OF("unix");
+        return;
+    }
+    PC_ASSERT(inet_ntop(peer->family, peer->bytes, conn->address, sizeof(conn->address)) != NULL);
+    peer->address = span_from(conn->address);
+}
+
+/* Counts it in, or says why not. */
+static bool admit(struct net_conn *conn)
+{
+    struct net_server *server = conn->loop->server;
+    size_t before = atomic_fetch_add_explicit(&server->conn_count, 1, memory_order_relaxed);
+
+    if (before < server->options.conns_max && net_admit_take(server->admit, &conn->peer)) {
+        conn->counted = true;
+        metric_add(server->counters.accepted, 1);
+        metric_move(server->counters.open, 1);
+        return true;
+    }
+    atomic_fetch_sub_explicit(&server->conn_count, 1, memory_order_relaxed);
+    metric_add(before < server->options.conns_max ? server->counters.refused_ip
+                                                  : server->counters.refused_total,
+               1);
+    return false;
+}
+
+static bool start_tls(struct net_conn *conn)
+{
+    if (conn->door->tls == NULL)
+        return true;
+    conn->peer.tls = true;
+    conn->state = NET_CONN_HANDSHAKE;
+    return crypto_tls_new(conn->door->tls, conn->fd, &conn->tls) == ERR_OK;
+}
+
+static void link_in(struct net_conn *conn)
+{
+    struct net_loop *loop = conn->loop;
+
+    conn->next = loop->conns;
+    conn->link = &loop->conns;
+    if (conn->next != NULL)
+        conn->next->link = &conn->next;
+    loop->conns = conn;
+}
+
+void net_conn_open(struct net_door *door, int fd, const struct sockaddr *address)
+{
+    struct net_conn *conn = alloc_zero(sizeof(*conn));
+
+    if (conn == NULL) {
+        (void)close(fd);
+        return;
+    }
+    conn->loop = door->loop;
+    conn->door = door;
+    conn->codec = &net_codec_http1;
+    conn->fd = fd;
+    conn->state = NET_CONN_OPEN;
+    conn->timer.fire = on_timer;
+    conn->active_ns = conn->written_ns = net_loop_now_ns(conn->loop);
+    net_conn_address(conn, address);
+    if (!admit(conn) || uv_poll_init(&conn->loop->uv, &conn->poll, fd) != 0) {
+        uncount(conn);
+        (void)close(fd);
+        alloc_free(conn);
+        return;
+    }
+    conn->poll.data = conn;
+    conn->refs = 1;
+    link_in(conn);
+    net_conn_enter(conn);
+    if (!start_tls(conn))
+        net_conn_fail(conn);
+    net_conn_leave(conn);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * What a client was too slow to take: copied, or referred to where the owner keeps it. Most
+ * answers never come here, since the socket takes them at once. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "net/net_priv.h"
+
+enum { PART_BYTES_MIN = 4096 };
+
+struct net_output_part {
+    struct net_output_part *next;
+    const char *at; /* what has not been sent begins here: in data, or the owner's memory */
+    size_t len;
+    size_t room; /* bytes of data behind it; 0: referred to */
+    char data[];
+};
+
+static struct net_output_part *part_add(struct net_output *output, size_t room)
+{
+    struct net_output_part *part = alloc_raw(sizeof(*part) + room);
+
+    if (part == NULL)
+        return NULL;
+    *part = (struct net_output_part){.at = part->data, .room = room};
+    if (output->newest != NULL)
+        output->newest->next = part;
+    else
+        output->oldest = part;
+    output->newest = part;
+    return part;
+}
+
+bool net_output_copy(struct net_output *output, struct span bytes)
+{
+    struct net_output_part *part = output->newest;
+
+    if (bytes.len == 0)
+        return true;
+    if (part == NULL || part->room < bytes.len) {
+        part = part_add(output, bytes.len > PART_BYTES_MIN ? bytes.len : PART_BYTES_MIN);
+        if (part == NULL)
+            return false;
+    }
+    memcpy(part->data + (part->at + part->len - part->data), bytes.ptr, bytes.len);
+    part->len += bytes.len;
+    part->room -= bytes.len;
+    output->bytes += bytes.len;
+    return true;
+}
+
+bool net_output_refer(struct net_output *output, struct span bytes)
+{
+    struct net_output_part *part;
+
+    if (bytes.len == 0)
+        return true;
+    part = part_add(output, 0);
+    if (part == NULL)
+        return false;
+    part->at = bytes.ptr;
+    part->len = bytes.len;
+    output->bytes += bytes.len;
+    return true;
+}
+
+size_t net_output_peek(const struct net_output *output, struct iovec *vectors, size_t max)
+{
+    size_t count = 0;
+
+    for (struct net_output_part *part = output->oldest; part != NULL && count < max;
+         part = part->next)
+        vectors[count++] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)part->at, .iov_len = part->len};
+    return count;
+}
+
+void net_output_drop(struct net_output *output, size_t bytes)
+{
+    PC_ASSERT(bytes <= output->bytes);
+    output->bytes -= bytes;
+    while (output->oldest != NULL && bytes >= output->oldest->len) {
+        struct net_output_part *part = output->oldest;
+
+        bytes -= part->len;
+        output->oldest = part->next;
+        alloc_free(part);
+    }
+    if (output->oldest == NULL) {
+        output->newest = NULL;
+        return;
+    }
+    output->oldest->at += bytes;
+    output->oldest->len -= bytes;
+}
+
+void net_output_clear(struct net_output *output)
+{
+    net_output_drop(output, output->bytes);
+}
