@@ -153,6 +153,9 @@ static const struct wrong wrongs[] = {
      "must be a decimal number without an exponent"},
     {"\"legs\":[{\"amount\":\" 1\",\"account\":2}]", "legs[0].amount",
      "must be a decimal number without an exponent"},
+    {"\"legs\":[{\"amount\":0."
+     "0000000000000000000000000000000000000000000000000000000000000000001,\"account\":2}]",
+     "legs[0].amount", "must be a decimal number without an exponent"},
     {"\"legs\":[{\"amount\":true,\"account\":2}]", "legs[0].amount",
      "must be a decimal number without an exponent"},
     {"\"legs\":[{\"amount\":1,\"account\":0}]", "legs[0].account", "must be at least 1"},
@@ -169,6 +172,10 @@ static const struct wrong wrongs[] = {
     {"\"count\":null", "count", "must not be null"},
     {"\"limit\":0", "limit", "must be 1 to 500"},
     {"\"due\":\"2026-02-30T00:00:00Z\"", "due",
+     "must be a date and time like 2026-02-03T04:05:06Z"},
+    {"\"due\":\"1678-01-01T00:00:00+00:01\"", "due",
+     "must be a date and time like 2026-02-03T04:05:06Z"},
+    {"\"due\":\"2261-12-31T23:59:59-00:01\"", "due",
      "must be a date and time like 2026-02-03T04:05:06Z"},
     {"\"due\":1770091506", "due", "must be a string"},
     {"\"urgent\":1", "urgent", "must be true or false"},
@@ -235,6 +242,57 @@ static void problems_are_bounded(void **state)
     assert_int_equal(problems.count, JSON_PROBLEMS_MAX);
     assert_int_equal(json_problem_add(&problems, SPAN_OF("x"), "is wrong"), ERR_VALIDATION);
     assert_int_equal(problems.count, JSON_PROBLEMS_MAX);
+}
+
+/* Problems found earlier, in the query say, are not held against a body that is well. */
+static void earlier_problems_stay_apart(void **state)
+{
+    struct json_sample order = {0};
+
+    (void)state;
+    json_problem_add(&problems, SPAN_OF("x"), "is wrong");
+    assert_int_equal(json_bind_text(&order_fields[11], SPAN_OF("1"), &arena, &order, &problems),
+                     ERR_OK);
+    assert_int_equal(problems.count, 1);
+}
+
+/* The wording follows the bounds; a format's own length gives way to a smaller one. */
+static void messages_follow_the_bounds(void **state)
+{
+    static char long_choice[1200];
+    const char *const choices[] = {long_choice, NULL};
+    const struct json_field fields[] = {
+        {.name = "a", .kind = JSON_KIND_TEXT, .max = 1},
+        {.name = "b", .kind = JSON_KIND_TEXT, .min = 4, .max = 4},
+        {.name = "c", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_EMAIL, .max = 6},
+        {.name = "d", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_URI, .max = 9999},
+        {.name = "e", .kind = JSON_KIND_TEXT, .min = 1, .max = INT64_MAX},
+        {.name = "f", .kind = JSON_KIND_I64, .min = INT64_MIN, .max = -1},
+        {.name = "g", .kind = JSON_KIND_TEXT, .choices = choices},
+    };
+    static const char *const texts[] = {"xx", "x", "long@example.com", NULL, "", "0", "x"};
+    static const char *const messages[] = {
+        "must be at most 1 character",
+        "must be 4 characters",
+        "must be at most 6 characters",
+        "must be at most 2048 characters",
+        "must be at least 1 character",
+        "must be at most -1",
+        "must be one of the values in the documentation",
+    };
+    static char long_uri[3000];
+    char place[16];
+
+    (void)state;
+    memset(long_choice, 'c', sizeof(long_choice) - 1);
+    memset(long_uri, 'u', sizeof(long_uri) - 1);
+    for (size_t i = 0; i < PC_COUNT(fields); i++) {
+        const char *text = texts[i] ? texts[i] : long_uri;
+
+        assert_int_equal(json_bind_text(&fields[i], span_from(text), &arena, place, &problems),
+                         ERR_VALIDATION);
+        check_problem(i, fields[i].name, messages[i]);
+    }
 }
 
 /* A row without bounds admits nothing: forgetting them cannot open a door. */
@@ -394,6 +452,23 @@ static void describes_a_table(void **state)
         "\"required\":[\"email\",\"direction\"],\"description\":\"An order.\"}");
 }
 
+/* null is one more choice where it may stand; a form without a name has a pattern. */
+static void describes_choices_and_forms(void **state)
+{
+    static const struct json_field choice = {
+        .name = "x", .kind = JSON_KIND_TEXT, .choices = directions, .nullable = true};
+    static const struct json_field name = {
+        .name = "x", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_USERNAME, .min = 3, .max = 50};
+    struct sbuf out = sbuf_on(&arena, 4096);
+
+    (void)state;
+    json_field_describe(&out, &choice, NULL);
+    json_field_describe(&out, &name, NULL);
+    check_sbuf(&out, "{\"type\":[\"string\",\"null\"],\"enum\":[\"debit\",\"credit\",null]}"
+                     "{\"type\":\"string\",\"minLength\":3,\"maxLength\":50,"
+                     "\"pattern\":\"^[A-Za-z0-9._-]+$\"}");
+}
+
 static void describes_inner_tables_in_place(void **state)
 {
     struct sbuf out = sbuf_on(&arena, 4096);
@@ -526,12 +601,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(collects_all_problems, setup, teardown),
         cmocka_unit_test_setup_teardown(a_body_must_be_an_object, setup, teardown),
         cmocka_unit_test_setup_teardown(problems_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(earlier_problems_stay_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_follow_the_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(zero_bounds_deny, setup, teardown),
         cmocka_unit_test_setup_teardown(binds_parameters_from_text, setup, teardown),
         cmocka_unit_test_setup_teardown(binds_missing_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_a_whole_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_bind_back, setup, teardown),
         cmocka_unit_test_setup_teardown(describes_a_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(describes_choices_and_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(describes_inner_tables_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_failing_allocations, setup, teardown),
         cmocka_unit_test_setup_teardown(arena_cap_is_too_large, setup, teardown),

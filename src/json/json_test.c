@@ -59,6 +59,8 @@ static void reads_every_type(void **state)
     assert_true(span_is(list->items[2].text, "x"));
     assert_true(span_is(list->items[2].source, "\"x\""));
     assert_true(span_is(list->source, "[ 1 , -2.50e+3, \"x\" ]"));
+    assert_int_equal(list->items[0].name.len, 0);
+    assert_true(span_is(list->name, "a"));
     assert_true(json_is_object(json_get(root, "b")));
     assert_true(json_is(json_get(root, "c"), JSON_NULL));
     assert_true(json_to_bool(json_get(root, "d"), &flag) && flag);
@@ -174,6 +176,8 @@ static const struct refusal refusals[] = {
     {SPAN("\"\\u\""), JSON_REASON_ESCAPE, 1},
     {SPAN("\"\\\xC3\xA9\""), JSON_REASON_ESCAPE, 1},
     {SPAN("\"\\uD800\""), JSON_REASON_SURROGATE, 1},
+    {SPAN("\"\\uD800\\\""), JSON_REASON_TEXT_OPEN, 0},
+    {SPAN("\"\\uD800\\u\""), JSON_REASON_SURROGATE, 1},
     {SPAN("\"\\uD800\\n\""), JSON_REASON_SURROGATE, 1},
     {SPAN("\"\\uD800\\uD800\""), JSON_REASON_SURROGATE, 1},
     {SPAN("\"\\uD800\\u0041\""), JSON_REASON_SURROGATE, 1},

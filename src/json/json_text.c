@@ -83,7 +83,7 @@ static enum json_reason take_unicode(const char **at, const char *end, uint32_t 
         *ret_code = (uint32_t)high;
         return JSON_REASON_NONE;
     }
-    if (high > 0xDBFF || end - *at < 10 || (*at)[4] != '\\' || (*at)[5] != 'u')
+    if (high > 0xDBFF || end - *at < 6 || (*at)[4] != '\\' || (*at)[5] != 'u')
         return JSON_REASON_SURROGATE;
     low = hex4(*at + 6, end);
     if (low < 0xDC00 || low > 0xDFFF)
