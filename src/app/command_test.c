@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT
+ * Command lines: what is understood, what is refused and with which words and exit code. */
+#include "app/command.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { WORDS_MAX = 12, TEXT_BYTES_MAX = 64 * 1024 };
+
+static char out_text[TEXT_BYTES_MAX];
+static char err_text[TEXT_BYTES_MAX];
+static const char *const no_environ[] = {NULL};
+
+/* Runs "portcullis LINE" and keeps what it printed. Words are parted by one space. */
+static int run_with(const char *line, const char *const *environ)
+{
+    const char *argv[WORDS_MAX] = {"portcullis"};
+    char words[512];
+    struct span rest = span_from(line);
+    struct span word;
+    struct command_io io = {.in = -1, .environ = environ};
+    size_t used = 0;
+    int argc = 1;
+    int answer;
+
+    while (line[0] != '\0' && span_cut(&rest, ' ', &word)) {
+        assert_true(argc < WORDS_MAX && used + word.len < sizeof(words));
+        memcpy(words + used, word.ptr, word.len);
+        words[used + word.len] = '\0';
+        argv[argc++] = words + used;
+        used += word.len + 1;
+    }
+    memset(out_text, 0, sizeof(out_text));
+    memset(err_text, 0, sizeof(err_text));
+    io.out = fmemopen(out_text, sizeof(out_text) - 1, "w");
+    io.err = fmemopen(err_text, sizeof(err_text) - 1, "w");
+    assert_true(io.out != NULL && io.err != NULL);
+    answer = command_main(argc, argv, &io);
+    assert_int_equal(fclose(io.out), 0);
+    assert_int_equal(fclose(io.err), 0);
+    return answer;
+}
+
+static int run(const char *line)
+{
+    return run_with(line, no_environ);
+}
+
+/* A wrong line is told in one sentence, with what may have been meant, and ends with 2. */
+static void wrong_lines_are_told(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *told;
+    } cases[] = {
+        {"chekc", "portcullis: unknown command \"chekc\", did you mean \"check\"?\n"},
+        {"frobnicate", "portcullis: unknown command \"frobnicate\", see `portcullis help`\n"},
+        {"c", "portcullis: unknown command \"c\", see `portcullis help`\n"},
+        {"check --explian", "portcullis check: unknown option \"--explian\", did you mean "
+                            "\"--explain\"?\n"},
+        {"check --frobnicate", "portcullis check: unknown option \"--frobnicate\", see `portcullis "
+                               "check --help`\n"},
+        {"check -x", "portcullis check: unknown option \"-x\", see `portcullis check --help`\n"},
+        {"check --config", "portcullis check: --config needs a value: --config FILE\n"},
+        {"check --config a --config b", "portcullis check: --config is given twice\n"},
+        {"check --config=a --config=b", "portcullis check: --config is given twice\n"},
+        {"check --explain=yes", "portcullis check: --explain takes no value\n"},
+        {"check portcullis.yaml", "portcullis check: does not know what to do with "
+                                  "\"portcullis.yaml\", see `portcullis check --help`\n"},
+        {"check -- --explain", "portcullis check: does not know what to do with \"--explain\", see "
+                               "`portcullis check --help`\n"},
+        {"completion", "portcullis completion: needs bash|zsh|fish, see `portcullis completion "
+                       "--help`\n"},
+        {"completion tcsh", "portcullis completion: there is no script for \"tcsh\", only for "
+                            "bash, zsh and fish\n"},
+        {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
+    };
+
+    for (size_t i = 0; i < PC_COUNT(cases); i++) {
+        assert_int_equal(run(cases[i].line), COMMAND_USAGE);
+        assert_string_equal(err_text, cases[i].told);
+        assert_string_equal(out_text, "");
+    }
+}
+
+/* Nothing at all is a question answered on standard error; asking is answered on standard output.
+ */
+static void usage_is_shown(void **state)
+{
+    assert_int_equal(run(""), COMMAND_USAGE);
+    assert_non_null(strstr(err_text, "Usage: portcullis COMMAND"));
+    assert_int_equal(run("--help"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "Usage: portcullis COMMAND"));
+    assert_string_equal(err_text, "");
+    assert_int_equal(run("help"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "\n  check "));
+}
+
+/* Every command teaches: a page with a usage line, what it does, its options and an example, the
+ * same under `help X` and `X --help`, and no line too long for a terminal. */
+static void every_command_has_a_page(void **state)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = command_table[i];
+        static char page[TEXT_BYTES_MAX];
+        char line[128];
+        struct span rest;
+        struct span part;
+
+        assert_non_null(command->run);
+        assert_true(command->example_count > 0);
+        assert_true(command->option_count < COMMAND_OPTIONS_MAX);
+        assert_true(command->operands_max < COMMAND_OPERANDS_MAX);
+        (void)snprintf(line, sizeof(line), "help %s", command->name);
+        assert_int_equal(run(line), COMMAND_GOOD);
+        memcpy(page, out_text, sizeof(page));
+        (void)snprintf(line, sizeof(line), "%s --help", command->name);
+        assert_int_equal(run(line), COMMAND_GOOD);
+        assert_string_equal(page, out_text);
+        assert_non_null(strstr(page, command->about));
+        assert_non_null(strstr(page, "\nExamples:\n"));
+        for (rest = span_from(page); span_cut(&rest, '\n', &part);)
+            assert_true(part.len <= 100);
+    }
+}
+
+/* --help anywhere asks for help, but not as the value after `--`. */
+static void help_is_found_anywhere(void **state)
+{
+    assert_int_equal(run("check --explain -h"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "Usage: portcullis check"));
+    assert_int_equal(run("check -- --help"), COMMAND_USAGE);
+}
+
+/* Exit codes of check: good settings 0, bad ones 1; problems go to standard error. */
+static void check_answers(void **state)
+{
+    static const char *const bad[] = {"PORT=80a", NULL};
+    static const char *const port[] = {"PORT=81", "REDIS_URL=redis://x", NULL};
+
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(run("check"), COMMAND_GOOD);
+    assert_string_equal(out_text, "The settings are good for development.\n");
+    assert_int_equal(run_with("check", bad), COMMAND_BAD);
+    assert_string_equal(err_text, "environment PORT: \"80a\" is not a number from 0 to 65535\n");
+    assert_string_equal(out_text, "");
+    assert_int_equal(run_with("check", port), COMMAND_GOOD);
+    assert_string_equal(out_text, "The settings are good for development, with 1 warning.\n");
+    assert_int_equal(strncmp(err_text, "warning: environment REDIS_URL", 30), 0);
+    assert_int_equal(run_with("check --explain", port), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "environment PORT\n"));
+    assert_int_equal(run("check --config /nonexistent.yaml"), COMMAND_BAD);
+    assert_string_equal(err_text, "/nonexistent.yaml: cannot be read: No such file or directory\n");
+    assert_int_equal(run("check --reference"), COMMAND_GOOD);
+    assert_int_equal(strncmp(out_text, "# Configuration\n", 16), 0);
+    assert_int_equal(run("check --example"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "#gateway:\n"));
+}
+
+/* A full disk is told, not passed over. */
+static void unwritten_output_fails(void **state)
+{
+    const char *const argv[] = {"portcullis", "version"};
+    struct command_io io = {.in = -1, .environ = no_environ};
+
+    memset(err_text, 0, sizeof(err_text));
+    io.out = fopen("/dev/full", "we");
+    io.err = fmemopen(err_text, sizeof(err_text) - 1, "w");
+    assert_int_equal(command_main(2, argv, &io), COMMAND_BAD);
+    (void)fclose(io.out);
+    (void)fclose(io.err);
+    assert_string_equal(err_text, "portcullis version: cannot write: No space left on device\n");
+}
+
+/* The version for people and for programs. */
+static void version_is_told(void **state)
+{
+    assert_int_equal(run("version"), COMMAND_GOOD);
+    assert_int_equal(strncmp(out_text, "portcullis ", 11), 0);
+    assert_int_equal(run("--version"), COMMAND_GOOD);
+    assert_int_equal(run("version --json"), COMMAND_GOOD);
+    assert_int_equal(strncmp(out_text, "{\"name\":\"portcullis\",\"version\":\"", 32), 0);
+    assert_non_null(strstr(out_text, "\"revision\":\""));
+}
+
+/* Runs a program on the text that a command printed; its exit code. */
+static int feed(const char *const *argv, const char *text)
+{
+    int ends[2];
+    int status = -1;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)dup2(ends[0], STDIN_FILENO);
+        (void)close(ends[1]);
+        (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    (void)close(ends[0]);
+    assert_int_equal(write(ends[1], text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Each shell reads its script without a complaint, where that shell is installed. */
+static void scripts_are_well_formed(void **state)
+{
+    static const char *const shells[][4] = {
+        {"bash", "-n", NULL}, {"zsh", "-n", NULL}, {"fish", "--no-execute", "/dev/stdin", NULL}};
+
+    for (size_t i = 0; i < PC_COUNT(shells); i++) {
+        char line[64];
+        int answer;
+
+        (void)snprintf(line, sizeof(line), "completion %s", shells[i][0]);
+        assert_int_equal(run(line), COMMAND_GOOD);
+        answer = feed(shells[i], out_text);
+        assert_true(answer == 0 || (answer == 127 && i > 0));
+    }
+}
+
+/* What bash offers after some words. */
+static void bash_completes(void **state)
+{
+    static const struct {
+        const char *words; /* the last is under way */
+        const char *count;
+        const char *wanted; /* a pattern of grep over the offered words */
+    } cases[] = {
+        {"portcullis che", "1", "^check$"},
+        {"portcullis help ver", "2", "^version$"},
+        {"portcullis check --ex", "2", "^--explain$"},
+        {"portcullis check --config /etc/host", "3", "^/etc/hosts$"},
+        {"portcullis completion z", "2", "^zsh$"},
+    };
+
+    assert_int_equal(run("completion bash"), COMMAND_GOOD);
+    for (size_t i = 0; i < PC_COUNT(cases); i++) {
+        static char script[TEXT_BYTES_MAX + 512];
+        static const char *const bash[] = {"bash", NULL};
+
+        (void)snprintf(script, sizeof(script),
+                       "%s\nCOMP_WORDS=(%s); COMP_CWORD=%s; _portcullis; "
+                       "printf '%%s\\n' \"${COMPREPLY[@]}\" | grep -q -- '%s'\n",
+                       out_text, cases[i].words, cases[i].count, cases[i].wanted);
+        assert_int_equal(feed(bash, script), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_lines_are_told),
+        cmocka_unit_test(usage_is_shown),
+        cmocka_unit_test(every_command_has_a_page),
+        cmocka_unit_test(help_is_found_anywhere),
+        cmocka_unit_test(check_answers),
+        cmocka_unit_test(unwritten_output_fails),
+        cmocka_unit_test(version_is_told),
+        cmocka_unit_test(scripts_are_well_formed),
+        cmocka_unit_test(bash_completes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
