@@ -10,7 +10,7 @@ enum {
     LIMIT_LOG_RING_BYTES = 256 * 1024, /* of one thread that logs */
     LIMIT_LOG_GATHER_MS = 20,          /* a line waits at most this long for company */
     LIMIT_LOG_RETRY_MS = 1000,         /* after a failed write */
-    LIMIT_LOG_CLOSE_MS = 2000,         /* without any progress at closing */
+    LIMIT_LOG_CLOSE_MS = 1000,         /* without any progress at closing */
     LIMIT_METRIC_SERIES_MAX = 2048,
     LIMIT_METRIC_LABEL_BYTES_MAX = 128, /* of one value */
 

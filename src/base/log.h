@@ -44,7 +44,7 @@ void log_close(struct logger *logger);
  * between two lines. If the path cannot be opened the old file stays in use. */
 void log_reopen(struct logger *logger);
 
-/* Waits until what this thread logged so far is written, at most timeout_ms. True if it is. */
+/* Waits until what was logged so far is written, at most timeout_ms. True if it is. */
 bool log_flush(struct logger *logger, int timeout_ms);
 
 bool log_enabled(const struct logger *logger, enum log_level level);
