@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -114,11 +115,15 @@ export class Portcullis {
   #text = '';
   #ended;
 
-  /** Starts it and waits until it is ready. `config` is the text of a portcullis.yaml. */
-  static async start({ env = {}, config, data = temporaryFolder() } = {}) {
+  /**
+   * Starts it and waits until it is ready. `config` is the text of a portcullis.yaml; `tls` holds
+   * what a client needs ({ ca, cert, key }) when that turns HTTPS on.
+   */
+  static async start({ env = {}, config, data = temporaryFolder(), tls } = {}) {
     for (let attempt = 1; ; attempt++) {
       const one = new Portcullis();
       one.data = data;
+      one.tls = tls;
       await one.#spawn(env, config);
       if (await one.#ready()) return one;
       // Another program may have taken the port between our look and its start.
@@ -136,8 +141,8 @@ export class Portcullis {
     }
     const full = await environment(this.data, env);
     this.port = Number(full.PORT);
-    this.url = `http://127.0.0.1:${this.port}`;
-    this.agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+    this.url = `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
+    this.agent = new (this.tls ? https : http).Agent({ keepAlive: true, maxSockets: 64 });
     this.#child = spawn(program, args, {
       env: full,
       cwd: this.data,
@@ -233,7 +238,7 @@ export class Portcullis {
     if (payload !== undefined) all['Content-Length'] ??= Buffer.byteLength(payload);
     if (token !== undefined) all.Authorization = `Bearer ${token}`;
     return new Promise((resolve, reject) => {
-      const req = http.request(
+      const req = (this.tls ? https : http).request(
         {
           host: '127.0.0.1',
           port: this.port,
@@ -241,6 +246,7 @@ export class Portcullis {
           path: target,
           headers: all,
           signal,
+          ...this.tls,
           agent: from ? false : (agent ?? this.agent),
           localAddress: from,
         },
