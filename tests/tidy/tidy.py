@@ -36,7 +36,8 @@ OWNERS = {
 # Folders whose files each have a subject of their own: the file is the prefix there.
 FILE_IS_PREFIX = {"base", "app"}
 # What else a folder may call its own, beside its name.
-MORE_PREFIXES = {"app": {"config", "command"}, "http": {"request", "reply", "route"}, "limit": {"breaker"}}
+MORE_PREFIXES = {"app": {"config", "command"}, "http": {"request", "reply", "route"},
+                 "limit": {"breaker"}}
 
 _NO_COPY = "span, sbuf or arena_copy: they know their bounds"
 _HEAP = "alloc_zero, alloc_raw, alloc_free or an arena (base/alloc.h, base/arena.h)"
