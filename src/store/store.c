@@ -125,7 +125,9 @@ static enum err start_workers(struct store *store, struct store_fault *reterr)
         store_conn_init(&store->workers[i].conn, store,
                         i < store->options.writers ? STORE_WRITER : STORE_READER);
     }
+    store->may_create = true;
     err = store_conn_open(&store->workers[0].conn, reterr);
+    store->may_create = false;
     if (err)
         return err;
     return start_threads(store);

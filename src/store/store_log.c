@@ -3,20 +3,20 @@
  * in a statement of ours. */
 #include "store/store_priv.h"
 
+#include "base/log.h"
+
 void store_log_trouble(const struct store_conn *conn, const char *what, enum err err)
 {
-    (void)conn;
-    (void)what;
-    (void)err;
+    log_error(conn->store->options.logger, "store_trouble", LOG_STRING("what", what),
+              LOG_ERR("error", err), LOG_STRING("message", conn->message));
 }
 
 void store_log_recovered(const struct store *store, const char *what)
 {
-    (void)store;
-    (void)what;
+    log_info(store->options.logger, "store_recovered", LOG_STRING("what", what));
 }
 
 void store_log_mistake(const struct store_conn *conn)
 {
-    (void)conn;
+    log_error(conn->store->options.logger, "store_mistake", LOG_STRING("message", conn->message));
 }

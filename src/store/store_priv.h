@@ -159,6 +159,7 @@ struct store_worker {
 struct store {
     struct store_options options; /* with its defaults filled in */
     struct store_target target;
+    bool may_create; /* a missing SQLite file: at the start, never behind a running store */
     const struct store_driver *driver;
     struct arena arena;                /* of the target's strings, */
     char strings[STORE_STRINGS_BYTES]; /* which are here, and wiped at the end */

@@ -77,17 +77,34 @@ static void keep_constraint(struct store_conn *conn, const char *message)
     (void)snprintf(conn->constraint, sizeof(conn->constraint), "%s", at ? at + 8 : "");
 }
 
+/* A quota shows as an I/O error; what the system said is kept with the file it concerned. */
+static bool disk_was_full(sqlite3 *db)
+{
+    static const int files[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+
+    for (size_t i = 0; i < PC_COUNT(files); i++) {
+        sqlite3_file *file = NULL;
+        int seen = 0;
+
+        (void)sqlite3_file_control(db, "main", files[i], &file);
+        if (file == NULL || file->pMethods == NULL)
+            continue;
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &seen);
+        if (seen == ENOSPC || seen == EDQUOT || seen == EFBIG)
+            return true;
+    }
+    return false;
+}
+
 /* A disk that fails half-way may leave a handle with wrong ideas: it starts afresh. */
 static enum err fail(struct store_conn *conn, int code)
 {
     sqlite3 *db = db_of(conn);
     const char *message = db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(db);
     char text[STORE_MESSAGE_BYTES];
-    int system = db == NULL ? 0 : sqlite3_system_errno(db);
     enum err err = err_of(code);
 
-    /* A full disk shows as an I/O error where SQLite expected no growth (the -shm file). */
-    if ((code & 0xFF) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT || system == EFBIG))
+    if ((code & 0xFF) == SQLITE_IOERR && db != NULL && disk_was_full(db))
         err = ERR_STORE_FULL;
     if ((code & 0xFF) == SQLITE_CONSTRAINT)
         keep_constraint(conn, message);
@@ -315,7 +332,7 @@ static enum err sqlite_open(struct store_conn *conn, struct store_fault *reterr)
         return store_fault_set(reterr, ERR_STORE_VERSION,
                                "SQLite %s is too old: install 3.37 or newer.",
                                sqlite3_libversion());
-    if (conn->role != STORE_READER) {
+    if (conn->store->may_create) {
         err = make_file(conn, reterr);
         if (err)
             return err;
@@ -420,12 +437,12 @@ static enum err control_run(struct store_conn *conn, enum store_control control)
     return control_one(conn, controls[control][1], &extra->controls[control][1]);
 }
 
-/* A disk that failed during COMMIT may or may not hold it. */
+/* A disk that failed during COMMIT may or may not hold it; one that was full does not. */
 static enum err sqlite_control(struct store_conn *conn, enum store_control control)
 {
     enum err err = control_run(conn, control);
 
-    if (err && control == STORE_COMMIT)
+    if (err && err != ERR_STORE_FULL && control == STORE_COMMIT)
         conn->sent = (sqlite3_extended_errcode(db_of(conn)) & 0xFF) == SQLITE_IOERR;
     return err;
 }
