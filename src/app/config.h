@@ -36,7 +36,7 @@ struct config_texts {
     size_t count;
 };
 
-/* One place where connections are taken. `host` may be a name, an IPv4 or an IPv6 address. TLS is
+/* One place where connections are taken. `host` is an IPv4 or IPv6 address. TLS is
  * on when `certificate` is set. */
 struct config_listener {
     const char *host;
@@ -68,7 +68,8 @@ struct config {
 
     struct {
         const char *url;     /* sqlite:…, postgresql://… */
-        const char *sslmode; /* disable, require, verify-ca, verify-full (PostgreSQL only) */
+        const char *sslmode; /* PostgreSQL: disable, require, verify-ca, verify-full; NULL: the
+                                URL's own, else require */
     } database;
 
     struct config_listener gateway;

@@ -32,7 +32,7 @@ enum config_type {
 /* The form that a text must have. */
 enum config_form {
     CONFIG_ANY,
-    CONFIG_HOST,     /* a name or an address */
+    CONFIG_ADDRESS,  /* an IPv4 or IPv6 address */
     CONFIG_NETWORK,  /* an address with a prefix length */
     CONFIG_ORIGIN,   /* scheme://host[:port], or * */
     CONFIG_DATABASE, /* sqlite: or postgresql: */

@@ -181,21 +181,27 @@ static void database_rule(struct config_loader *loader)
     const struct config *config = loader->config;
     struct config_url url = config_url_read(span_from(config->database.url));
     bool postgres = !span_is(url.scheme, "sqlite");
+    struct span mode;
 
     if (!postgres) {
-        if (config_origin_of(loader, "database.sslmode")->kind != CONFIG_FROM_DEFAULT)
+        if (config->database.sslmode != NULL)
             config_problem_with(loader, true, "database.sslmode",
                                 "has no effect on the embedded store");
         return;
     }
-    if (config_url_query_value(&url, "sslmode").ptr != NULL)
+    mode = config_url_query_value(&url, "sslmode");
+    if (config->database.sslmode != NULL && mode.len > 0)
         config_problem_with(loader, true, "database.url",
                             "names an sslmode, but database.sslmode, %s, stands over it",
                             config->database.sslmode);
-    if (strcmp(config->database.sslmode, "disable") == 0 && !config_url_is_loopback(&url))
-        config_problem_with(loader, !in_production(loader), "database.sslmode",
-                            "disable sends passwords and money in clear to another machine, use "
-                            "require or verify-full");
+    if (config->database.sslmode != NULL)
+        mode = span_from(config->database.sslmode);
+    if (span_is(mode, "disable") && !config_url_is_loopback(&url))
+        config_problem_with(
+            loader, !in_production(loader),
+            config->database.sslmode ? "database.sslmode" : "database.url",
+            "sslmode disable sends passwords and money in clear to another machine, use "
+            "require or verify-full");
     if (url.password.len > 0 && config_secret_is_known(url.password))
         config_problem_with(loader, !in_production(loader), "database.url",
                             "its password is well known from examples");

@@ -5,6 +5,7 @@
 #include "app/config_priv.h"
 
 #include "base/limits.h"
+#include "limit/breaker.h"
 
 #define AT(member)       .offset = offsetof(struct config, member)
 #define ROW_AT(member)   .offset = offsetof(struct config_limit, member)
@@ -119,15 +120,17 @@ const struct config_setting config_settings[] = {
      AT(database.sslmode),
      RANGE(1, 16),
      .choices = sslmodes,
-     .fallback = "require",
-     .about = "How the connection to PostgreSQL is protected."},
+     .example = "require",
+     .about =
+         "How the connection to PostgreSQL is protected; when not set it is what the URL's own "
+         "sslmode says, else require."},
 
     {.path = "gateway.host",
      .environ = {"HOST"},
      .type = CONFIG_TEXT,
-     .form = CONFIG_HOST,
+     .form = CONFIG_ADDRESS,
      AT(gateway.host),
-     RANGE(1, 253),
+     RANGE(1, 45),
      .fallback = "127.0.0.1",
      .fallback_production = "0.0.0.0",
      .about = "Address that the gateway listens on."},
@@ -278,7 +281,13 @@ const struct config_setting config_settings[] = {
      AT(http.connections_per_ip_max),
      RANGE(1, 1000000),
      .fallback = "512",
-     .about = "Connections held at once from one address; trusted proxies are not counted."},
+     .about = "Connections held at once from one address, or one /64 of IPv6."},
+    {.path = "http.requests_per_connection_max",
+     .type = CONFIG_NUMBER,
+     AT(http.requests_per_connection_max),
+     RANGE(1, 1000000000),
+     .fallback = "100000",
+     .about = "Requests after which a connection is closed behind its answer."},
 
     {.path = "cors.allowed_origins",
      .environ = {"ALLOWED_ORIGINS"},
@@ -359,7 +368,7 @@ const struct config_setting config_settings[] = {
     {.path = "circuit_breaker.probes_max",
      .type = CONFIG_NUMBER,
      AT(breaker.probes_max),
-     RANGE(1, 100),
+     RANGE(1, BREAKER_PROBES_MAX),
      .fallback = "1",
      .about = "Probes under way at once while half open."},
 

@@ -240,7 +240,7 @@ static void origins_are_kept(void **state)
     const struct config_origin *of = fixture.origins.of;
     struct sbuf out = sbuf_over(fixture.told_bytes, sizeof(fixture.told_bytes) - 1);
 
-    assert_int_equal(load("gateway:\n  port: 1\n  host: localhost\n", environ), ERR_OK);
+    assert_int_equal(load("gateway:\n  port: 1\n  host: 127.0.0.2\n", environ), ERR_OK);
     assert_int_equal(fixture.config.gateway.port, 9001);
     assert_int_equal(of[config_setting_at("gateway.port")].kind, CONFIG_FROM_ENVIRONMENT);
     assert_string_equal(of[config_setting_at("gateway.port")].name, "PORT");
@@ -252,7 +252,7 @@ static void origins_are_kept(void **state)
     fixture.told_bytes[out.len] = '\0';
     assert_non_null(strstr(told(), "gateway.port                        9001                "
                                    "          environment PORT\n"));
-    assert_non_null(strstr(told(), "gateway.host                        localhost           "
+    assert_non_null(strstr(told(), "gateway.host                        127.0.0.2           "
                                    "          portcullis.yaml:3\n"));
     assert_non_null(strstr(told(), "log.level                           info                "
                                    "          default\n"));
@@ -311,75 +311,81 @@ static void unserved_names_warn(void **state)
                                 "in this process and are not shared");
 }
 
-/* What production insists on, one refusal (or warning) at a time, beside settings that are good. */
-static void production_refuses(void **state)
-{
 #define GOOD                                                                                       \
     "ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET, "TLS_TERMINATED_IN_FRONT=true",            \
         "TRUSTED_PROXIES=10.0.0.0/8"
-    static const struct {
-        const char *environ[8];
-        const char *told;
-    } cases[] = {
-        {{GOOD}, ""},
-        {{"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"},
-         "jwt.secret: production needs a secret of its own, set JWT_SECRET_KEY or jwt.secret_file, "
-         "for example from `openssl rand -base64 48`"},
-        {{"ENVIRONMENT=production", "JWT_SECRET_KEY=change-me", "TLS_TERMINATED_IN_FRONT=true",
-          "TRUSTED_PROXIES=10.0.0.0/8"},
-         "environment JWT_SECRET_KEY: jwt.secret: the secret is well known from examples, make one "
-         "with `openssl rand -base64 48`"},
-        {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET},
-         "gateway.tls.certificate: production does not listen in plain HTTP, set a certificate and "
-         "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
-        {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET, "TLS_TERMINATED_IN_FRONT=true"},
-         "warning: trusted_proxies: is empty though a proxy stands in front, so all clients share "
-         "that proxy's address and its limit"},
-        {{GOOD, "ALLOWED_ORIGINS=*"},
-         "environment ALLOWED_ORIGINS: cors.allowed_origins: * never goes together with "
-         "credentials, list the origins or set cors.allow_credentials: false"},
-        {{GOOD, "ALLOWED_ORIGINS=*", "CORS_ALLOW_CREDENTIALS=false"},
-         "warning: environment ALLOWED_ORIGINS: cors.allowed_origins: * lets any page call the "
-         "API"},
-        {{GOOD, "ALLOWED_ORIGINS=https://a.example,http://b.example"},
-         "warning: environment ALLOWED_ORIGINS: cors.allowed_origins: http://b.example is not "
-         "HTTPS, so its pages can be changed on the way"},
-        {{GOOD, "DATABASE_URL=postgresql://p@db/x", "DATABASE_SSLMODE=disable"},
-         "environment DATABASE_SSLMODE: database.sslmode: disable sends passwords and money in "
-         "clear to another machine, use require or verify-full"},
-        {{GOOD, "DATABASE_URL=postgresql://p@localhost/x?host=db", "DATABASE_SSLMODE=disable"},
-         "environment DATABASE_SSLMODE: database.sslmode: disable sends passwords and money in "
-         "clear to another machine, use require or verify-full"},
-        {{GOOD, "DATABASE_URL=postgresql://p@127.0.0.1:5432,[::1]/x", "DATABASE_SSLMODE=disable"},
-         ""},
-        {{GOOD, "DATABASE_URL=postgresql:///x?host=/run/postgresql", "DATABASE_SSLMODE=disable"},
-         ""},
-        {{GOOD, "DATABASE_URL=postgresql+asyncpg://postgres:postgres@db:5432/accounts"},
-         "environment DATABASE_URL: database.url: its password is well known from examples"},
-        {{GOOD, "DATABASE_URL=postgresql://p@db/x?sslmode=disable"},
-         "warning: environment DATABASE_URL: database.url: names an sslmode, but "
-         "database.sslmode, require, stands over it"},
-        {{GOOD, "JWT_ALGORITHM=HS512"},
-         "environment JWT_SECRET_KEY: jwt.secret: the secret is shorter than the 64 bytes that "
-         "HS512 needs"},
-        {{GOOD, "JWT_ALGORITHM=ES256"},
-         "warning: environment JWT_SECRET_KEY: jwt.secret: is not used, ES256 signs with a key"},
-    };
 
-    for (size_t i = 0; i < PC_COUNT(cases); i++) {
-        bool good = cases[i].told[0] == '\0' || strncmp(cases[i].told, "warning: ", 9) == 0;
+static const struct {
+    const char *environ[8];
+    const char *told;
+} production_cases[] = {
+    {{GOOD}, ""},
+    {{"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"},
+     "jwt.secret: production needs a secret of its own, set JWT_SECRET_KEY or jwt.secret_file, "
+     "for example from `openssl rand -base64 48`"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=change-me", "TLS_TERMINATED_IN_FRONT=true",
+      "TRUSTED_PROXIES=10.0.0.0/8"},
+     "environment JWT_SECRET_KEY: jwt.secret: the secret is well known from examples, make one "
+     "with `openssl rand -base64 48`"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET},
+     "gateway.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET, "TLS_TERMINATED_IN_FRONT=true"},
+     "warning: trusted_proxies: is empty though a proxy stands in front, so all clients share "
+     "that proxy's address and its limit"},
+    {{GOOD, "ALLOWED_ORIGINS=*"},
+     "environment ALLOWED_ORIGINS: cors.allowed_origins: * never goes together with "
+     "credentials, list the origins or set cors.allow_credentials: false"},
+    {{GOOD, "ALLOWED_ORIGINS=*", "CORS_ALLOW_CREDENTIALS=false"},
+     "warning: environment ALLOWED_ORIGINS: cors.allowed_origins: * lets any page call the "
+     "API"},
+    {{GOOD, "ALLOWED_ORIGINS=https://a.example,http://b.example"},
+     "warning: environment ALLOWED_ORIGINS: cors.allowed_origins: http://b.example is not "
+     "HTTPS, so its pages can be changed on the way"},
+    {{GOOD, "DATABASE_URL=postgresql://p@db/x", "DATABASE_SSLMODE=disable"},
+     "environment DATABASE_SSLMODE: database.sslmode: sslmode disable sends passwords and "
+     "money in "
+     "clear to another machine, use require or verify-full"},
+    {{GOOD, "DATABASE_URL=postgresql://p@localhost/x?host=db", "DATABASE_SSLMODE=disable"},
+     "environment DATABASE_SSLMODE: database.sslmode: sslmode disable sends passwords and "
+     "money in "
+     "clear to another machine, use require or verify-full"},
+    {{GOOD, "DATABASE_URL=postgresql://p@127.0.0.1:5432,[::1]/x", "DATABASE_SSLMODE=disable"}, ""},
+    {{GOOD, "DATABASE_URL=postgresql:///x?host=/run/postgresql", "DATABASE_SSLMODE=disable"}, ""},
+    {{GOOD, "DATABASE_URL=postgresql+asyncpg://postgres:postgres@db:5432/accounts"},
+     "environment DATABASE_URL: database.url: its password is well known from examples"},
+    {{GOOD, "DATABASE_URL=postgresql://p@db/x?sslmode=disable"},
+     "environment DATABASE_URL: database.url: sslmode disable sends passwords and money in "
+     "clear to another machine, use require or verify-full"},
+    {{GOOD, "DATABASE_URL=postgresql://p@db/x?sslmode=disable", "DATABASE_SSLMODE=require"},
+     "warning: environment DATABASE_URL: database.url: names an sslmode, but "
+     "database.sslmode, require, stands over it"},
+    {{GOOD, "JWT_ALGORITHM=HS512"},
+     "environment JWT_SECRET_KEY: jwt.secret: the secret is shorter than the 64 bytes that "
+     "HS512 needs"},
+    {{GOOD, "JWT_ALGORITHM=ES256"},
+     "warning: environment JWT_SECRET_KEY: jwt.secret: is not used, ES256 signs with a key"},
+};
 
-        assert_int_equal(load("", cases[i].environ), good ? ERR_OK : ERR_CONFIG);
-        assert_string_equal(told(), cases[i].told);
+/* What production insists on, one refusal (or warning) at a time, beside settings that are good. */
+static void production_refuses(void **state)
+{
+    for (size_t i = 0; i < PC_COUNT(production_cases); i++) {
+        bool good = production_cases[i].told[0] == '\0' ||
+                    strncmp(production_cases[i].told, "warning: ", 9) == 0;
+
+        assert_int_equal(load("", production_cases[i].environ), good ? ERR_OK : ERR_CONFIG);
+        assert_string_equal(told(), production_cases[i].told);
     }
-    assert_int_equal(load("", cases[0].environ), ERR_OK);
+    assert_int_equal(load("", production_cases[0].environ), ERR_OK);
     assert_string_equal(fixture.config.gateway.host, "0.0.0.0");
     assert_int_equal(fixture.config.cors.allowed_origins.count, 0);
-    assert_int_equal(load("password:\n  scheme: bcrypt\n  bcrypt_cost: 9\n", cases[0].environ),
-                     ERR_CONFIG);
     assert_int_equal(
-        load("password:\n  argon2_memory_kib: 7168\n  argon2_passes: 4\n", cases[0].environ),
+        load("password:\n  scheme: bcrypt\n  bcrypt_cost: 9\n", production_cases[0].environ),
         ERR_CONFIG);
+    assert_int_equal(load("password:\n  argon2_memory_kib: 7168\n  argon2_passes: 4\n",
+                          production_cases[0].environ),
+                     ERR_CONFIG);
 }
 
 /* Weak secrets are seen through, good ones pass. */

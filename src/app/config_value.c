@@ -42,8 +42,8 @@ static const char *form_kind(enum config_form form)
     switch (form) {
     case CONFIG_ANY:
         return "a text";
-    case CONFIG_HOST:
-        return "a host name or address";
+    case CONFIG_ADDRESS:
+        return "an address such as 127.0.0.1, 0.0.0.0 or ::";
     case CONFIG_NETWORK:
         return "a network such as 10.0.0.0/8 or 2001:db8::/32";
     case CONFIG_ORIGIN:
@@ -111,13 +111,16 @@ static bool to_address(struct span s, int family, unsigned char bytes[MAPPED_BYT
     return inet_pton(family, text, bytes) == 1;
 }
 
-static bool is_host(struct span s)
+static bool is_address(struct span s)
 {
     unsigned char bytes[MAPPED_BYTES_MAX];
 
-    if (to_address(s, AF_INET, bytes) || to_address(s, AF_INET6, bytes))
-        return true;
-    return is_one_of(s, "-._") && is_alnum(s.ptr[0]);
+    return to_address(s, AF_INET, bytes) || to_address(s, AF_INET6, bytes);
+}
+
+static bool is_host(struct span s)
+{
+    return is_address(s) || (is_one_of(s, "-._") && is_alnum(s.ptr[0]));
 }
 
 /* Are all bits after the first `bits` zero? */
@@ -227,8 +230,8 @@ static bool has_form(enum config_form form, struct span s)
     switch (form) {
     case CONFIG_ANY:
         return true;
-    case CONFIG_HOST:
-        return is_host(s);
+    case CONFIG_ADDRESS:
+        return is_address(s);
     case CONFIG_NETWORK:
         return is_network(s);
     case CONFIG_ORIGIN:
