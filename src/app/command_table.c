@@ -2,12 +2,11 @@
  * Every command there is, in the order of the usage text. */
 #include "app/command.h"
 
-extern const struct command command_check, command_completion, command_help, command_version;
+extern const struct command command_certs_dev, command_check, command_completion, command_help,
+    command_migrate, command_version;
 
 const struct command *const command_table[] = {
-    &command_check,
-    &command_version,
-    &command_completion,
-    &command_help,
+    &command_check,   &command_migrate,    &command_certs_dev,
+    &command_version, &command_completion, &command_help,
 };
 const size_t command_count = PC_COUNT(command_table);

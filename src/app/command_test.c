@@ -3,10 +3,12 @@
 #include "app/command.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +82,7 @@ static void wrong_lines_are_told(void **state)
                        "--help`\n"},
         {"completion tcsh", "portcullis completion: there is no script for \"tcsh\", only for "
                             "bash, zsh and fish\n"},
+        {"certs dve", "portcullis: unknown command \"certs dve\", did you mean \"certs dev\"?\n"},
         {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
     };
 
@@ -190,6 +193,85 @@ static void version_is_told(void **state)
     assert_non_null(strstr(out_text, "\"revision\":\""));
 }
 
+/* ---- commands that write, in a folder of their own ---- */
+
+static char folder[] = "/tmp/portcullis-command-XXXXXX";
+
+static int folder_make(void **state)
+{
+    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
+    return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int entry_remove(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+    return remove(path);
+}
+
+static int folder_remove(void **state)
+{
+    return chdir("/") == 0 ? nftw(folder, entry_remove, 8, FTW_DEPTH | FTW_PHYS) : -1;
+}
+
+/* A new database is behind, can be rehearsed, is brought up to date, and then stays as it is. */
+static void migrate_brings_up_to_date(void **state)
+{
+    assert_int_equal(run("migrate --status"), COMMAND_BAD);
+    assert_non_null(strstr(out_text, "0001 identity                 missing\n"));
+    assert_int_equal(run("migrate --rehearse"), COMMAND_GOOD);
+    assert_int_equal(run("migrate --status"), COMMAND_BAD);
+    assert_int_equal(run("migrate"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, "sqlite:portcullis.db has the schema of this program"));
+    assert_int_equal(run("migrate --status"), COMMAND_GOOD);
+    assert_null(strstr(out_text, "missing"));
+    assert_int_equal(run("migrate"), COMMAND_GOOD);
+    assert_int_equal(run("migrate --status --rehearse"), COMMAND_USAGE);
+}
+
+/* What is wrong with the database is told in the store's words, without its password. */
+static void migrate_tells_what_is_wrong(void **state)
+{
+    static const char *const nowhere[] = {"DATABASE_URL=sqlite:/nonexistent/folder/x.db", NULL};
+    static const char *const remote[] = {"DATABASE_URL=postgresql://u:hunter2@127.0.0.1:1/x",
+                                         "DATABASE_SSLMODE=disable", NULL};
+    static const char *const bad[] = {"PORT=x", NULL};
+
+    assert_int_equal(run_with("migrate", nowhere), COMMAND_BAD);
+    assert_int_equal(strncmp(err_text, "portcullis migrate: ", 20), 0);
+    assert_int_equal(run_with("migrate", remote), COMMAND_BAD);
+    assert_int_equal(strncmp(err_text, "portcullis migrate: ", 20), 0);
+    assert_null(strstr(err_text, "hunter2"));
+    assert_int_equal(run_with("migrate", bad), COMMAND_BAD);
+    assert_string_equal(err_text, "environment PORT: \"x\" is not a number from 0 to 65535\n");
+}
+
+/* Certificates are made, told how to use, and the told settings are good. */
+static void certs_are_made(void **state)
+{
+    static const char settings[] =
+        "gateway:\n  tls:\n    certificate: certs/server.crt\n    key: "
+        "certs/server.key\n    client_ca: certs/ca.crt\n    client_auth: "
+        "optional\n";
+    int fd;
+
+    assert_int_equal(run("certs dev --host api.test alice"), COMMAND_GOOD);
+    assert_non_null(strstr(out_text, settings));
+    assert_non_null(strstr(out_text, "--cert certs/alice.crt"));
+    fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
+    (void)close(fd);
+    assert_int_equal(run("check"), COMMAND_GOOD);
+    assert_string_equal(err_text, "");
+    assert_int_equal(run("certs dev"), COMMAND_BAD);
+    assert_int_equal(strncmp(err_text, "portcullis certs dev: ", 22), 0);
+    assert_int_equal(run("certs dev --days 0"), COMMAND_USAGE);
+    assert_int_equal(run("certs dev --days 9x"), COMMAND_USAGE);
+    assert_int_equal(run("certs dev --folder new --days 1"), COMMAND_GOOD);
+    assert_int_equal(access("new/server.key", F_OK), 0);
+    assert_int_equal(run("certs"), COMMAND_USAGE);
+    assert_non_null(strstr(err_text, "certs dev"));
+}
+
 /* Runs a program on the text that a command printed; its exit code. */
 static int feed(const char *const *argv, const char *text)
 {
@@ -271,6 +353,9 @@ int main(void)
         cmocka_unit_test(version_is_told),
         cmocka_unit_test(scripts_are_well_formed),
         cmocka_unit_test(bash_completes),
+        cmocka_unit_test_setup_teardown(migrate_brings_up_to_date, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(migrate_tells_what_is_wrong, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(certs_are_made, folder_make, folder_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

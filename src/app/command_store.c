@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * Opens the configured database for a command. Settings that only serving minds (TLS, secrets) are
+ * checked as well: a command must not work with what `serve` would refuse. */
+#include "app/command_store.h"
+
+enum command_exit command_database_open(const struct command_call *call,
+                                        struct command_database *ret)
+{
+    const struct config *config = &ret->settings.config;
+    struct store_options options;
+    struct store_fault fault;
+
+    ret->store = NULL;
+    if (command_settings_load(call, true, &ret->settings) != COMMAND_GOOD)
+        return COMMAND_BAD;
+    options = (struct store_options){.url = span_from(config->database.url),
+                                     .data_dir = config->data,
+                                     .sslmode = config->database.sslmode,
+                                     .readers = 1};
+    if (store_open(&options, &ret->store, &fault) == ERR_OK)
+        return COMMAND_GOOD;
+    command_tell(call, "%s", fault.text);
+    return COMMAND_BAD;
+}
+
+void command_database_close(struct command_database *database)
+{
+    store_close(database->store);
+    command_settings_free(&database->settings);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * The database for a command that works on it beside (or before) a running server.
+ *
+ * Threads: the command's.    Memory: command_database_close, also when opening failed. */
+#ifndef PC_APP_COMMAND_STORE_H
+#define PC_APP_COMMAND_STORE_H
+
+#include "app/command.h"
+#include "store/store.h"
+
+struct command_database {
+    struct command_settings settings;
+    struct store *store;
+};
+
+/* Loads the settings of --config and opens the database that they name; tells what went wrong. */
+PC_CHECKED enum command_exit command_database_open(const struct command_call *call,
+                                                   struct command_database *ret);
+void command_database_close(struct command_database *database);
+
+#endif
