@@ -42,7 +42,8 @@ def main():
     build = os.path.join(root, sys.argv[1] if len(sys.argv) > 1 else "build")
     libraries = {}
     for folder in FLOORS:
-        found = glob.glob(os.path.join(build, "src", folder, "lib*.a"))
+        found = glob.glob(os.path.join(build, "src", folder, "lib*.a")) or \
+            glob.glob(os.path.join(build, folder, "lib*.a"))
         if found:
             libraries[folder] = found
     bad = {}

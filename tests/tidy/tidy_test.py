@@ -93,6 +93,12 @@ SAMPLES = [
      SPDX + '/* malloc(1) */ static const char *a = "malloc(1)";\n'),
     ("a member called free", None, "src/json/a.c",
      SPDX + "static void f(struct a *a)\n{\n    a->free(a);\n    a->b.free(a);\n}\n"),
+    ("a test may use the shell", None, "src/json/a_test.c",
+     SPDX + "static void f(void)\n{\n    x = system(1);\n}\n"),
+    ("a test may not use strcpy", "banned", "src/json/a_test_kit.h",
+     SPDX + "static void f(void)\n{\n    strcpy(a, b);\n}\n"),
+    ("in base the first word of the file is the prefix", None, "src/base/log_writer.h",
+     SPDX + "int log_wait(void);\n"),
     ("malloc in base/alloc.c", None, "src/base/alloc.c",
      SPDX + "static void *f(void)\n{\n    return malloc(1);\n}\n"),
 ]
