@@ -15,19 +15,20 @@
 
 enum { CRYPTO_CERTS_NAMES_MAX = 32 };
 
+/* Lists end with NULL and may be NULL. Names are letters, digits, '.', '-' and '_', a server's with
+ * "*." in front if need be; all are looked at before anything is written. */
 struct crypto_certs_options {
-    const char *folder;         /* made with mode 0700 when it is missing */
-    const char *const *names;   /* further host names or addresses of the server; NULL-terminated or
-                                   NULL. localhost, 127.0.0.1, ::1 and the host name are always in */
-    const char *const *clients; /* common names of client certificates; NULL-terminated or NULL */
+    const char *folder;       /* made with mode 0700 when it is missing */
+    const char *const *names; /* of the server, beside localhost, its addresses and the host name */
+    const char *const *clients; /* common names of client certificates, and their files' names */
     const struct clock *clock;
     int64_t days; /* how long the certificates last; 0: 365 */
     bool force;   /* replace what is there */
 };
 
 /* Writes ca.crt, ca.key, server.crt (with the CA behind it), server.key and NAME.crt, NAME.key for
- * each client. Keys are EC P-256, PKCS #8, mode 0600. An existing CA is used again unless forced.
- */
+ * each client. Keys are EC P-256, PKCS #8, mode 0600. A CA that is there is used again unless
+ * forced. ERR_USAGE for a name that cannot be one. */
 PC_CHECKED enum err crypto_certs_make(const struct crypto_certs_options *options,
                                       struct crypto_fault *fault);
 

@@ -123,26 +123,10 @@ static void base64url_round_trips(void **state)
 
 static void base64url_refuses_a_second_text_for_a_value(void **state)
 {
-    static const char *const bad[] = {"A",
-                                      "AA=",
-                                      "AA==",
-                                      "AB",
-                                      "AAB",
-                                      "AA A",
-                                      " AAA",
-                                      "AAA\n",
-                                      "A+AA",
-                                      "A/AA",
-                                      "A.AA",
-                                      "AAAAA",
-                                      "\xc3\xa9",
-                                      "AAA=",
-                                      "A\tAA",
-                                      "=",
-                                      "AAAAAB",
-                                      "AAAAAAB",
-                                      "A\xff"
-                                      "AA"};
+    static const char *const bad[] = {"A",    "AA=",    "AA==",     "AB",      "AAB",
+                                      "AA A", " AAA",   "AAA\n",    "A+AA",    "A/AA",
+                                      "A.AA", "AAAAA",  "\xc3\xa9", "AAA=",    "A\tAA",
+                                      "=",    "AAAAAB", "AAAAAAB",  "A\xff-AA"};
     unsigned char buffer[16];
     size_t bytes = 7;
 

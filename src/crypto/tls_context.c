@@ -232,6 +232,7 @@ static enum err rules_use(SSL_CTX *ssl, const struct crypto_tls_options *options
                           struct crypto_fault *fault)
 {
     const char *ciphers = options->ciphers12 == NULL ? CIPHERS_12 : options->ciphers12;
+    char groups[] = GROUPS; /* the macro below wants it changeable */
     int version = options->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION;
 
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -241,7 +242,7 @@ static enum err rules_use(SSL_CTX *ssl, const struct crypto_tls_options *options
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
     if (SSL_CTX_set_min_proto_version(ssl, version) != 1 ||
-        SSL_CTX_set1_groups_list(ssl, GROUPS) != 1 || !sessions_bind(ssl, options))
+        SSL_CTX_set1_groups_list(ssl, groups) != 1 || !sessions_bind(ssl, options))
         return openssl_fault(fault, options->name, "TLS could not be set up");
     if (SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
         return openssl_fault(fault, options->name, "no cipher of the list is known");
