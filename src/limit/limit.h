@@ -2,7 +2,8 @@
  * How often a key (an address, a user, a client) may do something: the token bucket in its GCRA
  * form, one atomic word a bucket, in a table of fixed size. Exact across threads: whatever the
  * interleaving, no key is admitted more often than its rate allows. When the table is crowded it
- * errs against the newcomer, never for him (limit.c says how).
+ * errs against the newcomer, never for him (limit.c says how). Limits whose buckets fill in seconds
+ * and quotas of days belong in different tables, or a crowd of quotas slows the newcomers of both.
  *
  *   static const struct limit_rate per_ip = {.id = 1, .requests = 60,
  *                                            .period_ns = 60 * CLOCK_NS_PER_S};
@@ -25,14 +26,21 @@
 #include "base/random.h"
 #include "base/span.h"
 
+/* The longest time an empty bucket may take to fill. */
+#define LIMIT_RATE_FILL_NS_MAX (INT64_C(366) * 86400 * INT64_C(1000000000))
+
 struct limit_table;
 
 struct limit_rate {
     uint32_t id;       /* keeps limits apart: equal keys under different ids have own buckets */
     uint32_t requests; /* for each period; 0 denies everything */
-    int64_t period_ns; /* 1 us to LIMIT_RATE_PERIOD_NS_MAX */
+    int64_t period_ns; /* at least 1 us */
     uint32_t burst;    /* at once; 0: as many as requests */
 };
+
+/* False for a rate that cannot be kept: a period below 1 us, or a bucket that takes longer than
+ * LIMIT_RATE_FILL_NS_MAX to fill. The functions below accept valid rates only. */
+bool limit_rate_is_valid(const struct limit_rate *rate);
 
 struct limit_verdict {
     bool allowed;
