@@ -5,7 +5,7 @@
  *   {"kind":"jws","jwk":{...} or {"keys":[...]},"jws":"..."}
  *   {"kind":"raw","alg":"ES256","jwk":{...},"msg":"hex","sig":"hex"}
  *
- * It is what runs the crypto folder against Wycheproof's vectors; see tests/README.md. */
+ * It judges with src/crypto alone, so that vectors such as Wycheproof's can be run against it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

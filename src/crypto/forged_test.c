@@ -64,13 +64,13 @@ struct row {
     const char *how;
     const char *header; /* NULL: HEADER */
     const char *claims; /* NULL: good ones */
-    enum with with;
-    change_fn *early; /* before signing */
-    change_fn *late;  /* after */
+    change_fn *early;   /* before signing */
+    change_fn *late;    /* after */
     const char *argument;
-    bool secret_set;
     const char *why;
+    enum with with;
     enum err err; /* 0: ERR_TOKEN_INVALID */
+    bool secret_set;
 };
 
 static struct crypto_key *signers[WITH_COUNT];

@@ -153,9 +153,10 @@ static enum err key_from_text(struct span text, enum crypto_alg alg, struct span
                               struct crypto_key **ret_key, struct crypto_fault *fault)
 {
     PC_AUTO(crypto_key) key = NULL;
+    struct span trimmed = span_trim(text);
     enum err err;
 
-    if (span_trim(text).ptr[0] != '{')
+    if (trimmed.len == 0 || trimmed.ptr[0] != '{')
         return crypto_key_from_pem(text, alg, kid, ret_key, fault);
     err = crypto_key_from_jwk_text(text, alg, &key, fault);
     if (err)

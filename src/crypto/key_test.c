@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 
 #include "base/alloc.h"
+#include "crypto/certs.h"
 #include "crypto/crypto_priv.h"
 #include "crypto/jwk.h"
 
@@ -264,7 +265,7 @@ static void jwk_flaws_are_refused(void **state)
 /* A folder that goes away with the test. */
 static void folder_make(char folder[64])
 {
-    strcpy(folder, "/tmp/crypto-key-test-XXXXXX");
+    snprintf(folder, 64, "/tmp/crypto-key-test-XXXXXX");
     assert_non_null(mkdtemp(folder));
 }
 
@@ -299,6 +300,84 @@ static void files_keep_secrets_closed(void **state)
     assert_int_equal(crypto_key_load(folder, CRYPTO_ES256, (struct span){0}, &keys[0], &fault),
                      ERR_IO);
     /* Nothing else was left behind. */
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void write_file(const char *path, const void *data, size_t bytes)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), 0600), 0);
+    assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* What an operator may have put in a key file's place, and what is said about it. */
+static void odd_files_are_named(void **state)
+{
+    static const char secret[] = "{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":"
+                                 "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}";
+    static char large[LIMIT_KEY_FILE_BYTES_MAX];
+    struct crypto_fault fault;
+    char folder[64], path[96];
+
+    (void)state;
+    folder_make(folder);
+    snprintf(path, sizeof(path), "%s/key", folder);
+    write_file(path, "", 0);
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, SPAN_OF("k"), &keys[0], &fault), ERR_IO);
+    assert_non_null(strstr(fault.text, "key: is empty"));
+    write_file(path, large, sizeof(large));
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, SPAN_OF("k"), &keys[0], &fault), ERR_IO);
+    assert_non_null(strstr(fault.text, "key: is too large"));
+    write_file(path, "hello\n", 6);
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, SPAN_OF("k"), &keys[0], &fault), ERR_KEY);
+    assert_non_null(strstr(fault.text, "key: there is no readable PEM key"));
+    write_file(path, "  \n", 3);
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, SPAN_OF("k"), &keys[0], &fault), ERR_KEY);
+    write_file(path, secret, sizeof(secret) - 1);
+    assert_int_equal(crypto_key_load(path, CRYPTO_HS512, SPAN_OF("k"), &keys[0], &fault), ERR_KEY);
+    assert_non_null(strstr(fault.text, "the key is for HS256, not for HS512"));
+    if (geteuid() == 0) { /* only root can give a file away */
+        assert_int_equal(chown(path, 65534, 65534), 0);
+        assert_int_equal(crypto_key_load(path, CRYPTO_HS256, SPAN_OF("k"), &keys[0], &fault),
+                         ERR_IO);
+        assert_non_null(strstr(fault.text, "belongs to another user"));
+    }
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/no/such/folder", folder);
+    assert_int_equal(crypto_key_save(keys[CRYPTO_ES256], path, &fault), ERR_IO);
+    assert_int_equal(rmdir(folder), 0);
+    assert_null(keys[0]);
+}
+
+/* AUTH_PUBLIC_KEY_PATH may name a certificate: its key is taken. */
+static void a_certificate_gives_its_key(void **state)
+{
+    static const char *const names[] = {"ca.crt", "ca.key", "server.crt", "server.key"};
+    struct crypto_certs_options options = {.clock = &clock_system};
+    PC_AUTO(crypto_key) whole = NULL;
+    PC_AUTO(crypto_key) open = NULL;
+    unsigned char signature[CRYPTO_SIGNATURE_BYTES_MAX];
+    char folder[64], path[96];
+    size_t bytes = 0;
+
+    (void)state;
+    folder_make(folder);
+    options.folder = folder;
+    assert_int_equal(crypto_certs_make(&options, NULL), ERR_OK);
+    snprintf(path, sizeof(path), "%s/server.key", folder);
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, (struct span){0}, &whole, NULL), ERR_OK);
+    snprintf(path, sizeof(path), "%s/server.crt", folder);
+    assert_int_equal(crypto_key_load(path, CRYPTO_ES256, (struct span){0}, &open, NULL), ERR_OK);
+    assert_int_equal(crypto_key_sign(whole, text, signature, &bytes), ERR_OK);
+    assert_true(crypto_key_verify(open, text, span_make(signature, bytes)));
+    assert_int_equal(crypto_key_save(open, path, NULL), ERR_KEY);
+    for (size_t i = 0; i < PC_COUNT(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
     assert_int_equal(rmdir(folder), 0);
 }
 
@@ -349,6 +428,45 @@ static void sets_find_and_refuse(void **state)
                      ERR_OK);
     assert_int_equal(crypto_keyset_count(back), 2);
     assert_false(crypto_key_is_private(crypto_keyset_at(back, 0)));
+}
+
+/* A set that could be read in two ways is refused whole, and so is one without end. */
+static void ambiguous_sets_are_refused(void **state)
+{
+    static char room[64 * 1024];
+    char one[1024], other[1024], secret[1024];
+    struct sbuf out = sbuf_over(room, sizeof(room));
+    struct sbuf one_out = sbuf_over(one, sizeof(one)), other_out = sbuf_over(other, sizeof(other));
+    struct sbuf secret_out = sbuf_over(secret, sizeof(secret));
+    PC_AUTO(crypto_keyset) set = NULL;
+
+    (void)state;
+    assert_int_equal(crypto_jwk_add(&one_out, keys[CRYPTO_EDDSA], CRYPTO_JWK_PUBLIC), ERR_OK);
+    assert_int_equal(crypto_jwk_add(&other_out, keys[CRYPTO_ES256], CRYPTO_JWK_PUBLIC), ERR_OK);
+    assert_int_equal(crypto_jwk_add(&secret_out, keys[CRYPTO_HS256], CRYPTO_JWK_PRIVATE), ERR_OK);
+    const struct span pairs[][2] = {{sbuf_span(&one_out), sbuf_span(&one_out)},
+                                    {sbuf_span(&one_out), sbuf_span(&secret_out)}};
+    for (size_t i = 0; i < PC_COUNT(pairs); i++) {
+        struct crypto_fault fault;
+
+        sbuf_truncate(&out, 0);
+        sbuf_add_format(&out, "{\"keys\":[%.*s,%.*s]}", SPAN_ARG(pairs[i][0]),
+                        SPAN_ARG(pairs[i][1]));
+        assert_int_equal(crypto_keyset_from_jwks(sbuf_span(&out), CRYPTO_ALG_NONE, &set, &fault),
+                         ERR_KEY);
+        assert_non_null(strstr(fault.text, "the set mixes"));
+    }
+    sbuf_truncate(&out, 0);
+    sbuf_add_lit(&out, "{\"keys\":[");
+    for (int i = 0; i <= LIMIT_JWK_KEYS_MAX; i++)
+        sbuf_add_format(&out,
+                        "%s{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"%d\",\"k\":"
+                        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+                        i == 0 ? "" : ",", i);
+    sbuf_add_lit(&out, "]}");
+    assert_int_equal(crypto_keyset_from_jwks(sbuf_span(&out), CRYPTO_ALG_NONE, &set, NULL),
+                     ERR_KEY);
+    assert_null(set);
 }
 
 /* Keys for other uses are passed over; a broken one spoils the set. RFC 7517, 5. */
@@ -435,8 +553,11 @@ int main(void)
         cmocka_unit_test(pem_of_the_wrong_kind_is_refused),
         cmocka_unit_test(jwk_flaws_are_refused),
         cmocka_unit_test(files_keep_secrets_closed),
+        cmocka_unit_test(odd_files_are_named),
+        cmocka_unit_test(a_certificate_gives_its_key),
         cmocka_unit_test(public_pem_verifies_alone),
         cmocka_unit_test(sets_find_and_refuse),
+        cmocka_unit_test(ambiguous_sets_are_refused),
         cmocka_unit_test(sets_pass_over_what_is_not_theirs),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };

@@ -42,7 +42,7 @@ static int make_certificates(void **state)
     struct crypto_fault fault = {.text = ""};
 
     (void)state;
-    strcpy(folder, "/tmp/crypto-tls-test-XXXXXX");
+    snprintf(folder, sizeof(folder), "/tmp/crypto-tls-test-XXXXXX");
     if (mkdtemp(folder) == NULL || crypto_certs_make(&options, &fault) != ERR_OK)
         return -1;
     options.folder = path_of("other");
@@ -284,23 +284,22 @@ static void client_certificates_name_the_peer(void **state)
 static void client_rules_decide(void **state)
 {
     static const struct {
+        const char *identity, *reason;
         enum crypto_tls_client rule;
-        const char *identity;
         enum crypto_tls_state wanted;
-        const char *reason;
     } rows[] = {
-        {CRYPTO_TLS_CLIENT_NONE, NULL, CRYPTO_TLS_DONE, ""},
-        {CRYPTO_TLS_CLIENT_NONE, "payments", CRYPTO_TLS_DONE, ""},
-        {CRYPTO_TLS_CLIENT_OPTIONAL, NULL, CRYPTO_TLS_DONE, ""},
-        {CRYPTO_TLS_CLIENT_OPTIONAL, "payments", CRYPTO_TLS_DONE, ""},
-        {CRYPTO_TLS_CLIENT_OPTIONAL, "other/payments", CRYPTO_TLS_FAILED,
-         "self-signed certificate in certificate chain"},
-        {CRYPTO_TLS_CLIENT_REQUIRED, NULL, CRYPTO_TLS_FAILED, "peer did not return a certificate"},
-        {CRYPTO_TLS_CLIENT_REQUIRED, "other/risk", CRYPTO_TLS_FAILED,
-         "self-signed certificate in certificate chain"},
-        {CRYPTO_TLS_CLIENT_REQUIRED, "old/risk", CRYPTO_TLS_FAILED, NULL},
+        {NULL, "", CRYPTO_TLS_CLIENT_NONE, CRYPTO_TLS_DONE},
+        {"payments", "", CRYPTO_TLS_CLIENT_NONE, CRYPTO_TLS_DONE},
+        {NULL, "", CRYPTO_TLS_CLIENT_OPTIONAL, CRYPTO_TLS_DONE},
+        {"payments", "", CRYPTO_TLS_CLIENT_OPTIONAL, CRYPTO_TLS_DONE},
+        {"other/payments", "self-signed certificate in certificate chain",
+         CRYPTO_TLS_CLIENT_OPTIONAL, CRYPTO_TLS_FAILED},
+        {NULL, "peer did not return a certificate", CRYPTO_TLS_CLIENT_REQUIRED, CRYPTO_TLS_FAILED},
+        {"other/risk", "self-signed certificate in certificate chain", CRYPTO_TLS_CLIENT_REQUIRED,
+         CRYPTO_TLS_FAILED},
+        {"old/risk", NULL, CRYPTO_TLS_CLIENT_REQUIRED, CRYPTO_TLS_FAILED},
         /* A server's certificate is not a client's. */
-        {CRYPTO_TLS_CLIENT_REQUIRED, "server", CRYPTO_TLS_FAILED, "unsuitable certificate purpose"},
+        {"server", "unsuitable certificate purpose", CRYPTO_TLS_CLIENT_REQUIRED, CRYPTO_TLS_FAILED},
     };
 
     (void)state;
@@ -438,6 +437,10 @@ static void what_is_not_tls_fails(void **state)
     assert_int_equal(crypto_tls_handshake(pair.server), CRYPTO_TLS_FAILED);
     assert_int_equal(crypto_tls_shutdown(pair.server), CRYPTO_TLS_FAILED);
     pair_close(&pair);
+    pair_open(&pair, context, &client);
+    assert_int_equal(crypto_tls_handshake(pair.server), CRYPTO_TLS_WANT_READ);
+    assert_int_equal(crypto_tls_shutdown(pair.server), CRYPTO_TLS_FAILED); /* too early */
+    pair_close(&pair);
 }
 
 /* The owner lets a context go while a connection still uses it: a reload. */
@@ -556,6 +559,49 @@ static void certs_refuse_to_overwrite(void **state)
     assert_int_not_equal(before.st_ino, after.st_ino);
 }
 
+/* A CA that is half there or in pieces is not silently replaced. */
+static void certs_keep_a_broken_ca(void **state)
+{
+    struct crypto_certs_options options = {.folder = path_of("bad"), .clock = &clock_system};
+    struct crypto_fault fault;
+
+    (void)state;
+    assert_int_equal(mkdir(path_of("bad"), 0700), 0);
+    write_file(path_of("bad/ca.crt"), "hello\n", 0644);
+    assert_int_equal(crypto_certs_make(&options, &fault), ERR_IO);
+    assert_non_null(strstr(fault.text, "ca.key: No such file"));
+    write_file(path_of("bad/ca.key"), "hello\n", 0600);
+    assert_int_equal(crypto_certs_make(&options, &fault), ERR_KEY);
+    assert_non_null(strstr(fault.text, "are not a readable pair"));
+    assert_int_equal(unlink(path_of("bad/ca.crt")), 0);
+    assert_int_equal(unlink(path_of("bad/ca.key")), 0);
+    assert_int_equal(rmdir(path_of("bad")), 0);
+    options.folder = path_of("server.crt");
+    assert_int_equal(crypto_certs_make(&options, &fault), ERR_IO);
+    assert_non_null(strstr(fault.text, "server.crt: File exists"));
+}
+
+static void chains_are_bounded(void **state)
+{
+    static char text[64 * 1024];
+    struct crypto_tls_options options = {.name = "gateway"};
+    struct crypto_tls_context *context = NULL;
+    struct crypto_fault fault;
+    FILE *file = fopen(path_of("server.crt"), "re");
+    size_t bytes = fread(text, 1, sizeof(text) / 8, file);
+
+    (void)state;
+    fclose(file);
+    for (size_t i = 1; i < 5; i++) /* two certificates each */
+        memcpy(text + i * bytes, text, bytes);
+    text[5 * bytes] = '\0';
+    write_file(path_of("combined.crt"), text, 0644);
+    options.cert_path = path_of("combined.crt");
+    options.key_path = path_of("server.key");
+    assert_int_equal(crypto_tls_context_new(&options, &clock_system, &context, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "the chain has more than 8 certificates"));
+}
+
 static void certs_refuse_odd_names(void **state)
 {
     static const char *const bad[] = {
@@ -650,6 +696,8 @@ int main(void)
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(a_certificate_of_tomorrow_is_refused),
         cmocka_unit_test(certs_refuse_to_overwrite),
+        cmocka_unit_test(certs_keep_a_broken_ca),
+        cmocka_unit_test(chains_are_bounded),
         cmocka_unit_test(certs_refuse_odd_names),
         cmocka_unit_test(certs_carry_their_names),
         cmocka_unit_test(every_failing_allocation_is_reported),
