@@ -84,6 +84,17 @@ static void back_off(struct store_conn *conn, enum err err)
     conn->open_err = err;
 }
 
+/* Jobs fail at once instead of waiting for a server that is away, until it is time to look again or
+ * another thread has found it. */
+static bool backs_off(const struct store_conn *conn)
+{
+    const struct store *store = conn->store;
+    int state = atomic_load(conn->role == STORE_READER ? &store->read_state : &store->write_state);
+
+    return conn->open_err && state != ERR_OK &&
+           clock_monotonic_ns(&clock_system) < conn->retry_at_ns;
+}
+
 enum err store_conn_ready(struct store_conn *conn, bool *ret_fresh)
 {
     enum err err;
@@ -93,7 +104,7 @@ enum err store_conn_ready(struct store_conn *conn, bool *ret_fresh)
     *ret_fresh = false;
     if (conn->handle != NULL)
         return ERR_OK;
-    if (conn->open_err && clock_monotonic_ns(&clock_system) < conn->retry_at_ns)
+    if (backs_off(conn))
         return conn->open_err;
     err = store_conn_open(conn, NULL);
     if (err) {
