@@ -33,8 +33,8 @@ static const char *const controls[STORE_CONTROL_COUNT] = {
     [STORE_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [STORE_BEGIN_BATCH] = "BEGIN ISOLATION LEVEL SERIALIZABLE; SAVEPOINT job",
     /* Each statement sees what the process before us has committed; the number is ours alone. */
-    [STORE_BEGIN_MIGRATE] = "BEGIN ISOLATION LEVEL READ COMMITTED;"
-                            "SELECT pg_advisory_xact_lock(7310579596284166756)",
+    [STORE_BEGIN_MIGRATE] = ("BEGIN ISOLATION LEVEL READ COMMITTED;"
+                             "SELECT pg_advisory_xact_lock(7310579596284166756)"),
     [STORE_NEXT] = "RELEASE job; SAVEPOINT job",
     [STORE_UNDO] = "ROLLBACK TO job",
     [STORE_COMMIT] = "COMMIT",
