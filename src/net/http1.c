@@ -122,6 +122,8 @@ static enum err request_line_read(const struct net_http1 *http1, struct span lin
     struct span rest = line;
     enum err err;
 
+    if (line.len > http1->limits->target_bytes_max + REQUEST_LINE_EXTRA)
+        return ERR_URI_TOO_LONG;
     if (!span_cut(&rest, ' ', &head.method_text) || !is_token(head.method_text))
         return ERR_BAD_REQUEST;
     if (!span_cut(&rest, ' ', &head.target) || head.target.len == 0)
@@ -201,7 +203,7 @@ static enum err partial_check(const struct net_http1 *http1, const char *text, s
     first = (unsigned char)text[http1->line_at];
     if (first != '\r' && !is_token_char(first)) /* a TLS hello, for one */
         return ERR_BAD_REQUEST;
-    if (bytes - http1->line_at > http1->limits->target_bytes_max + REQUEST_LINE_EXTRA)
+    if (bytes - http1->line_at > http1->limits->target_bytes_max + REQUEST_LINE_EXTRA + 1)
         return ERR_URI_TOO_LONG;
     return ERR_OK;
 }

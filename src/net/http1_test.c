@@ -338,6 +338,7 @@ static void refuses_what_is_too_long(void **state)
                  "ERR_URI_TOO_LONG;");
     expect_reads(repeat(buffer, "GET /", 'a', 2000, ""), "ERR_URI_TOO_LONG;");
     expect_reads(repeat(buffer, "", 'G', 2000, ""), "ERR_URI_TOO_LONG;");
+    expect_reads(repeat(buffer, "", 'G', 128, " / HTTP/1.1\r\n"), "ERR_URI_TOO_LONG;");
     expect_reads(repeat(buffer, "GET / HTTP/1.1\r\nX: ", 'a', 500, "\r\n\r\n"),
                  "ERR_HEADERS_TOO_LARGE;");
     expect_reads(repeat(buffer, "GET / HTTP/1.1\r\nX: ", 'a', 2000, ""), "ERR_HEADERS_TOO_LARGE;");
