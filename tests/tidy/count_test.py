@@ -24,6 +24,7 @@ CASES = [
     ("fewer cases than announced", "1..3\nok 1 - a\n", 0, (1, 2, 0)),
     ("all well but the exit code", "1..1\nok 1 - a\n", 1, (1, 1, 0)),
     ("a skipped case", "1..2\nok 1 - a\nok 2 - b # SKIP no server\n", 0, (1, 0, 1)),
+    ("what cmocka says of a skipped case", "1..2\nok 1 - a\nnot ok 2 # SKIP b\n", 0, (1, 0, 1)),
     ("nothing but a good exit code", "fine\n", 0, (1, 0, 0)),
     ("nothing but a bad exit code", "", 1, (0, 1, 0)),
     ("an empty plan is no test", "1..0\n", 0, (0, 0, 0)),
