@@ -20,6 +20,7 @@ struct words {
 
 /* ---- telling ---- */
 
+PC_FORMAT(3, 0)
 static void tell(const struct command_io *io, const char *name, const char *format, va_list args)
 {
     char line[LINE_BYTES_MAX];

@@ -21,13 +21,13 @@ static char err_text[TEXT_BYTES_MAX];
 static const char *const no_environ[] = {NULL};
 
 /* Runs "portcullis LINE" and keeps what it printed. Words are parted by one space. */
-static int run_with(const char *line, const char *const *environ)
+static int run_with(const char *line, const char *const *variables)
 {
     const char *argv[WORDS_MAX] = {"portcullis"};
     char words[512];
     struct span rest = span_from(line);
     struct span word;
-    struct command_io io = {.in = -1, .environ = environ};
+    struct command_io io = {.in = -1, .environ = variables};
     size_t used = 0;
     int argc = 1;
     int answer;

@@ -54,6 +54,7 @@ void config_problem_add(struct config_loader *loader, bool warning, const struct
 }
 
 /* Everything that is formatted here is bounded by the caller; a line that does not fit is cut. */
+PC_FORMAT(2, 0)
 static void add_formatted(struct sbuf *line, const char *format, va_list args)
 {
     char text[CONFIG_LINE_BYTES_MAX];
