@@ -3,6 +3,10 @@
  */
 #include "app/command.h"
 
+#include "base/clock.h"
+#include "crypto/key.h"
+#include "crypto/tls.h"
+
 static command_run_fn check_run;
 
 static const struct command_option options[] = {
@@ -52,9 +56,8 @@ static enum command_exit print_pages(const struct command_call *call)
     return answer;
 }
 
-static void add_verdict(const struct command_settings *settings, struct sbuf *out)
+static void add_verdict(const struct command_settings *settings, size_t warnings, struct sbuf *out)
 {
-    size_t warnings = settings->problems.count - settings->problems.errors;
     bool production = settings->config.environment == CONFIG_PRODUCTION;
 
     sbuf_add_format(out, "The settings are good for %s", production ? "production" : "development");
@@ -63,21 +66,91 @@ static void add_verdict(const struct command_settings *settings, struct sbuf *ou
     sbuf_add_lit(out, ".\n");
 }
 
+/* ---- certificates and keys: what `serve` would read from them ---- */
+
+enum { SOON_DAYS = 14, DAY_S = 86400 };
+
+static void warn_of_end(const struct crypto_tls_context *context, const struct command_call *call,
+                        size_t *warnings)
+{
+    int64_t days = (crypto_tls_context_end_s(context) - clock_realtime_s(&clock_system)) / DAY_S;
+
+    if (days >= SOON_DAYS)
+        return;
+    ++*warnings;
+    (void)fprintf(call->io->err,
+                  "warning: gateway.tls.certificate: ends within %lld days, renew it\n",
+                  (long long)days + 1);
+}
+
+static enum command_exit certificate_check(const struct command_call *call,
+                                           const struct config *config, size_t *warnings)
+{
+    static const enum crypto_tls_client clients[] = {
+        [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
+        [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
+        [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
+    const struct config_listener *gateway = &config->gateway;
+    struct crypto_tls_options wanted = {.name = "gateway",
+                                        .cert_path = gateway->certificate,
+                                        .key_path = gateway->key,
+                                        .client = clients[gateway->client_auth],
+                                        .client_ca_path = gateway->client_ca};
+    PC_AUTO(crypto_tls_context) context = NULL;
+    struct crypto_fault fault = {{0}};
+
+    if (gateway->certificate == NULL)
+        return COMMAND_GOOD;
+    if (crypto_tls_context_new(&wanted, &clock_system, &context, &fault) == ERR_OK) {
+        warn_of_end(context, call, warnings);
+        return COMMAND_GOOD;
+    }
+    (void)fprintf(call->io->err, "gateway.tls: %s\n", fault.text);
+    return COMMAND_BAD;
+}
+
+static enum command_exit key_check(const struct command_call *call, const struct config *config)
+{
+    PC_AUTO(crypto_key) key = NULL;
+    struct crypto_fault fault = {{0}};
+    enum crypto_alg alg;
+
+    if (config->jwt.key_file == NULL)
+        return COMMAND_GOOD;
+    alg = crypto_alg_from(span_from(config->jwt.algorithm));
+    if (crypto_key_load(config->jwt.key_file, alg, SPAN_OF("check"), &key, &fault) == ERR_OK)
+        return COMMAND_GOOD;
+    (void)fprintf(call->io->err, "jwt.key_file: %s\n", fault.text);
+    return COMMAND_BAD;
+}
+
+static enum command_exit keys_check(const struct command_call *call, const struct config *config,
+                                    size_t *warnings)
+{
+    enum command_exit certificate = certificate_check(call, config, warnings);
+    enum command_exit key = key_check(call, config);
+
+    return certificate == COMMAND_GOOD ? key : certificate;
+}
+
 static enum command_exit check_run(const struct command_call *call)
 {
     struct command_settings settings;
     enum command_exit answer;
+    size_t warnings = 0; /* beside those of the settings */
     struct sbuf out;
 
     if (command_given(call, "--reference") || command_given(call, "--example"))
         return print_pages(call);
     answer = command_settings_load(call, false, &settings);
+    if (answer == COMMAND_GOOD)
+        answer = keys_check(call, &settings.config, &warnings);
     if (answer == COMMAND_GOOD) {
         out = sbuf_on(&settings.arena, TEXT_BYTES_MAX);
         if (command_given(call, "--explain"))
             config_explain(&settings.config, &settings.origins, &out);
         else
-            add_verdict(&settings, &out);
+            add_verdict(&settings, settings.problems.count + warnings, &out);
         answer = command_print(call, &out);
     }
     command_settings_free(&settings);

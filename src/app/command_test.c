@@ -262,14 +262,38 @@ static void certs_are_made(void **state)
     (void)close(fd);
     assert_int_equal(run("check"), COMMAND_GOOD);
     assert_string_equal(err_text, "");
+    assert_int_equal(rename("certs/alice.key", "certs/server.key"), 0);
+    assert_int_equal(run("check"), COMMAND_BAD);
+    assert_int_equal(strncmp(err_text, "gateway.tls: ", 13), 0);
     assert_int_equal(run("certs dev"), COMMAND_BAD);
     assert_int_equal(strncmp(err_text, "portcullis certs dev: ", 22), 0);
     assert_int_equal(run("certs dev --days 0"), COMMAND_USAGE);
     assert_int_equal(run("certs dev --days 9x"), COMMAND_USAGE);
     assert_int_equal(run("certs dev --folder new --days 1"), COMMAND_GOOD);
     assert_int_equal(access("new/server.key", F_OK), 0);
+    assert_int_equal(rename("new", "certs.new"), 0);
+    assert_int_equal(run("certs dev --force --days 2"), COMMAND_GOOD);
+    assert_int_equal(run("check"), COMMAND_GOOD);
+    assert_non_null(strstr(err_text, "warning: gateway.tls.certificate: ends within "));
+    assert_string_equal(out_text, "The settings are good for development, with 1 warning.\n");
     assert_int_equal(run("certs"), COMMAND_USAGE);
     assert_non_null(strstr(err_text, "certs dev"));
+}
+
+/* A key file must hold a key for the algorithm. */
+static void token_keys_are_read(void **state)
+{
+    static const char *const wrong[] = {"JWT_ALGORITHM=ES384", NULL};
+    static const char *const right[] = {"JWT_ALGORITHM=ES256", NULL};
+    static const char settings[] = "jwt:\n  key_file: certs/server.key\n";
+    int fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
+    (void)close(fd);
+    assert_int_equal(run("certs dev"), COMMAND_GOOD);
+    assert_int_equal(run_with("check", right), COMMAND_GOOD);
+    assert_int_equal(run_with("check", wrong), COMMAND_BAD);
+    assert_int_equal(strncmp(err_text, "jwt.key_file: ", 14), 0);
 }
 
 /* Runs a program on the text that a command printed; its exit code. */
@@ -356,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(migrate_brings_up_to_date, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(migrate_tells_what_is_wrong, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(certs_are_made, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(token_keys_are_read, folder_make, folder_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
