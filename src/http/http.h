@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT
+ * A request's journey, for the services above: they fill `const` tables of routes and write
+ * handlers; everything between the wire and a handler happens here, in one order for all:
+ *
+ *   canonical request -> route -> limit per address -> authenticate -> limit per user -> authorize
+ *   -> body read and validated -> circuit breaker -> run -> reply -> headers, metrics, access log
+ *
+ * A route is one row that holds all of its protection. Zero means strict: a row without an access
+ * decision is refused when the service is made.
+ *
+ * Threads: a request belongs to its loop; while it runs elsewhere (HTTP_RUN_READ and so on) it
+ * belongs to that thread alone. Services and engines are immutable after start except for the
+ * policy, which is swapped whole.
+ * Memory: everything of a request lives in its arena and goes with it. */
+#ifndef PC_HTTP_HTTP_H
+#define PC_HTTP_HTTP_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/sbuf.h"
+#include "base/span.h"
+#include "json/json_schema.h"
+#include "limit/limit.h"
+#include "net/net.h"
+#include "store/store.h"
+
+struct http_engine;  /* the process: store, pools, clock, logger, metrics, identity */
+struct http_service; /* one listener: its routes, name and policy */
+struct http_request;
+
+/* Who may come in. */
+enum http_access {
+    HTTP_ACCESS_DENIED = 0, /* nobody; a row that says nothing else is refused at start */
+    HTTP_ACCESS_OPEN,       /* anyone */
+    HTTP_ACCESS_NETWORK,    /* addresses of the allow-list (loopback by default) */
+    HTTP_ACCESS_BEARER,     /* any valid token */
+    HTTP_ACCESS_ADMIN,      /* a token of an active administrator */
+};
+
+enum http_rate {
+    HTTP_RATE_LIMITED = 0, /* the row's own, else the service's rate */
+    HTTP_RATE_EXEMPT,      /* health, documents */
+};
+
+enum http_guard {
+    HTTP_GUARD_BREAKER = 0, /* a circuit breaker of its own */
+    HTTP_GUARD_NONE,
+};
+
+/* Where the handler runs. */
+enum http_run {
+    HTTP_RUN_LOOP = 0, /* on the loop: pure, quick work only */
+    HTTP_RUN_READ,     /* on a store reader: req->store is set */
+    HTTP_RUN_WRITE,    /* on the store writer, in a savepoint; may be run again from its start */
+    HTTP_RUN_HASH,     /* on a hash thread: slow, pure work */
+};
+
+/* What the data of a route is worth to a thief; goes into the access log. */
+enum http_data {
+    HTTP_DATA_RESTRICTED = 0, /* credentials, personal data */
+    HTTP_DATA_CONFIDENTIAL,   /* a customer's own business data */
+    HTTP_DATA_INTERNAL,
+    HTTP_DATA_PUBLIC,
+};
+
+/* Answers the request by http_reply_...(), asks for another stop with http_hop(), or returns the
+ * error that http/ turns into a problem. */
+typedef enum err http_handler_fn(struct http_request *req);
+
+enum { HTTP_PARAMS_MAX = 4, HTTP_ROUTE_ERRORS_MAX = 6 };
+
+struct http_route {
+    enum net_method method;
+    const char *path; /* "/api/v1/admin/users/{id}" */
+    enum http_access access;
+    const char *scopes; /* all of them, separated by spaces; NULL: none */
+    const char *roles;  /* one of them; NULL: none */
+    enum http_rate rate;
+    uint32_t per_minute; /* 0: the service's default */
+    enum http_guard guard;
+    enum http_data data;
+    const struct json_schema *input; /* path parameters by name, the rest from the query */
+    const struct json_schema *body;  /* NULL: a body is dropped unread */
+    uint32_t body_bytes_max;         /* 0: the policy's */
+    const struct json_schema *reply; /* of reply_status; NULL: none, or not JSON */
+    uint16_t reply_status;           /* 0: 200 */
+    enum http_run run;
+    http_handler_fn *handle;
+
+    /* For the documents. */
+    const char *id; /* operationId: "admin_users_list" */
+    const char *tag;
+    const char *summary;
+    const char *about;
+    enum err errors[HTTP_ROUTE_ERRORS_MAX]; /* of the handler; those of the journey are added */
+    bool hidden;                            /* left out of the OpenAPI document */
+};
+
+/* Whom a verified token speaks for, with the rights the store gives now. */
+struct http_principal {
+    int64_t user_id;
+    struct span username;
+    struct span email;
+    struct span session_id;
+    struct span token_id;
+    int64_t expires_at_s; /* of the token */
+    bool is_admin;
+    uint32_t epoch; /* of the user when the rights were read; see http_epoch.h */
+};
+
+/* How tokens become principals: the port that app/ fills with auth/'s functions. */
+struct http_identity {
+    void *context;
+    /* On a loop thread: the signature and claims alone. ERR_TOKEN_... on refusal. */
+    enum err (*verify)(void *context, struct span token, int64_t now_s, struct arena *arena,
+                       struct http_principal *ret_principal);
+    /* On a store thread: the user's rights and session as they are now. */
+    enum err (*load)(void *context, struct store_conn *conn, struct arena *arena,
+                     struct http_principal *principal);
+};
+
+struct http_request {
+    struct http_service *service;
+    const struct http_policy *policy; /* the one in force when the request came in */
+    const struct http_route *route;   /* NULL until found */
+    struct arena *arena;
+    const struct net_head *head;
+
+    enum net_method method;
+    struct span path;  /* canonical */
+    struct span query; /* raw */
+    struct span host;
+    struct span params[HTTP_PARAMS_MAX];
+    struct span request_id;
+    struct span trace_id;
+    struct span address; /* the client's, behind trusted proxies */
+    int64_t begun_ns;    /* monotonic */
+
+    const struct http_principal *principal; /* NULL on open routes */
+    const void *input;                      /* the struct of route->input */
+    const void *body;                       /* the struct of route->body */
+    struct span body_text;                  /* as it came, for those who hash it */
+    struct store_conn *store;               /* on HTTP_RUN_READ and HTTP_RUN_WRITE only */
+    void *work;                             /* a handler's own, from stop to stop */
+};
+
+/* Replies. The status is the route's unless said otherwise; the schema is the route's. */
+PC_CHECKED enum err http_reply(struct http_request *req, const void *value);
+PC_CHECKED enum err http_reply_json(struct http_request *req, int status,
+                                    const struct json_schema *schema, const void *value);
+PC_CHECKED enum err http_reply_text(struct http_request *req, int status, const char *content_type,
+                                    struct span body);
+PC_CHECKED enum err http_reply_empty(struct http_request *req, int status);
+
+/* One more header line of the reply; the text is copied. */
+void http_reply_header(struct http_request *req, const char *name, struct span value);
+
+/* The next stop: `handle` runs there, later. Returns ERR_OK, so `return http_hop(...)`. */
+PC_CHECKED enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *handle);
+
+/* Adds a sentence (a literal or arena text) to the problem that `err` becomes; returns err. */
+PC_CHECKED enum err http_fail(struct http_request *req, enum err err, const char *detail);
+/* 422 with one named field. */
+PC_CHECKED enum err http_fail_field(struct http_request *req, const char *field,
+                                    const char *message);
+/* Retry-After, rounded up to whole seconds, at least one. */
+PC_CHECKED enum err http_fail_retry(struct http_request *req, enum err err, int64_t after_ns);
+
+/* A problem like the others, but the handler ends well: what it wrote is committed. For refusals
+ * that must be remembered. Returns ERR_OK. */
+PC_CHECKED enum err http_refuse(struct http_request *req, enum err err);
+
+/* Runs once, on the loop, when the answer is decided and before it leaves: `err` is ERR_OK or what
+ * the answer's problem is. For what must follow a commit, and for giving back. */
+typedef void http_finally_fn(struct http_request *req, enum err err);
+void http_finally(struct http_request *req, http_finally_fn *finally);
+
+/* The value of a request header (lower-case name), or the empty span. Doubled: the first. */
+struct span http_header(const struct http_request *req, const char *name);
+
+/* The user's rights or sessions changed: whatever is cached about them is stale from now on. Any
+ * thread. */
+void http_forget_user(struct http_engine *engine, int64_t user_id);
+
+/* What the process shares. Borrowed for as long as the engine lives; NULL where optional. */
+struct http_engine_options {
+    const struct clock *clock;
+    const struct random_source *random;
+    struct logger *logger;      /* optional: access log and events */
+    struct metrics *metrics;    /* optional */
+    struct store *store;        /* optional only if no route needs it */
+    struct net_pool *hash_pool; /* optional only if no route needs it */
+    struct http_identity identity;
+    size_t limit_slots; /* of the table of rate limits; 0: 65536 */
+    bool access_log;
+};
+PC_CHECKED enum err http_engine_new(const struct http_engine_options *options,
+                                    struct http_engine **ret_engine);
+void http_engine_free(struct http_engine *engine);
+const struct clock *http_engine_clock(const struct http_engine *engine);
+struct logger *http_engine_logger(const struct http_engine *engine);
+
+/* For net_server_options: what a loop keeps for itself (the cache of verified tokens). The context
+ * is the engine. */
+net_loop_fn http_loop_started;
+net_loop_fn http_loop_stopped;
+
+/* Rights are trusted from the cache only while the feed of changes is alive: whoever polls it says
+ * so here, after each successful poll. */
+void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns);
+
+/* An address range, or a single address. */
+struct http_network {
+    unsigned char bytes[16]; /* IPv4 is mapped */
+    unsigned bits;           /* of the 128 */
+};
+PC_CHECKED bool http_network_read(struct span text, struct http_network *ret_network);
+bool http_network_holds(const struct http_network *list, size_t count,
+                        const unsigned char bytes[16]);
+/* "192.0.2.1", "2001:db8::1" (no brackets, no port) to its 16 bytes. */
+PC_CHECKED bool http_address_read(struct span text, unsigned char ret_bytes[16]);
+
+struct http_rate_override {
+    struct span what; /* "GET /api/v1/auth/me", or a user's id */
+    struct limit_rate rate;
+};
+
+/* What may change while running; swapped whole. All memory is the owner's. */
+struct http_policy {
+    struct limit_rate rate;        /* default for each client */
+    struct limit_rate rate_verify; /* unverified tokens per address */
+    const struct http_rate_override *route_rates;
+    size_t route_rate_count;
+    const struct http_rate_override *user_rates;
+    size_t user_rate_count;
+    const struct span *origins; /* CORS; "*" alone allows any */
+    size_t origin_count;
+    bool origin_credentials;
+    uint32_t origin_max_age_s; /* how long a browser may keep a preflight's answer */
+    const struct http_network *proxies; /* whose X-Forwarded-For is believed */
+    size_t proxy_count;
+    const struct http_network *metrics_from;
+    size_t metrics_from_count;
+    uint32_t body_bytes_max;
+    uint32_t breaker_failures; /* consecutive, until it opens */
+    int64_t breaker_open_ns;
+    uint32_t breaker_probes;
+};
+
+struct http_service_options {
+    const char *name;                       /* "api-gateway": in logs and metrics */
+    const char *title;                      /* of the API document */
+    const char *about;                      /* Markdown, for the API document */
+    const char *version;                    /* of the program */
+    const char *docs_base; /* "/api/": where docs, redoc and openapi.json are; NULL: none */
+    const struct http_route *const *tables; /* rows end with a NULL path */
+    size_t table_count;
+    void *context;                    /* for handlers: http_context(req) */
+    const struct http_policy *policy; /* the first one; must outlive the service */
+};
+/* ERR_CONFIG with a sentence in reterr_why (an arena-free literal) for a row that is not whole. */
+PC_CHECKED enum err http_service_new(struct http_engine *engine,
+                                     const struct http_service_options *options,
+                                     struct http_service **ret_service, const char **reterr_why);
+void http_service_free(struct http_service *service);
+
+/* New requests see the new policy at once; the old one must stay until the service is freed. The
+ * settings of breakers stay as they were at start. One thread at a time. */
+PC_CHECKED enum err http_service_policy(struct http_service *service,
+                                        const struct http_policy *policy);
+
+void *http_context(const struct http_request *req);
+struct http_engine *http_engine_of(const struct http_request *req);
+
+/* What net/ calls; pass to net_listener_options with the service as its context. */
+extern const struct net_app http_net_app;
+
+/* The OpenAPI 3.1 document made from the tables. */
+PC_CHECKED enum err http_openapi_write(const struct http_service_options *options,
+                                       struct sbuf *out);
+/* The same as YAML. */
+PC_CHECKED enum err http_openapi_yaml(struct span json, struct arena *arena, struct sbuf *out);
+
+#endif

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT
+ * The journey itself: a table of stops, run in order by journey_go. A stop says "next", "answered"
+ * (by an error or a reply) or "wait": for the body, or for another thread that has the request.
+ *
+ *   head() -> ROUTE -> ADDRESS_LIMIT -> TOKEN -> RIGHTS -> USER_LIMIT -> AUTHORIZE -> BODY
+ *                                         |        ^ (store, on a cache miss)        |  ^ end()
+ *                                         +--------+                                 v  |
+ *                                                    answer <- RUN <- BREAKER <- INPUT -+
+ *                                                               ^ (store or hash threads)
+ *
+ * A request is on one thread at a time. Before it leaves its loop the stream is held and paused;
+ * it comes home as a task (journey_home). */
+#include "http/http_priv.h"
+
+#include <string.h>
+
+#include "crypto/digest.h"
+
+enum verdict { GO_ON, WAIT, DONE };
+
+typedef enum verdict stop_fn(struct http_call *call);
+
+static void journey_go(struct http_call *call);
+
+static enum verdict finish(struct http_call *call, enum err err)
+{
+    http_call_fail(call, err);
+    return DONE;
+}
+
+void http_call_fail(struct http_call *call, enum err err)
+{
+    PC_ASSERT(err != ERR_OK);
+    call->err = err;
+    if (call->retry_after_ns == 0 && err_status(err) == 503)
+        call->retry_after_ns = CLOCK_NS_PER_S;
+    http_call_answer(call);
+}
+
+/* ---- stops ------------------------------------------------------------------------------------ */
+
+static enum verdict answer_options(struct http_call *call, uint32_t methods)
+{
+    char text[128];
+    struct sbuf allow = sbuf_over(text, sizeof(text));
+
+    http_methods_add(&allow, methods);
+    call->status = 204;
+    http_reply_header(&call->req, "Allow", sbuf_span(&allow));
+    if (http_cors_is_preflight(call))
+        http_cors_preflight(call, methods);
+    http_call_answer(call);
+    return DONE;
+}
+
+static uint32_t with_implied(uint32_t methods)
+{
+    if (methods & (1U << NET_METHOD_GET))
+        methods |= 1U << NET_METHOD_HEAD;
+    return methods | (1U << NET_METHOD_OPTIONS);
+}
+
+static enum verdict refuse_method(struct http_call *call, uint32_t methods)
+{
+    char text[128];
+    struct sbuf allow = sbuf_over(text, sizeof(text));
+
+    http_methods_add(&allow, methods);
+    http_reply_header(&call->req, "Allow", sbuf_span(&allow));
+    return finish(call, ERR_METHOD_NOT_ALLOWED);
+}
+
+static enum verdict stop_route(struct http_call *call)
+{
+    struct http_request *req = &call->req;
+    enum net_method method = req->method == NET_METHOD_HEAD ? NET_METHOD_GET : req->method;
+    struct http_match match;
+    enum err err = http_router_find(req->service->router, method, req->path, &match);
+
+    if (span_is(req->path, "*"))
+        return answer_options(call, with_implied(0));
+    if (err == ERR_METHOD_NOT_ALLOWED && method == NET_METHOD_OPTIONS)
+        return answer_options(call, with_implied(match.methods));
+    if (err == ERR_METHOD_NOT_ALLOWED)
+        return refuse_method(call, with_implied(match.methods));
+    if (err)
+        return finish(call, err);
+    call->state = &req->service->routes[match.index];
+    req->route = &call->state->row;
+    memcpy(req->params, match.params, sizeof(match.params));
+    return GO_ON;
+}
+
+static bool needs_token(const struct http_call *call)
+{
+    return call->req.route->access == HTTP_ACCESS_BEARER ||
+           call->req.route->access == HTTP_ACCESS_ADMIN;
+}
+
+/* Who shows no token is limited by address. */
+static enum verdict stop_address_limit(struct http_call *call)
+{
+    enum err err;
+
+    if (call->req.route->rate == HTTP_RATE_EXEMPT ||
+        (needs_token(call) && call->known.authorization_count > 0))
+        return GO_ON;
+    err = http_limit_address(call);
+    return err ? finish(call, err) : GO_ON;
+}
+
+/* A bad token is charged to its address; over the limit, that is the answer. */
+static enum verdict refuse_token(struct http_call *call, enum err err)
+{
+    if (call->req.route->rate != HTTP_RATE_EXEMPT && call->known.authorization_count > 0) {
+        enum err limited = http_limit_address(call);
+
+        if (limited)
+            err = limited;
+    }
+    return finish(call, err);
+}
+
+static enum verdict stop_token(struct http_call *call)
+{
+    const struct http_engine *engine = call->lane->engine;
+    int64_t now_s = net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_S;
+    struct span token;
+    enum err err;
+
+    if (!needs_token(call))
+        return GO_ON;
+    err = http_token_take(call, &token);
+    if (err)
+        return refuse_token(call, err);
+    crypto_sha256(token, call->token_hash);
+    if (http_cache_find(call)) {
+        metric_add(engine->token_seen[1], 1);
+        call->req.principal = &call->principal;
+        return GO_ON;
+    }
+    metric_add(engine->token_seen[0], 1);
+    err = http_limit_verify(call);
+    if (err)
+        return finish(call, err);
+    err = engine->options.identity.verify(engine->options.identity.context, token, now_s,
+                                          call->req.arena, &call->principal);
+    return err ? refuse_token(call, err) : GO_ON;
+}
+
+/* ---- to other threads and back ---------------------------------------------------------------- */
+
+static void leave(struct http_call *call)
+{
+    call->waiting = true;
+    net_stream_hold(call->stream);
+    if (!call->body_done)
+        net_stream_pause(call->stream);
+}
+
+static void stay(struct http_call *call)
+{
+    call->waiting = false;
+    if (!call->body_done)
+        net_stream_resume(call->stream);
+    net_stream_release(call->stream);
+}
+
+/* On the loop again, with run_err set. */
+static void journey_home(struct net_task *task)
+{
+    struct http_call *call = PC_CONTAINER(task, struct http_call, back);
+    struct net_stream *stream = call->stream;
+
+    call->waiting = false;
+    if (!call->body_done)
+        net_stream_resume(stream);
+    if (!call->answered)
+        journey_go(call);
+    net_stream_release(stream);
+}
+
+static void go_home(struct http_call *call)
+{
+    call->back.run = journey_home;
+    net_loop_post(call->lane->loop, &call->back);
+}
+
+static void store_done(struct store_job *job)
+{
+    struct http_call *call = PC_CONTAINER(job, struct http_call, store);
+
+    call->run_err = job->err;
+    call->req.store = NULL;
+    go_home(call);
+}
+
+static enum err rights_run(struct store_conn *conn, struct store_job *job)
+{
+    struct http_call *call = PC_CONTAINER(job, struct http_call, store);
+    const struct http_identity *identity = &call->lane->engine->options.identity;
+
+    return identity->load(identity->context, conn, call->req.arena, &call->principal);
+}
+
+/* Twice: on the way out, and when the rights are here. */
+static enum verdict stop_rights(struct http_call *call)
+{
+    struct http_engine *engine = call->lane->engine;
+    enum err err;
+
+    if (!needs_token(call) || call->req.principal != NULL)
+        return GO_ON;
+    if (call->store.run == NULL) {
+        /* The epoch first: a change while the store is asked makes the answer stale. */
+        call->principal.epoch = http_epoch_now(&engine->epochs, call->principal.user_id);
+        call->store = (struct store_job){.run = rights_run, .done = store_done};
+        leave(call);
+        err = store_read(engine->options.store, &call->store);
+        if (err == ERR_OK)
+            return WAIT;
+        stay(call);
+        return finish(call, err);
+    }
+    if (call->run_err)
+        return err_status(call->run_err) == 401 ? refuse_token(call, call->run_err)
+                                                : finish(call, call->run_err);
+    http_cache_store(call);
+    call->req.principal = &call->principal;
+    return GO_ON;
+}
+
+static enum verdict stop_user_limit(struct http_call *call)
+{
+    enum err err;
+
+    if (call->req.route->rate == HTTP_RATE_EXEMPT || call->req.principal == NULL)
+        return GO_ON;
+    err = http_limit_user(call);
+    return err ? finish(call, err) : GO_ON;
+}
+
+static enum verdict stop_authorize(struct http_call *call)
+{
+    const struct http_policy *policy = call->req.policy;
+
+    switch (call->req.route->access) {
+    case HTTP_ACCESS_OPEN:
+        return GO_ON;
+    case HTTP_ACCESS_NETWORK:
+        if (http_network_holds(policy->metrics_from, policy->metrics_from_count, call->address))
+            return GO_ON;
+        return finish(call, ERR_FORBIDDEN);
+    case HTTP_ACCESS_BEARER:
+        return call->req.principal != NULL ? GO_ON : finish(call, ERR_UNAUTHENTICATED);
+    case HTTP_ACCESS_ADMIN:
+        if (call->req.principal != NULL && call->req.principal->is_admin)
+            return GO_ON;
+        return finish(call, ERR_FORBIDDEN);
+    case HTTP_ACCESS_DENIED:
+    default:
+        return finish(call, ERR_FORBIDDEN);
+    }
+}
+
+static enum verdict stop_body(struct http_call *call)
+{
+    enum err err;
+
+    if (call->req.route->body == NULL)
+        return GO_ON;
+    if (call->body_done)
+        return GO_ON;
+    err = http_body_check(call);
+    if (err)
+        return finish(call, err);
+    net_stream_continue(call->stream);
+    return WAIT;
+}
+
+static enum verdict stop_input(struct http_call *call)
+{
+    enum err err = ERR_OK;
+
+    if (call->req.route->input != NULL)
+        err = http_input_bind(call);
+    if (err == ERR_OK && call->req.route->body != NULL)
+        err = http_body_bind(call);
+    return err ? finish(call, err) : GO_ON;
+}
+
+static enum verdict stop_breaker(struct http_call *call)
+{
+    int64_t retry_after_ns;
+
+    if (call->state->breaker == NULL)
+        return GO_ON;
+    if (breaker_admit(call->state->breaker, net_loop_now_ns(call->lane->loop), &call->ticket,
+                      &retry_after_ns)) {
+        call->breaker_held = true;
+        return GO_ON;
+    }
+    return finish(call, http_fail_retry(&call->req, ERR_BREAKER_OPEN, retry_after_ns));
+}
+
+/* ---- running ---------------------------------------------------------------------------------- */
+
+/* One visit of a handler. A write may come here again after a rollback: it starts clean. */
+static enum err handle(struct http_call *call)
+{
+    call->hopping = false;
+    call->err = ERR_OK;
+    call->detail = NULL;
+    call->retry_after_ns = 0;
+    call->extra = (struct sbuf){0};
+    if (call->problems != NULL)
+        call->problems->count = 0;
+    return call->handle(&call->req);
+}
+
+static enum err handle_in_store(struct store_conn *conn, struct store_job *job)
+{
+    struct http_call *call = PC_CONTAINER(job, struct http_call, store);
+
+    call->req.store = conn;
+    return handle(call);
+}
+
+static void handle_in_pool(struct net_job *job)
+{
+    struct http_call *call = PC_CONTAINER(job, struct http_call, hash);
+
+    call->run_err = handle(call);
+    go_home(call);
+}
+
+static enum err dispatch(struct http_call *call)
+{
+    const struct http_engine_options *options = &call->lane->engine->options;
+
+    call->store = (struct store_job){.run = handle_in_store, .done = store_done};
+    switch (call->run) {
+    case HTTP_RUN_READ:
+        return store_read(options->store, &call->store);
+    case HTTP_RUN_WRITE:
+        return store_write(options->store, &call->store);
+    case HTTP_RUN_HASH:
+        call->hash.run = handle_in_pool;
+        return net_pool_submit(options->hash_pool, &call->hash);
+    case HTTP_RUN_LOOP:
+    default:
+        PC_WRONG("a loop handler is not dispatched");
+    }
+}
+
+enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *next)
+{
+    struct http_call *call = http_call_of(req);
+
+    call->run = run;
+    call->handle = next;
+    call->hopping = true;
+    return ERR_OK;
+}
+
+/* A full queue is our own refusal: it says nothing about what the breaker guards. */
+static enum verdict refuse_busy(struct http_call *call, enum err err)
+{
+    if (call->breaker_held) {
+        breaker_abandon(call->state->breaker, call->ticket);
+        call->breaker_held = false;
+    }
+    return finish(call, err);
+}
+
+/* First visit: run here or send away. Later visits: the result of one stop is here; it is an error,
+ * a reply, or the wish for another stop. */
+static enum verdict stop_run(struct http_call *call)
+{
+    enum err err;
+
+    if (call->handle == NULL) {
+        call->handle = call->req.route->handle;
+        call->run = call->req.route->run;
+        call->hopping = true;
+        call->run_err = ERR_OK;
+    }
+    while (call->run_err == ERR_OK && call->hopping) {
+        if (call->run == HTTP_RUN_LOOP) {
+            call->run_err = handle(call);
+            continue;
+        }
+        leave(call);
+        err = dispatch(call);
+        if (err == ERR_OK)
+            return WAIT;
+        stay(call);
+        return refuse_busy(call, err);
+    }
+    if (call->run_err)
+        return finish(call, call->run_err);
+    PC_ASSERT(call->status != 0); /* a handler must reply, hop or fail */
+    http_call_answer(call);
+    return DONE;
+}
+
+static stop_fn *const stops[HTTP_STOP_COUNT] = {
+    [HTTP_STOP_ROUTE] = stop_route,           [HTTP_STOP_ADDRESS_LIMIT] = stop_address_limit,
+    [HTTP_STOP_TOKEN] = stop_token,           [HTTP_STOP_RIGHTS] = stop_rights,
+    [HTTP_STOP_USER_LIMIT] = stop_user_limit, [HTTP_STOP_AUTHORIZE] = stop_authorize,
+    [HTTP_STOP_BODY] = stop_body,             [HTTP_STOP_INPUT] = stop_input,
+    [HTTP_STOP_BREAKER] = stop_breaker,       [HTTP_STOP_RUN] = stop_run};
+
+static void journey_go(struct http_call *call)
+{
+    while (stops[call->stop](call) == GO_ON) {
+        call->stop++;
+        PC_ASSERT(call->stop < HTTP_STOP_COUNT);
+    }
+}
+
+/* ---- what net/ calls -------------------------------------------------------------------------- */
+
+/* The answer of last resort, when there is not even memory for a call. */
+static void answer_bare(struct net_stream *stream, int status)
+{
+    struct net_reply reply = {.status = status,
+                              .head = SPAN("Cache-Control: no-store\r\n"
+                                           "X-Content-Type-Options: nosniff\r\n"),
+                              .close = true};
+
+    net_reply(stream, &reply);
+}
+
+static struct http_call *call_new(struct net_stream *stream)
+{
+    struct http_service *service = net_stream_context(stream);
+    struct http_call *call = arena_zero(net_stream_arena(stream), sizeof(*call));
+
+    if (call == NULL)
+        return NULL;
+    *net_stream_slot(stream) = call;
+    call->stream = stream;
+    call->lane = *net_loop_slot(net_stream_loop(stream));
+    call->rules = atomic_load_explicit(&service->rules, memory_order_acquire);
+    call->state = &service->nowhere;
+    call->req.service = service;
+    call->req.policy = call->rules->policy;
+    call->req.arena = net_stream_arena(stream);
+    call->req.head = net_stream_head(stream);
+    call->req.begun_ns = net_stream_start_ns(stream);
+    http_call_identify(call);
+    return call;
+}
+
+static void on_head(struct net_stream *stream, const struct net_head *head)
+{
+    struct http_call *call = call_new(stream);
+    enum err err;
+
+    if (call == NULL) {
+        answer_bare(stream, 503);
+        return;
+    }
+    call->body_done = !head->has_body;
+    err = http_call_begin(call);
+    if (err) {
+        call->close = err != ERR_NOT_IMPLEMENTED;
+        http_call_fail(call, err);
+        return;
+    }
+    journey_go(call);
+}
+
+static void on_body(struct net_stream *stream, struct span bytes)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call == NULL || call->answered || call->stop != HTTP_STOP_BODY)
+        return; /* nobody asked for it */
+    sbuf_add(&call->body, bytes);
+    if (call->body.full)
+        http_call_fail(call, call->req.arena->overflowed ? ERR_NO_MEMORY : ERR_BODY_TOO_LARGE);
+}
+
+static void on_end(struct net_stream *stream)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call == NULL || call->body_done)
+        return;
+    call->body_done = true;
+    if (!call->answered && !call->waiting && call->stop == HTTP_STOP_BODY)
+        journey_go(call);
+}
+
+static void on_refuse(struct net_stream *stream, enum err err)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call == NULL)
+        call = call_new(stream);
+    if (call == NULL) {
+        answer_bare(stream, err_status(err));
+        return;
+    }
+    if (call->answered || call->waiting)
+        return;
+    call->close = true;
+    if (call->req.head != NULL)
+        call->req.method = call->req.head->method;
+    http_call_fail(call, err);
+}
+
+static void on_gone(struct net_stream *stream)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call == NULL || call->answered || call->waiting)
+        return;
+    /* The body never came: recorded as the client's doing, answered to nobody. */
+    call->answered = true;
+    call->status = 499;
+    http_record(call, net_loop_now_ns(call->lane->loop) - call->req.begun_ns);
+}
+
+const struct net_app http_net_app = {.head = on_head,
+                                     .body = on_body,
+                                     .end = on_end,
+                                     .refuse = on_refuse,
+                                     .gone = on_gone};

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ * Which bucket a request draws from.
+ *
+ * Who has not shown a valid token draws from its address's bucket. Who has, draws from the user's:
+ * many people behind one address do not share 60 requests a minute. A token that is not cached must
+ * be verified, which costs us more than refusing, so that draws first from a third, larger bucket of
+ * the address; and a token that turns out bad is charged to the address like any anonymous request.
+ * See docs/decisions/0040-rate-limits.md. */
+#include "http/http_priv.h"
+
+#include "base/alloc.h"
+
+/* Each kind of bucket has ids of its own; a route's own rate adds the route's index. */
+enum { BUCKET_ADDRESS = 1, BUCKET_VERIFY = 2, BUCKET_USER = 3, BUCKET_ROUTES = 16 };
+
+static enum err take(struct http_call *call, struct span key, struct limit_rate rate, uint32_t id)
+{
+    const struct http_engine *engine = call->lane->engine;
+
+    rate.id = id;
+    limit_take(engine->limits, key, &rate, net_loop_now_ns(call->lane->loop), &call->verdict);
+    call->verdict_given = true;
+    metric_add(engine->limited[call->verdict.allowed], 1);
+    if (call->verdict.allowed)
+        return ERR_OK;
+    return http_fail_retry(&call->req, ERR_RATE_LIMITED, call->verdict.retry_after_ns);
+}
+
+static struct span address_key(const struct http_call *call)
+{
+    return limit_address(span_make(call->address, sizeof(call->address)));
+}
+
+static const struct limit_rate *route_rate(const struct http_call *call, size_t *ret_index)
+{
+    const struct limit_rate *rate;
+
+    *ret_index = (size_t)(call->state - call->req.service->routes);
+    rate = &call->rules->route_rates[*ret_index];
+    return rate->requests > 0 ? rate : NULL;
+}
+
+enum err http_limit_address(struct http_call *call)
+{
+    size_t index;
+    const struct limit_rate *own = route_rate(call, &index);
+
+    if (own != NULL)
+        return take(call, address_key(call), *own, BUCKET_ROUTES + (uint32_t)index * 2);
+    return take(call, address_key(call), call->req.policy->rate, BUCKET_ADDRESS);
+}
+
+enum err http_limit_verify(struct http_call *call)
+{
+    enum err err =
+        take(call, address_key(call), call->req.policy->rate_verify, BUCKET_VERIFY);
+
+    call->verdict_given = err != ERR_OK; /* not the bucket that the client is told about */
+    return err;
+}
+
+enum err http_limit_user(struct http_call *call)
+{
+    int64_t user_id = call->principal.user_id;
+    struct span key = span_make(&user_id, sizeof(user_id));
+    size_t index;
+    const struct limit_rate *own = route_rate(call, &index);
+
+    if (own != NULL)
+        return take(call, key, *own, BUCKET_ROUTES + (uint32_t)index * 2 + 1);
+    return take(call, key, call->user_rate.requests > 0 ? call->user_rate : call->req.policy->rate,
+                BUCKET_USER);
+}
+
+static uint64_t seconds_up(int64_t ns)
+{
+    return ns <= 0 ? 0 : (uint64_t)((ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
+}
+
+/* The names that clients know, and the IETF's (draft-ietf-httpapi-ratelimit-headers). */
+void http_limit_headers(const struct http_call *call, struct sbuf *out)
+{
+    const struct limit_verdict *v = &call->verdict;
+    int64_t now_ns = net_loop_realtime_ns(call->lane->loop);
+    uint64_t wait_s = seconds_up(v->allowed ? v->full_after_ns : v->retry_after_ns);
+
+    if (!call->verdict_given)
+        return;
+    sbuf_add_lit(out, "X-RateLimit-Limit: ");
+    sbuf_add_u64(out, v->limit);
+    sbuf_add_lit(out, "\r\nX-RateLimit-Remaining: ");
+    sbuf_add_u64(out, v->remaining);
+    sbuf_add_lit(out, "\r\nX-RateLimit-Reset: ");
+    sbuf_add_u64(out, seconds_up(now_ns + v->full_after_ns));
+    sbuf_add_lit(out, "\r\nRateLimit-Policy: \"default\";q=");
+    sbuf_add_u64(out, v->limit);
+    sbuf_add_lit(out, ";w=60\r\nRateLimit: \"default\";r=");
+    sbuf_add_u64(out, v->remaining);
+    sbuf_add_lit(out, ";t=");
+    sbuf_add_u64(out, wait_s);
+    sbuf_add_lit(out, "\r\n");
+}
+
+/* "GET /api/v1/auth/me" */
+static bool names_route(struct span what, const struct http_route *route)
+{
+    char text[256];
+    struct sbuf name = sbuf_over(text, sizeof(text));
+
+    http_methods_add(&name, 1U << route->method);
+    name.len = span_find(sbuf_span(&name), ',');
+    sbuf_add_char(&name, ' ');
+    sbuf_add_text(&name, route->path);
+    return !name.full && span_equal(what, sbuf_span(&name));
+}
+
+static struct limit_rate rate_of(const struct http_policy *policy, const struct http_route *route)
+{
+    for (size_t i = 0; i < policy->route_rate_count; i++) {
+        if (names_route(policy->route_rates[i].what, route))
+            return policy->route_rates[i].rate;
+    }
+    return (struct limit_rate){.requests = route->per_minute, .period_ns = 60 * CLOCK_NS_PER_S};
+}
+
+enum err http_rules_new(const struct http_service *service, const struct http_policy *policy,
+                        struct http_rules **ret)
+{
+    struct http_rules *rules =
+        alloc_zero(sizeof(*rules) + service->route_count * sizeof(rules->route_rates[0]));
+
+    if (rules == NULL)
+        return ERR_NO_MEMORY;
+    rules->policy = policy;
+    for (size_t i = 0; i < service->route_count; i++)
+        rules->route_rates[i] = rate_of(policy, &service->routes[i].row);
+    *ret = rules;
+    return ERR_OK;
+}
+
+/* Looked up when a token enters the cache, not for each request. */
+struct limit_rate http_rules_user(const struct http_rules *rules, int64_t user_id)
+{
+    char text[24];
+    struct sbuf id = sbuf_over(text, sizeof(text));
+
+    sbuf_add_i64(&id, user_id);
+    for (size_t i = 0; i < rules->policy->user_rate_count; i++) {
+        if (span_equal(rules->policy->user_rates[i].what, sbuf_span(&id)))
+            return rules->policy->user_rates[i].rate;
+    }
+    return (struct limit_rate){0};
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ * The OpenAPI 3.1 document, made from the rows that also do the work: what a row protects, reads
+ * and answers is what the document says. Nothing here knows a single route. */
+#include "http/http.h"
+#include "http/http_priv.h"
+
+#include "json/json_writer.h"
+
+enum { SCHEMAS_MAX = 256 };
+
+#define REF_PREFIX "#/components/schemas/"
+
+struct document {
+    struct json_writer w;
+    struct sbuf *out;
+    const struct http_service_options *options;
+    const struct json_schema *schemas[SCHEMAS_MAX]; /* every one that is referred to, once */
+    size_t schema_count;
+};
+
+static void schema_collect(struct document *doc, const struct json_schema *schema)
+{
+    if (schema == NULL)
+        return;
+    for (size_t i = 0; i < doc->schema_count; i++) {
+        if (span_is(span_from(doc->schemas[i]->name), schema->name))
+            return;
+    }
+    PC_ASSERT(doc->schema_count < SCHEMAS_MAX);
+    doc->schemas[doc->schema_count++] = schema;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct json_field *field = &schema->fields[i];
+
+        schema_collect(doc, field->schema);
+        if (field->item != NULL)
+            schema_collect(doc, field->item->schema);
+    }
+}
+
+static void add_ref(struct document *doc, const char *name)
+{
+    char text[160];
+    struct sbuf ref = sbuf_over(text, sizeof(text));
+
+    sbuf_add_lit(&ref, REF_PREFIX);
+    sbuf_add_text(&ref, name);
+    json_key(&doc->w, "schema");
+    json_begin_object(&doc->w);
+    json_add_text(&doc->w, "$ref", sbuf_span(&ref));
+    json_end_object(&doc->w);
+}
+
+static void begin(struct document *doc, const char *key)
+{
+    json_key(&doc->w, key);
+    json_begin_object(&doc->w);
+}
+
+static void end(struct document *doc)
+{
+    json_end_object(&doc->w);
+}
+
+static void add_string(struct document *doc, const char *key, const char *text)
+{
+    if (text != NULL)
+        json_add_text(&doc->w, key, span_from(text));
+}
+
+static void add_content(struct document *doc, const char *type, const char *schema)
+{
+    begin(doc, "content");
+    begin(doc, type);
+    add_ref(doc, schema);
+    end(doc);
+    end(doc);
+}
+
+static bool in_path(const struct http_route *route, const char *name)
+{
+    char text[80];
+    struct sbuf braced = sbuf_over(text, sizeof(text));
+    struct span path = span_from(route->path);
+
+    sbuf_add_format(&braced, "{%s}", name);
+    for (size_t i = 0; i + braced.len <= path.len; i++) {
+        if (span_starts(span_slice(path, i, path.len), sbuf_span(&braced)))
+            return true;
+    }
+    return false;
+}
+
+static void add_parameter(struct document *doc, const struct http_route *route,
+                          const struct json_field *field)
+{
+    bool path = in_path(route, field->name);
+
+    json_begin_object(&doc->w);
+    add_string(doc, "name", field->name);
+    add_string(doc, "in", path ? "path" : "query");
+    json_add_bool(&doc->w, "required", path || !field->optional);
+    add_string(doc, "description", field->about);
+    json_key(&doc->w, "schema");
+    {
+        char text[1024];
+        struct sbuf schema = sbuf_over(text, sizeof(text));
+
+        json_field_describe(&schema, field, REF_PREFIX);
+        json_raw(&doc->w, sbuf_span(&schema));
+    }
+    json_end_object(&doc->w);
+}
+
+static void add_parameters(struct document *doc, const struct http_route *route)
+{
+    if (route->input == NULL)
+        return;
+    json_key(&doc->w, "parameters");
+    json_begin_list(&doc->w);
+    for (size_t i = 0; i < route->input->field_count; i++)
+        add_parameter(doc, route, &route->input->fields[i]);
+    json_end_list(&doc->w);
+}
+
+static void add_body(struct document *doc, const struct http_route *route)
+{
+    if (route->body == NULL)
+        return;
+    begin(doc, "requestBody");
+    json_add_bool(&doc->w, "required", true);
+    add_content(doc, "application/json", route->body->name);
+    end(doc);
+    schema_collect(doc, route->body);
+}
+
+static void add_header_ref(struct document *doc, const char *name)
+{
+    char text[96];
+    struct sbuf ref = sbuf_over(text, sizeof(text));
+
+    sbuf_add_format(&ref, "#/components/headers/%s", name);
+    begin(doc, name);
+    json_add_text(&doc->w, "$ref", sbuf_span(&ref));
+    end(doc);
+}
+
+static void add_reply_headers(struct document *doc, const struct http_route *route, int status)
+{
+    begin(doc, "headers");
+    add_header_ref(doc, "X-Request-ID");
+    add_header_ref(doc, "X-Process-Time");
+    if (route->rate == HTTP_RATE_LIMITED) {
+        add_header_ref(doc, "X-RateLimit-Limit");
+        add_header_ref(doc, "X-RateLimit-Remaining");
+        add_header_ref(doc, "X-RateLimit-Reset");
+    }
+    if (route->guard == HTTP_GUARD_BREAKER)
+        add_header_ref(doc, "X-Circuit-Breaker-State");
+    if (status == 401)
+        add_header_ref(doc, "WWW-Authenticate");
+    if (status == 429 || status == 503)
+        add_header_ref(doc, "Retry-After");
+    end(doc);
+}
+
+static void begin_status(struct document *doc, int status)
+{
+    char text[8];
+    struct sbuf key = sbuf_over(text, sizeof(text));
+
+    sbuf_add_i64(&key, status);
+    json_key_span(&doc->w, sbuf_span(&key));
+    json_begin_object(&doc->w);
+}
+
+static void add_success(struct document *doc, const struct http_route *route)
+{
+    int status = route->reply_status ? route->reply_status : 200;
+
+    begin_status(doc, status);
+    add_string(doc, "description", route->reply && route->reply->about ? route->reply->about
+                                                                       : "Done.");
+    add_reply_headers(doc, route, status);
+    if (route->reply != NULL) {
+        add_content(doc, "application/json", route->reply->name);
+        schema_collect(doc, route->reply);
+    }
+    end(doc);
+}
+
+/* The errors of one status are one response; their sentences are listed. */
+static void add_status(struct document *doc, const struct http_route *route, const bool *wanted,
+                       int status)
+{
+    char text[1024];
+    struct sbuf about = sbuf_over(text, sizeof(text));
+
+    for (int i = 1; i < ERR_COUNT; i++) {
+        if (!wanted[i] || err_status((enum err)i) != status)
+            continue;
+        sbuf_add_text(&about, about.len ? "; " : "");
+        sbuf_add_text(&about, err_sentence((enum err)i));
+    }
+    if (about.len == 0)
+        return;
+    sbuf_add_char(&about, '.');
+    begin_status(doc, status);
+    json_add_text(&doc->w, "description", sbuf_span(&about));
+    add_reply_headers(doc, route, status);
+    add_content(doc, "application/problem+json", http_problem_schema.name);
+    end(doc);
+}
+
+static void want_journey_errors(const struct http_route *route, bool *wanted)
+{
+    bool secret = route->access == HTTP_ACCESS_BEARER || route->access == HTTP_ACCESS_ADMIN;
+
+    wanted[ERR_BAD_REQUEST] = true;
+    wanted[ERR_INTERNAL] = true;
+    wanted[ERR_UNAUTHENTICATED] = wanted[ERR_TOKEN_INVALID] = wanted[ERR_TOKEN_EXPIRED] = secret;
+    wanted[ERR_FORBIDDEN] =
+        route->access == HTTP_ACCESS_ADMIN || route->access == HTTP_ACCESS_NETWORK;
+    wanted[ERR_RATE_LIMITED] = route->rate == HTTP_RATE_LIMITED;
+    wanted[ERR_BREAKER_OPEN] = route->guard == HTTP_GUARD_BREAKER;
+    wanted[ERR_BUSY] = route->run != HTTP_RUN_LOOP || secret;
+    wanted[ERR_VALIDATION] = route->body != NULL || route->input != NULL;
+    wanted[ERR_JSON_SYNTAX] = wanted[ERR_BODY_TOO_LARGE] = wanted[ERR_MEDIA_TYPE] =
+        route->body != NULL;
+}
+
+static void add_errors(struct document *doc, const struct http_route *route)
+{
+    bool wanted[ERR_COUNT] = {0};
+
+    want_journey_errors(route, wanted);
+    for (size_t i = 0; i < HTTP_ROUTE_ERRORS_MAX; i++)
+        wanted[route->errors[i]] = true;
+    for (int status = 400; status < 600; status++)
+        add_status(doc, route, wanted, status);
+}
+
+static void add_security(struct document *doc, const struct http_route *route)
+{
+    json_key(&doc->w, "security");
+    json_begin_list(&doc->w);
+    if (route->access == HTTP_ACCESS_BEARER || route->access == HTTP_ACCESS_ADMIN) {
+        json_begin_object(&doc->w);
+        json_key(&doc->w, "bearerAuth");
+        json_begin_list(&doc->w);
+        json_end_list(&doc->w);
+        json_end_object(&doc->w);
+    }
+    json_end_list(&doc->w);
+}
+
+static void add_operation(struct document *doc, const struct http_route *route)
+{
+    static const char *const methods[NET_METHOD_COUNT] = {
+        [NET_METHOD_GET] = "get",     [NET_METHOD_HEAD] = "head",       [NET_METHOD_POST] = "post",
+        [NET_METHOD_PUT] = "put",     [NET_METHOD_DELETE] = "delete",   [NET_METHOD_PATCH] = "patch",
+        [NET_METHOD_OPTIONS] = "options"};
+
+    begin(doc, methods[route->method]);
+    add_string(doc, "operationId", route->id);
+    if (route->tag != NULL) {
+        json_key(&doc->w, "tags");
+        json_begin_list(&doc->w);
+        json_text(&doc->w, span_from(route->tag));
+        json_end_list(&doc->w);
+    }
+    add_string(doc, "summary", route->summary);
+    add_string(doc, "description", route->about);
+    add_security(doc, route);
+    add_parameters(doc, route);
+    add_body(doc, route);
+    begin(doc, "responses");
+    add_success(doc, route);
+    add_errors(doc, route);
+    end(doc);
+    end(doc);
+}
+
+static const struct http_route *row(const struct document *doc, size_t *table, size_t *index)
+{
+    while (*table < doc->options->table_count) {
+        const struct http_route *route = &doc->options->tables[*table][(*index)++];
+
+        if (route->path == NULL) {
+            (*table)++;
+            *index = 0;
+        } else if (!route->hidden) {
+            return route;
+        }
+    }
+    return NULL;
+}
+
+/* Rows of one path are one object, wherever they stand in the tables. */
+static void add_paths(struct document *doc)
+{
+    const struct http_route *route;
+    size_t table = 0;
+    size_t index = 0;
+
+    begin(doc, "paths");
+    while ((route = row(doc, &table, &index)) != NULL) {
+        const struct http_route *other;
+        size_t other_table = 0;
+        size_t other_index = 0;
+
+        while ((other = row(doc, &other_table, &other_index)) != route) {
+            if (span_is(span_from(other->path), route->path))
+                break;
+        }
+        if (other != route)
+            continue; /* its path was written with an earlier row */
+        begin(doc, route->path);
+        do {
+            if (span_is(span_from(other->path), route->path))
+                add_operation(doc, other);
+        } while ((other = row(doc, &other_table, &other_index)) != NULL);
+        end(doc);
+    }
+    end(doc);
+}
+
+static void add_header(struct document *doc, const char *name, const char *about, const char *type)
+{
+    begin(doc, name);
+    add_string(doc, "description", about);
+    begin(doc, "schema");
+    add_string(doc, "type", type);
+    end(doc);
+    end(doc);
+}
+
+static void add_headers(struct document *doc)
+{
+    begin(doc, "headers");
+    add_header(doc, "X-Request-ID", "Names this request in our logs.", "string");
+    add_header(doc, "X-Process-Time", "Seconds from the first byte to the answer.", "number");
+    add_header(doc, "X-RateLimit-Limit", "Requests a full bucket holds.", "integer");
+    add_header(doc, "X-RateLimit-Remaining", "Requests left right now.", "integer");
+    add_header(doc, "X-RateLimit-Reset", "Epoch second at which the bucket is full again.",
+               "integer");
+    add_header(doc, "X-Circuit-Breaker-State", "closed, open or half_open.", "string");
+    add_header(doc, "WWW-Authenticate", "How to authenticate (RFC 6750).", "string");
+    add_header(doc, "Retry-After", "Seconds to wait before the next try.", "integer");
+    end(doc);
+}
+
+static void add_components(struct document *doc)
+{
+    begin(doc, "components");
+    begin(doc, "securitySchemes");
+    begin(doc, "bearerAuth");
+    add_string(doc, "type", "http");
+    add_string(doc, "scheme", "bearer");
+    add_string(doc, "bearerFormat", "JWT");
+    add_string(doc, "description", "The access_token of a token pair.");
+    end(doc);
+    end(doc);
+    add_headers(doc);
+    begin(doc, "schemas");
+    for (size_t i = 0; i < doc->schema_count; i++) {
+        json_key(&doc->w, doc->schemas[i]->name);
+        /* Written straight behind the key: one schema may be large. */
+        json_schema_describe(doc->out, doc->schemas[i], REF_PREFIX);
+        doc->w.keyed = false;
+    }
+    end(doc);
+    end(doc);
+}
+
+static void add_info(struct document *doc)
+{
+    add_string(doc, "openapi", "3.1.0");
+    begin(doc, "info");
+    add_string(doc, "title", doc->options->title);
+    add_string(doc, "description", doc->options->about);
+    add_string(doc, "version", doc->options->version);
+    begin(doc, "license");
+    add_string(doc, "name", "MIT");
+    add_string(doc, "identifier", "MIT");
+    end(doc);
+    end(doc);
+    json_key(&doc->w, "servers");
+    json_begin_list(&doc->w);
+    json_begin_object(&doc->w);
+    add_string(doc, "url", "/");
+    add_string(doc, "description", "This listener.");
+    json_end_object(&doc->w);
+    json_end_list(&doc->w);
+}
+
+enum err http_openapi_write(const struct http_service_options *options, struct sbuf *out)
+{
+    struct document doc = {.w = json_writer_on(out), .out = out, .options = options};
+
+    json_begin_object(&doc.w);
+    add_info(&doc);
+    add_paths(&doc);
+    schema_collect(&doc, &http_problem_schema);
+    add_components(&doc);
+    json_end_object(&doc.w);
+    return out->full ? ERR_NO_SPACE : ERR_OK;
+}

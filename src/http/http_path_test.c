@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * Every way to spell a path that could be understood in two ways: normalised once, or refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "http/http_path.h"
+
+struct path_case {
+    const char *target;
+    const char *path; /* NULL: refused */
+};
+
+static const struct path_case cases[] = {
+    {"/", "/"},
+    {"/a/b", "/a/b"},
+    {"/a/b/", "/a/b/"},
+    {"//a///b", "/a/b"},
+    {"/a/./b", "/a/b"},
+    {"/a/%2e/b", "/a/b"},
+    {"/a/../b", "/b"},
+    {"/a/%2E%2e/b", "/b"},
+    {"/a/.%2e/b", "/b"},
+    {"/a/b/..", "/a/"},
+    {"/a/b/.", "/a/b/"},
+    {"/a/..", "/"},
+    {"/..", NULL},
+    {"/../a", NULL},
+    {"/a/../../b", NULL},
+    {"/%2e%2e/a", NULL},
+    {"/a%2fb", NULL},
+    {"/a%2Fb", NULL},
+    {"/a%5cb", NULL},
+    {"/a\\b", NULL},
+    {"/a%00b", NULL},
+    {"/a%0ab", NULL},
+    {"/a%7f", NULL},
+    {"/a;b=c", NULL},
+    {"/a%3bb", NULL},
+    {"/a%", NULL},
+    {"/a%2", NULL},
+    {"/a%zz", NULL},
+    {"/a%252e", "/a%2e"}, /* decoded once, not twice */
+    {"/%c3%a9", "/\xC3\xA9"},
+    {"/%c0%ae", NULL}, /* overlong '.' */
+    {"/%ff", NULL},
+    {"/%ed%a0%80", NULL}, /* surrogate */
+    {"/\xC3\xA9", NULL},  /* raw bytes above ASCII */
+    {"/a b", NULL},
+    {"/a#b", NULL},
+    {"/a?b", "/a"},
+    {"/a?b#c", NULL},
+    {"/...", "/..."},
+    {"/a/..b", "/a/..b"},
+    {"/.well-known/jwks.json", "/.well-known/jwks.json"},
+    {"a", NULL},
+    {"*", "*"},
+    {"http://example.com/a/../b?c", "/b"},
+    {"http://example.com", "/"},
+    {"https://example.com?x", "/"},
+    {"http:///a", NULL},
+    {"http://us er/a", NULL},
+    {"http://user@example.com/", NULL},
+    {"ftp://example.com/", NULL},
+};
+
+static void path_is_canonical_or_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(cases); i++) {
+        struct http_target target = {0};
+        struct arena arena;
+        enum err err;
+
+        arena_init(&arena, NULL, 0, 4096);
+        err = http_target_read(span_from(cases[i].target), &arena, &target);
+        if ((err == ERR_OK) != (cases[i].path != NULL))
+            fail_msg("%s: %s", cases[i].target, err_name(err));
+        if (cases[i].path != NULL && !span_is(target.path, cases[i].path))
+            fail_msg("%s became %.*s", cases[i].target, SPAN_ARG(target.path));
+        arena_reset(&arena);
+    }
+}
+
+/* A canonical path, encoded and read again, is itself: nothing is decoded twice. */
+static void path_survives_its_own_encoding(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(cases); i++) {
+        struct http_target target;
+        struct http_target again;
+        struct arena arena;
+        struct sbuf out;
+
+        if (cases[i].path == NULL || cases[i].path[0] == '*')
+            continue;
+        arena_init(&arena, NULL, 0, 16384);
+        assert_int_equal(http_target_read(span_from(cases[i].target), &arena, &target), ERR_OK);
+        out = sbuf_on(&arena, 1024);
+        http_path_encode(&out, target.path);
+        assert_int_equal(http_target_read(sbuf_span(&out), &arena, &again), ERR_OK);
+        assert_true(span_equal(target.path, again.path));
+        arena_reset(&arena);
+    }
+}
+
+static void path_reports_a_full_arena(void **state)
+{
+    struct http_target target;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 4096);
+    alloc_fail_at(1);
+    assert_int_equal(http_target_read(SPAN_OF("/a/%2e"), &arena, &target), ERR_NO_MEMORY);
+    arena_reset(&arena);
+}
+
+static void query_decodes_and_refuses(void **state)
+{
+    struct span rest = SPAN("a=1&&b=x+y%26&c&d=&=e");
+    struct span name;
+    struct span value;
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 4096);
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_OK);
+    assert_true(span_is(name, "a") && span_is(value, "1"));
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_OK);
+    assert_true(span_is(name, "b") && span_is(value, "x y&"));
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_OK);
+    assert_true(span_is(name, "c") && value.len == 0);
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_OK);
+    assert_true(span_is(name, "d") && value.len == 0);
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_OK);
+    assert_true(name.len == 0 && span_is(value, "e"));
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_END);
+    rest = SPAN_OF("a=%0a");
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_BAD_QUERY);
+    rest = SPAN_OF("a=%f");
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_BAD_QUERY);
+    rest = SPAN_OF("a=%ff");
+    assert_int_equal(http_query_next(&rest, &arena, &name, &value), ERR_BAD_QUERY);
+    arena_reset(&arena);
+}
+
+static void host_is_a_name_or_an_address(void **state)
+{
+    static const char *const good[] = {"a",           "example.com:8000", "127.0.0.1",
+                                       "[::1]",       "[::1]:80",         "a_b.example",
+                                       "localhost:",  "xn--bcher-kva.example"};
+    static const char *const bad[] = {"",        "a b",    "a/b",     "a:99999", "a:x", "[::1",
+                                      "[]",      "[g::]",  ".a",      "a@b",     "a,b", "-a",
+                                      "a:80:80", "a\tb",   "[::1]x"};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(good); i++)
+        assert_true(http_host_is_valid(span_from(good[i])));
+    for (size_t i = 0; i < PC_COUNT(bad); i++) {
+        if (http_host_is_valid(span_from(bad[i])))
+            fail_msg("\"%s\" was let through", bad[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(path_is_canonical_or_refused),
+        cmocka_unit_test(path_survives_its_own_encoding),
+        cmocka_unit_test(path_reports_a_full_arena),
+        cmocka_unit_test(query_decodes_and_refuses),
+        cmocka_unit_test(host_is_a_name_or_an_address),
+    };
+
+    return cmocka_run_group_tests_name("http path", tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * Every error leaves as application/problem+json (RFC 9457), made here and nowhere else. It never
+ * repeats what the client sent. */
+#include "http/http_priv.h"
+
+#include "json/json_writer.h"
+
+struct problem_field {
+    struct span field, message;
+};
+
+struct problem {
+    struct span type, title, detail, instance, trace_id;
+    int64_t status, retry_after;
+    bool has_errors, has_retry_after;
+    struct json_list errors;
+};
+
+static const struct json_field problem_field_fields[] = {
+    {.name = "field", .kind = JSON_KIND_TEXT, .max = 256,
+     .offset = offsetof(struct problem_field, field), .example = "email",
+     .about = "The member that is not valid, as a path."},
+    {.name = "message", .kind = JSON_KIND_TEXT, .max = 256,
+     .offset = offsetof(struct problem_field, message),
+     .example = "must be a valid e-mail address", .about = "What it must be."},
+};
+
+static const struct json_schema problem_field_schema = {
+    .name = "FieldProblem",
+    .about = "One member that is not valid.",
+    .fields = problem_field_fields,
+    .field_count = PC_COUNT(problem_field_fields),
+    .bytes = sizeof(struct problem_field)};
+
+static const struct json_field problem_fields[] = {
+    {.name = "type", .kind = JSON_KIND_TEXT, .max = 256, .offset = offsetof(struct problem, type),
+     .example = "urn:portcullis:problem:validation-failed", .about = "Names the kind of problem."},
+    {.name = "title", .kind = JSON_KIND_TEXT, .max = 256, .offset = offsetof(struct problem, title),
+     .example = "One or more fields are not valid", .about = "The kind in words."},
+    {.name = "status", .kind = JSON_KIND_I64, .min = 400, .max = 599,
+     .offset = offsetof(struct problem, status), .example = "422", .about = "The HTTP status."},
+    {.name = "detail", .kind = JSON_KIND_TEXT, .max = 1024,
+     .offset = offsetof(struct problem, detail), .about = "What to do about it.",
+     .example = "Correct the fields listed in errors."},
+    {.name = "instance", .kind = JSON_KIND_TEXT, .max = 256,
+     .offset = offsetof(struct problem, instance),
+     .example = "urn:portcullis:request:0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d",
+     .about = "Names this occurrence; ends in the X-Request-ID."},
+    {.name = "traceId", .kind = JSON_KIND_TEXT, .max = 32,
+     .offset = offsetof(struct problem, trace_id),
+     .example = "4bf92f3577b34da6a3ce929d0e0e4736", .about = "The W3C trace id."},
+    {.name = "errors", .kind = JSON_KIND_LIST, .max = JSON_PROBLEMS_MAX, .optional = true,
+     .offset = offsetof(struct problem, errors), .has_offset = offsetof(struct problem, has_errors),
+     .schema = &problem_field_schema, .about = "Of a 422: each member that is not valid."},
+    {.name = "retry_after", .kind = JSON_KIND_I64, .max = INT64_C(1) << 40, .optional = true,
+     .offset = offsetof(struct problem, retry_after),
+     .has_offset = offsetof(struct problem, has_retry_after), .example = "12",
+     .about = "Seconds to wait, as in Retry-After."},
+};
+
+const struct json_schema http_problem_schema = {
+    .name = "Problem",
+    .about = "What went wrong (RFC 9457).",
+    .fields = problem_fields,
+    .field_count = PC_COUNT(problem_fields),
+    .bytes = sizeof(struct problem)};
+
+static struct span join(struct arena *arena, const char *prefix, struct span rest)
+{
+    struct sbuf out = sbuf_on(arena, 512);
+
+    sbuf_add_text(&out, prefix);
+    sbuf_add(&out, rest);
+    return sbuf_span(&out);
+}
+
+static const char *default_detail(enum err err)
+{
+    if (err == ERR_VALIDATION)
+        return "Correct the fields listed in errors.";
+    if (err == ERR_UNAUTHENTICATED)
+        return "Send \"Authorization: Bearer <access_token>\".";
+    return err_sentence(err);
+}
+
+static void add_errors(struct http_call *call, struct problem *problem)
+{
+    const struct json_problems *problems = call->problems;
+    struct problem_field *list;
+
+    if (call->err != ERR_VALIDATION || problems == NULL || problems->count == 0)
+        return;
+    list = arena_array(call->req.arena, problems->count, sizeof(*list));
+    if (list == NULL)
+        return;
+    for (size_t i = 0; i < problems->count; i++) {
+        list[i].field = problems->list[i].field;
+        list[i].message = span_from(problems->list[i].message);
+    }
+    problem->errors = (struct json_list){.items = list, .count = problems->count};
+    problem->has_errors = true;
+}
+
+void http_problem_write(struct http_call *call)
+{
+    struct arena *arena = call->req.arena;
+    struct problem problem = {
+        .type = join(arena, "urn:portcullis:problem:", span_from(err_slug(call->err))),
+        .title = span_from(err_sentence(call->err)),
+        .detail = span_from(call->detail ? call->detail : default_detail(call->err)),
+        .instance = join(arena, "urn:portcullis:request:", call->req.request_id),
+        .trace_id = call->req.trace_id,
+        .status = err_status(call->err),
+        .has_retry_after = call->retry_after_ns > 0,
+        .retry_after = (call->retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S};
+    struct sbuf out = sbuf_on(arena, 16 * 1024);
+
+    add_errors(call, &problem);
+    json_write(&out, &http_problem_schema, &problem);
+    call->status = err_status(call->err);
+    call->content_type = SPAN_OF("application/problem+json");
+    call->reply_body = out.full ? SPAN_OF("{}") : sbuf_span(&out);
+}

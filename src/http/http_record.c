@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ * What is kept of each request: one access log line and the counters. Labels and the constant part
+ * of the line are made once for each route; per request only numbers and ids are written. */
+#include "http/http_priv.h"
+
+#include "json/json_writer.h"
+
+enum { LINE_BYTES = 4096 };
+
+static const struct metric_def requests_def = {
+    .name = "http_requests_total",
+    .help = "Requests answered.",
+    .kind = METRIC_COUNTER,
+    .labels = {"service", "route", "method", "status"}};
+static const struct metric_def durations_def = {
+    .name = "http_request_duration_seconds",
+    .help = "Time from a request's first byte to its answer.",
+    .kind = METRIC_HISTOGRAM,
+    .labels = {"service", "route", "method"}};
+static const struct metric_def limits_def = {.name = "rate_limit_decisions_total",
+                                             .help = "Requests let through or refused by a limit.",
+                                             .kind = METRIC_COUNTER,
+                                             .labels = {"decision"}};
+static const struct metric_def breaker_states_def = {
+    .name = "circuit_breaker_state",
+    .help = "0 closed, 1 open, 2 half open.",
+    .kind = METRIC_GAUGE,
+    .labels = {"service", "route", "method"}};
+static const struct metric_def breaker_moves_def = {.name = "circuit_breaker_transitions_total",
+                                                    .help = "Transitions of circuit breakers.",
+                                                    .kind = METRIC_COUNTER,
+                                                    .labels = {"to"}};
+static const struct metric_def cache_def = {.name = "token_cache_lookups_total",
+                                            .help = "Bearer tokens looked up in the cache.",
+                                            .kind = METRIC_COUNTER,
+                                            .labels = {"result"}};
+
+static struct span method_name(enum net_method method)
+{
+    static const char *const names[NET_METHOD_COUNT] = {
+        [NET_METHOD_OTHER] = "OTHER", [NET_METHOD_GET] = "GET",       [NET_METHOD_HEAD] = "HEAD",
+        [NET_METHOD_POST] = "POST",   [NET_METHOD_PUT] = "PUT",       [NET_METHOD_PATCH] = "PATCH",
+        [NET_METHOD_DELETE] = "DELETE", [NET_METHOD_OPTIONS] = "OPTIONS",
+        [NET_METHOD_TRACE] = "TRACE"};
+
+    return span_from(names[method]);
+}
+
+static struct metric_series *one_label(struct metric *metric, const char *value)
+{
+    struct span label = span_from(value);
+
+    return metric_series(metric, &label, 1);
+}
+
+enum err http_record_engine(struct http_engine *engine)
+{
+    static const char *const states[] = {"closed", "open", "half_open"};
+    struct metrics *metrics = engine->options.metrics;
+    enum err err;
+
+    if ((err = metric_register(metrics, &requests_def, &engine->requests)) != ERR_OK ||
+        (err = metric_register(metrics, &durations_def, &engine->durations)) != ERR_OK ||
+        (err = metric_register(metrics, &limits_def, &engine->limit_decisions)) != ERR_OK ||
+        (err = metric_register(metrics, &breaker_states_def, &engine->breaker_states)) != ERR_OK ||
+        (err = metric_register(metrics, &breaker_moves_def, &engine->breaker_transitions)) !=
+            ERR_OK ||
+        (err = metric_register(metrics, &cache_def, &engine->token_cache)) != ERR_OK)
+        return err;
+    engine->limited[0] = one_label(engine->limit_decisions, "refused");
+    engine->limited[1] = one_label(engine->limit_decisions, "allowed");
+    engine->token_seen[0] = one_label(engine->token_cache, "miss");
+    engine->token_seen[1] = one_label(engine->token_cache, "hit");
+    for (size_t i = 0; i < PC_COUNT(states); i++)
+        engine->breaker_moved[i] = one_label(engine->breaker_transitions, states[i]);
+    return ERR_OK;
+}
+
+static const char *route_name(const struct http_route_state *state)
+{
+    return state->row.path ? state->row.path : "none";
+}
+
+/* ,"route":...,"service":...,"compliance":{...} */
+static enum err make_log_tail(struct http_service *service, struct http_route_state *state)
+{
+    static const char *const classes[] = {"restricted", "confidential", "internal", "public"};
+    struct sbuf out = sbuf_on(&service->arena, 1024);
+
+    sbuf_add_lit(&out, ",\"route\":");
+    sbuf_add_json(&out, span_from(route_name(state)));
+    sbuf_add_lit(&out, ",\"service\":");
+    sbuf_add_json(&out, span_from(service->options.name));
+    sbuf_add_lit(&out, ",\"compliance\":{\"regimes\":[");
+    if (state->row.data <= HTTP_DATA_CONFIDENTIAL && state->row.path != NULL)
+        sbuf_add_lit(&out, "\"PCI-DSS\",\"GDPR\"");
+    sbuf_add_lit(&out, "],\"data_classification\":");
+    sbuf_add_json(&out, span_from(state->row.path ? classes[state->row.data] : "public"));
+    sbuf_add_lit(&out, "}}");
+    return sbuf_finish(&out, &state->log_tail);
+}
+
+enum err http_record_route(struct http_service *service, struct http_route_state *state)
+{
+    struct span labels[] = {span_from(service->options.name), span_from(route_name(state)),
+                            method_name(state->row.path ? state->row.method : NET_METHOD_OTHER)};
+
+    state->duration = metric_series(service->engine->durations, labels, PC_COUNT(labels));
+    if (state->breaker != NULL)
+        state->breaker_gauge =
+            metric_series(service->engine->breaker_states, labels, PC_COUNT(labels));
+    return make_log_tail(service, state);
+}
+
+/* The counter of this route and status; made at the first such answer. */
+static struct metric_series *status_series(const struct http_call *call)
+{
+    struct http_route_state *state = call->state;
+    size_t at = (size_t)(call->status - 100) % HTTP_STATUS_COUNT;
+    struct metric_series *series =
+        atomic_load_explicit(&state->by_status[at], memory_order_relaxed);
+    char text[8];
+    struct sbuf status = sbuf_over(text, sizeof(text));
+    struct span labels[4];
+
+    if (PC_LIKELY(series != NULL))
+        return series;
+    sbuf_add_i64(&status, call->status);
+    labels[0] = span_from(call->req.service->options.name);
+    labels[1] = span_from(route_name(state));
+    labels[2] = method_name(state->row.path ? state->row.method : NET_METHOD_OTHER);
+    labels[3] = sbuf_span(&status);
+    series = metric_series(call->lane->engine->requests, labels, PC_COUNT(labels));
+    atomic_store_explicit(&state->by_status[at], series, memory_order_relaxed);
+    return series;
+}
+
+/* Card numbers must not reach the log by way of a path: runs of 12 and more digits are masked. */
+static void add_path(struct sbuf *out, struct span path)
+{
+    char text[1024];
+    struct sbuf masked = sbuf_over(text, sizeof(text));
+    size_t run = 0;
+
+    if (path.len > 512)
+        path = span_slice(path, 0, 512);
+    for (size_t i = 0; i <= path.len; i++) {
+        bool digit = i < path.len && path.ptr[i] >= '0' && path.ptr[i] <= '9';
+
+        if (digit) {
+            run++;
+            continue;
+        }
+        if (run >= 12)
+            sbuf_add_lit(&masked, "************");
+        else
+            sbuf_add(&masked, span_slice(path, i - run, i));
+        run = 0;
+        if (i < path.len)
+            sbuf_add_char(&masked, path.ptr[i]);
+    }
+    sbuf_add_json(out, sbuf_span(&masked));
+}
+
+static void add_milliseconds(struct sbuf *out, int64_t ns)
+{
+    uint64_t us = ns > 0 ? (uint64_t)ns / 1000 : 0;
+
+    sbuf_add_u64(out, us / 1000);
+    sbuf_add_char(out, '.');
+    sbuf_add_char(out, (char)('0' + us / 100 % 10));
+    sbuf_add_char(out, (char)('0' + us / 10 % 10));
+    sbuf_add_char(out, (char)('0' + us % 10));
+}
+
+static void access_line(const struct http_call *call, int64_t took_ns, struct sbuf *out)
+{
+    const struct http_request *req = &call->req;
+
+    sbuf_add_lit(out, "{\"ts\":\"");
+    clock_add_rfc3339(out, net_loop_realtime_ns(call->lane->loop), 3);
+    sbuf_add_lit(out, "\",\"level\":\"info\",\"event\":\"http_request\",\"method\":\"");
+    sbuf_add(out, method_name(req->method));
+    sbuf_add_lit(out, "\",\"path\":");
+    add_path(out, req->path);
+    sbuf_add_lit(out, ",\"status_code\":");
+    sbuf_add_i64(out, call->status);
+    sbuf_add_lit(out, ",\"duration_ms\":");
+    add_milliseconds(out, took_ns);
+    sbuf_add_lit(out, ",\"request_id\":\"");
+    sbuf_add(out, req->request_id); /* well-formed: needs no escape */
+    sbuf_add_lit(out, "\",\"trace_id\":\"");
+    sbuf_add(out, req->trace_id);
+    sbuf_add_lit(out, "\",\"client\":\"");
+    sbuf_add(out, req->address);
+    sbuf_add_lit(out, "\",\"mtls_subject\":");
+    if (net_stream_peer(call->stream)->tls_subject.len > 0)
+        sbuf_add_json(out, net_stream_peer(call->stream)->tls_subject);
+    else
+        sbuf_add_lit(out, "null");
+    if (call->err != ERR_OK) {
+        sbuf_add_lit(out, ",\"error\":\"");
+        sbuf_add_text(out, err_slug(call->err));
+        sbuf_add_char(out, '"');
+    }
+    if (req->principal != NULL) {
+        sbuf_add_lit(out, ",\"user_id\":");
+        sbuf_add_i64(out, req->principal->user_id);
+    }
+    sbuf_add(out, call->state->log_tail);
+}
+
+void http_record(const struct http_call *call, int64_t took_ns)
+{
+    char text[LINE_BYTES];
+    struct sbuf line = sbuf_over(text, sizeof(text));
+
+    metric_add(status_series(call), 1);
+    metric_observe_ns(call->state->duration, took_ns);
+    if (call->state->breaker != NULL)
+        metric_set(call->state->breaker_gauge, (int64_t)breaker_state(call->state->breaker));
+    if (!call->lane->engine->options.access_log)
+        return;
+    access_line(call, took_ns, &line);
+    if (!line.full)
+        log_line(call->lane->engine->options.logger, sbuf_span(&line));
+}

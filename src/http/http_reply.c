@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ * The end of the journey: the header lines that every answer carries, in one buffer, and one call
+ * to net/. Also the functions by which handlers say what the answer is. */
+#include "http/http_priv.h"
+
+/* The same for every answer: copied as one block. Contract, section 2. */
+#define SECURITY_LINES                                                                             \
+    "X-Content-Type-Options: nosniff\r\n"                                                          \
+    "X-Frame-Options: DENY\r\n"                                                                    \
+    "X-XSS-Protection: 1; mode=block\r\n"                                                          \
+    "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload\r\n"                  \
+    "Referrer-Policy: no-referrer\r\n"                                                             \
+    "Permissions-Policy: camera=(), microphone=(), geolocation=()\r\n"
+#define API_LINES                                                                                  \
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                      \
+    "Cache-Control: no-store\r\n"
+
+enum { EXTRA_BYTES_MAX = 4096, BODY_BYTES_MAX = 1024 * 1024 };
+
+void http_methods_add(struct sbuf *out, uint32_t methods)
+{
+    static const char *const names[NET_METHOD_COUNT] = {
+        [NET_METHOD_GET] = "GET",       [NET_METHOD_HEAD] = "HEAD",
+        [NET_METHOD_POST] = "POST",     [NET_METHOD_PUT] = "PUT",
+        [NET_METHOD_PATCH] = "PATCH",   [NET_METHOD_DELETE] = "DELETE",
+        [NET_METHOD_OPTIONS] = "OPTIONS"};
+    bool first = true;
+
+    for (size_t i = 0; i < NET_METHOD_COUNT; i++) {
+        if (!(methods & (1U << i)) || names[i] == NULL)
+            continue;
+        sbuf_add_text(out, first ? "" : ", ");
+        sbuf_add_text(out, names[i]);
+        first = false;
+    }
+}
+
+static void add_line(struct sbuf *out, const char *name, struct span value)
+{
+    sbuf_add_text(out, name);
+    sbuf_add_lit(out, ": ");
+    sbuf_add(out, value);
+    sbuf_add_lit(out, "\r\n");
+}
+
+/* Seconds with six digits: "0.000123". */
+static void add_seconds(struct sbuf *out, int64_t ns)
+{
+    uint64_t us = ns > 0 ? (uint64_t)ns / 1000 : 0;
+    char digits[6];
+
+    sbuf_add_u64(out, us / 1000000);
+    sbuf_add_char(out, '.');
+    us %= 1000000;
+    for (size_t i = sizeof(digits); i-- > 0; us /= 10)
+        digits[i] = (char)('0' + us % 10);
+    sbuf_add_bytes(out, digits, sizeof(digits));
+}
+
+/* RFC 6750, 3: without a token no error code; with a bad one, why. */
+static void add_challenge(const struct http_call *call, struct sbuf *out)
+{
+    if (call->status != 401)
+        return;
+    sbuf_add_lit(out, "WWW-Authenticate: Bearer realm=\"portcullis\"");
+    if (call->err != ERR_UNAUTHENTICATED && call->err != ERR_CREDENTIALS)
+        sbuf_add_format(out, ", error=\"invalid_token\", error_description=\"%s\"",
+                        err_sentence(call->err));
+    sbuf_add_lit(out, "\r\n");
+}
+
+static void add_retry(const struct http_call *call, struct sbuf *out)
+{
+    if (call->retry_after_ns <= 0)
+        return;
+    sbuf_add_lit(out, "Retry-After: ");
+    sbuf_add_i64(out, (call->retry_after_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S);
+    sbuf_add_lit(out, "\r\n");
+}
+
+static void add_breaker(const struct http_call *call, struct sbuf *out)
+{
+    if (call->state->breaker == NULL)
+        return;
+    sbuf_add_lit(out, "X-Circuit-Breaker-State: ");
+    sbuf_add_text(out, breaker_state_name(breaker_state(call->state->breaker)));
+    sbuf_add_lit(out, "\r\n");
+}
+
+static void add_policy_lines(const struct http_call *call, struct sbuf *out)
+{
+    if (call->csp.len == 0 && call->cache_control.len == 0) {
+        sbuf_add_lit(out, SECURITY_LINES API_LINES);
+        return;
+    }
+    sbuf_add_lit(out, SECURITY_LINES);
+    add_line(out, "Content-Security-Policy",
+             call->csp.len ? call->csp : SPAN_OF("default-src 'none'; frame-ancestors 'none'"));
+    add_line(out, "Cache-Control", call->cache_control);
+}
+
+static struct span reply_head(struct http_call *call, int64_t took_ns)
+{
+    struct sbuf out = sbuf_on(call->req.arena, HTTP_REPLY_HEAD_BYTES_MAX);
+
+    out.ptr = arena_bytes(call->req.arena, HTTP_REPLY_HEAD_BYTES);
+    out.cap = out.ptr ? HTTP_REPLY_HEAD_BYTES : 0;
+    if (call->content_type.len > 0)
+        add_line(&out, "Content-Type", call->content_type);
+    add_line(&out, "Date", net_loop_http_date(call->lane->loop));
+    add_policy_lines(call, &out);
+    add_line(&out, "X-Request-ID", call->req.request_id);
+    sbuf_add_lit(&out, "X-Process-Time: ");
+    add_seconds(&out, took_ns);
+    sbuf_add_lit(&out, "\r\n");
+    http_limit_headers(call, &out);
+    add_breaker(call, &out);
+    add_challenge(call, &out);
+    add_retry(call, &out);
+    http_cors_headers(call, &out);
+    sbuf_add(&out, sbuf_span(&call->extra));
+    return out.full ? SPAN_OF(SECURITY_LINES API_LINES) : sbuf_span(&out);
+}
+
+static void release_breaker(struct http_call *call, int64_t now_ns)
+{
+    if (!call->breaker_held)
+        return;
+    call->breaker_held = false;
+    breaker_report(call->state->breaker, call->ticket, call->status < 500, now_ns);
+}
+
+void http_call_answer(struct http_call *call)
+{
+    const struct clock *clock = call->lane->engine->options.clock;
+    int64_t now_ns = clock_monotonic_ns(clock);
+    int64_t took_ns = now_ns - call->req.begun_ns;
+    struct net_reply reply;
+
+    PC_ASSERT(!call->answered);
+    call->answered = true;
+    if (call->finally != NULL)
+        call->finally(&call->req, call->err);
+    if (call->err != ERR_OK)
+        http_problem_write(call);
+    release_breaker(call, now_ns);
+    reply = (struct net_reply){.status = call->status,
+                               .head = reply_head(call, took_ns),
+                               .body = call->reply_body,
+                               .close = call->close};
+    http_record(call, took_ns);
+    net_reply(call->stream, &reply);
+}
+
+void http_reply_header(struct http_request *req, const char *name, struct span value)
+{
+    struct http_call *call = http_call_of(req);
+
+    if (call->extra.arena == NULL)
+        call->extra = sbuf_on(req->arena, EXTRA_BYTES_MAX);
+    for (size_t i = 0; i < value.len; i++) {
+        /* What we send is ours to keep well-formed: no text may open a line of its own. */
+        PC_ASSERT((unsigned char)value.ptr[i] >= 0x20 && value.ptr[i] != 0x7F);
+    }
+    add_line(&call->extra, name, value);
+}
+
+enum err http_reply_json(struct http_request *req, int status, const struct json_schema *schema,
+                         const void *value)
+{
+    struct http_call *call = http_call_of(req);
+    struct sbuf out = sbuf_on(req->arena, BODY_BYTES_MAX);
+
+    json_write(&out, schema, value);
+    if (out.full)
+        return ERR_NO_SPACE;
+    call->status = status;
+    call->content_type = SPAN_OF("application/json");
+    call->reply_body = sbuf_span(&out);
+    return ERR_OK;
+}
+
+enum err http_reply(struct http_request *req, const void *value)
+{
+    int status = req->route->reply_status ? req->route->reply_status : 200;
+
+    PC_ASSERT(req->route->reply != NULL);
+    return http_reply_json(req, status, req->route->reply, value);
+}
+
+enum err http_reply_text(struct http_request *req, int status, const char *content_type,
+                         struct span body)
+{
+    struct http_call *call = http_call_of(req);
+
+    call->status = status;
+    call->content_type = span_from(content_type);
+    call->reply_body = body;
+    return ERR_OK;
+}
+
+enum err http_reply_empty(struct http_request *req, int status)
+{
+    return http_reply_text(req, status, NULL, (struct span){0});
+}
+
+enum err http_fail(struct http_request *req, enum err err, const char *detail)
+{
+    http_call_of(req)->detail = detail;
+    return err;
+}
+
+enum err http_fail_field(struct http_request *req, const char *field, const char *message)
+{
+    struct json_problems *problems = http_problems(http_call_of(req));
+
+    if (problems == NULL)
+        return ERR_NO_MEMORY;
+    return json_problem_add(problems, span_from(field), message);
+}
+
+enum err http_fail_retry(struct http_request *req, enum err err, int64_t after_ns)
+{
+    http_call_of(req)->retry_after_ns = after_ns > 0 ? after_ns : 1;
+    return err;
+}
+
+enum err http_refuse(struct http_request *req, enum err err)
+{
+    struct http_call *call = http_call_of(req);
+
+    PC_ASSERT(err != ERR_OK);
+    call->err = err;
+    call->status = err_status(err);
+    return ERR_OK;
+}
+
+void http_finally(struct http_request *req, http_finally_fn *finally)
+{
+    http_call_of(req)->finally = finally;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT
+ * Engine and service: what is made once at start so that a request finds everything in place.
+ * A route row that is not whole (no access decision, no handler, a bad schema) stops the start. */
+#include "http/http_priv.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { ENGINE_LIMIT_SLOTS = 64 * 1024, SERVICE_ARENA_BYTES_MAX = 16 * 1024 * 1024 };
+
+enum err http_engine_new(const struct http_engine_options *options, struct http_engine **ret_engine)
+{
+    struct http_engine *engine = alloc_zero(sizeof(*engine));
+    enum err err;
+
+    if (engine == NULL)
+        return ERR_NO_MEMORY;
+    engine->options = *options;
+    atomic_store(&engine->epochs.feed_ns, INT64_MIN / 2); /* nothing heard yet: trust nothing */
+    err = limit_table_new(options->limit_slots ? options->limit_slots : ENGINE_LIMIT_SLOTS,
+                          options->random, &engine->limits);
+    if (err == ERR_OK)
+        err = http_record_engine(engine);
+    if (err) {
+        http_engine_free(engine);
+        return err;
+    }
+    *ret_engine = engine;
+    return ERR_OK;
+}
+
+void http_engine_free(struct http_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    limit_table_free(engine->limits);
+    alloc_free(engine);
+}
+
+const struct clock *http_engine_clock(const struct http_engine *engine)
+{
+    return engine->options.clock;
+}
+
+struct logger *http_engine_logger(const struct http_engine *engine)
+{
+    return engine->options.logger;
+}
+
+void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns)
+{
+    atomic_store_explicit(&engine->epochs.feed_ns, monotonic_ns, memory_order_release);
+}
+
+void http_forget_user(struct http_engine *engine, int64_t user_id)
+{
+    http_epoch_move(&engine->epochs, user_id);
+}
+
+void http_loop_started(struct net_loop *loop, void *context)
+{
+    struct http_lane *lane = alloc_zero(sizeof(*lane));
+
+    PC_ASSERT(lane != NULL);
+    lane->engine = context;
+    lane->loop = loop;
+    PC_ASSERT(http_cache_new(&lane->cache) == ERR_OK);
+    *net_loop_slot(loop) = lane;
+}
+
+void http_loop_stopped(struct net_loop *loop, void *context)
+{
+    struct http_lane *lane = *net_loop_slot(loop);
+
+    (void)context;
+    http_cache_free(lane->cache);
+    alloc_free(lane);
+    *net_loop_slot(loop) = NULL;
+}
+
+void *http_context(const struct http_request *req)
+{
+    return req->service->options.context;
+}
+
+struct http_engine *http_engine_of(const struct http_request *req)
+{
+    return req->service->engine;
+}
+
+/* What is missing in a row, or NULL. */
+static const char *row_fault(const struct http_route *row)
+{
+    if (row->access == HTTP_ACCESS_DENIED)
+        return "a route has no access decision";
+    if (row->handle == NULL || row->method == NET_METHOD_OTHER)
+        return "a route has no handler or method";
+    if (row->id == NULL)
+        return "a route has no id";
+    if (row->body != NULL && json_schema_check(row->body) != NULL)
+        return "a route's body schema is not whole";
+    if (row->input != NULL && json_schema_check(row->input) != NULL)
+        return "a route's input schema is not whole";
+    return NULL;
+}
+
+static size_t rows_in(const struct http_route *table)
+{
+    size_t count = 0;
+
+    while (table[count].path != NULL)
+        count++;
+    return count;
+}
+
+static size_t rows_at_most(const struct http_service_options *options)
+{
+    size_t count = rows_in(http_builtin_routes) + rows_in(http_builtin_documents);
+    size_t assets;
+
+    (void)web_list(&assets);
+    for (size_t i = 0; i < options->table_count; i++)
+        count += rows_in(options->tables[i]);
+    return count + assets;
+}
+
+static void breaker_moved(void *context, const struct breaker_move *move)
+{
+    struct http_route_state *state = context;
+    struct http_engine *engine = state->service->engine;
+
+    metric_add(engine->breaker_moved[move->to], 1);
+    log_warn(engine->options.logger, "circuit_breaker",
+             LOG_STRING("service", state->service->options.name),
+             LOG_STRING("route", state->row.path), LOG_STRING("from", breaker_state_name(move->from)),
+             LOG_STRING("to", breaker_state_name(move->to)));
+}
+
+static enum err make_breaker(struct http_service *service, struct http_route_state *state)
+{
+    const struct http_policy *policy = service->options.policy;
+    struct breaker_options options = {.failures = policy->breaker_failures,
+                                      .open_ns = policy->breaker_open_ns,
+                                      .probes = policy->breaker_probes,
+                                      .moved = breaker_moved,
+                                      .context = state};
+
+    if (state->row.guard == HTTP_GUARD_NONE || state->row.path == NULL)
+        return ERR_OK;
+    return breaker_new(&options, &state->breaker);
+}
+
+static enum err add_row(struct http_service *service, const struct http_route *row,
+                        const char *path, const struct web_asset *asset, const char **reterr_why)
+{
+    struct http_route_state *state = &service->routes[service->route_count];
+    enum err err;
+
+    *reterr_why = row_fault(row);
+    if (*reterr_why != NULL)
+        return ERR_CONFIG;
+    state->row = *row;
+    state->row.path = path;
+    state->asset = asset;
+    state->service = service;
+    err = http_router_add(service->router, row->method, path, (uint32_t)service->route_count);
+    if (err == ERR_CONFIG)
+        *reterr_why = "two routes have the same method and path, or a path is malformed";
+    if (err)
+        return err;
+    service->route_count++;
+    err = make_breaker(service, state);
+    if (err)
+        return err;
+    return http_record_route(service, state);
+}
+
+static enum err add_table(struct http_service *service, const struct http_route *table,
+                          const char **reterr_why)
+{
+    for (const struct http_route *row = table; row->path != NULL; row++) {
+        enum err err = add_row(service, row, row->path, NULL, reterr_why);
+
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* Adds `row` at docs_base + tail. */
+static enum err add_below(struct http_service *service, const struct http_route *row,
+                          struct span tail, const struct web_asset *asset, const char **reterr_why)
+{
+    char text[256];
+    struct sbuf path = sbuf_over(text, sizeof(text));
+    const char *kept;
+
+    sbuf_add_text(&path, service->options.docs_base);
+    sbuf_add(&path, tail);
+    kept = path.full ? NULL : arena_string(&service->arena, sbuf_span(&path));
+    return kept ? add_row(service, row, kept, asset, reterr_why) : ERR_NO_MEMORY;
+}
+
+static enum err add_documents(struct http_service *service, const char **reterr_why)
+{
+    size_t count;
+    const struct web_asset *assets = web_list(&count);
+    enum err err = ERR_OK;
+
+    if (service->options.docs_base == NULL)
+        return ERR_OK;
+    for (const struct http_route *row = http_builtin_documents; row->path && !err; row++)
+        err = add_below(service, row, span_from(row->path), NULL, reterr_why);
+    for (size_t i = 0; i < count && !err; i++)
+        err = add_below(service, &http_builtin_asset, assets[i].path, &assets[i], reterr_why);
+    return err ? err : http_builtin_render(service);
+}
+
+static enum err fill(struct http_service *service, const char **reterr_why)
+{
+    const struct http_service_options *options = &service->options;
+    struct http_rules *rules;
+    enum err err;
+
+    service->routes = alloc_zero(rows_at_most(options) * sizeof(service->routes[0]));
+    if (service->routes == NULL)
+        return ERR_NO_MEMORY;
+    err = http_router_new(&service->router);
+    for (size_t i = 0; i < options->table_count && !err; i++)
+        err = add_table(service, options->tables[i], reterr_why);
+    if (!err)
+        err = add_table(service, http_builtin_routes, reterr_why);
+    if (!err)
+        err = add_documents(service, reterr_why);
+    if (err)
+        return err;
+    service->nowhere.service = service;
+    err = http_record_route(service, &service->nowhere);
+    if (err)
+        return err;
+    err = http_rules_new(service, options->policy, &rules);
+    if (err)
+        return err;
+    atomic_store(&service->rules, rules);
+    return ERR_OK;
+}
+
+enum err http_service_new(struct http_engine *engine, const struct http_service_options *options,
+                          struct http_service **ret_service, const char **reterr_why)
+{
+    struct http_service *service = alloc_zero(sizeof(*service));
+    enum err err;
+
+    *reterr_why = NULL;
+    if (service == NULL)
+        return ERR_NO_MEMORY;
+    service->engine = engine;
+    service->options = *options;
+    arena_init(&service->arena, NULL, 0, SERVICE_ARENA_BYTES_MAX);
+    err = fill(service, reterr_why);
+    if (err) {
+        http_service_free(service);
+        return err;
+    }
+    *ret_service = service;
+    return ERR_OK;
+}
+
+void http_service_free(struct http_service *service)
+{
+    struct http_rules *rules;
+
+    if (service == NULL)
+        return;
+    rules = atomic_load(&service->rules);
+    while (rules != NULL) {
+        struct http_rules *older = rules->older;
+
+        alloc_free(rules);
+        rules = older;
+    }
+    for (size_t i = 0; i < service->route_count; i++)
+        breaker_free(service->routes[i].breaker);
+    alloc_free(service->routes);
+    http_router_free(service->router);
+    arena_reset(&service->arena);
+    alloc_free(service);
+}
+
+enum err http_service_policy(struct http_service *service, const struct http_policy *policy)
+{
+    struct http_rules *rules;
+    enum err err = http_rules_new(service, policy, &rules);
+
+    if (err)
+        return err;
+    rules->older = atomic_load(&service->rules);
+    atomic_store_explicit(&service->rules, rules, memory_order_release);
+    return ERR_OK;
+}
