@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * What auth/ makes once at start: the guess defence, a hash for unknown users, and, in development,
+ * the first users. */
+#include "auth/auth_priv.h"
+
+#include "base/alloc.h"
+
+static const struct metric_def logins_def = {.name = "auth_logins_total",
+                                             .help = "Login attempts by result.",
+                                             .kind = METRIC_COUNTER,
+                                             .labels = {"result"}};
+
+enum err auth_new(const struct auth_options *options, struct auth **ret_auth)
+{
+    static const char *const results[] = {"ok", "failed", "locked"};
+    const struct limit_guess_options guess = {0};
+    struct auth *auth = alloc_zero(sizeof(*auth));
+    enum err err;
+
+    if (auth == NULL)
+        return ERR_NO_MEMORY;
+    auth->options = *options;
+    err = limit_guess_new(&guess, options->random, &auth->guess);
+    if (!err)
+        err = crypto_password_dummy(&options->policy, options->random, auth->dummy_hash);
+    if (!err)
+        err = metric_register(options->metrics, &logins_def, &auth->logins);
+    if (err) {
+        auth_free(auth);
+        return err;
+    }
+    for (size_t i = 0; i < PC_COUNT(results); i++) {
+        struct span label = span_from(results[i]);
+
+        auth->login_results[i] = metric_series(auth->logins, &label, 1);
+    }
+    *ret_auth = auth;
+    return ERR_OK;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (auth == NULL)
+        return;
+    limit_guess_free(auth->guess);
+    alloc_free(auth);
+}
+
+/* ---- development ------------------------------------------------------------------------------ */
+
+enum { SEEDS = 3, SEED_ARENA_BYTES_MAX = 64 * 1024 };
+
+/* Contract, section 6. */
+static const struct {
+    const char *username, *email, *password, *role;
+    bool is_admin;
+} seeds[SEEDS] = {
+    {"admin", "admin@example.com", "admin123", "admin", true},
+    {"user", "user@example.com", "user123", "customer", false},
+    {"analyst", "analyst@example.com", "P@ssw0rd!", "payments", false},
+};
+
+static const struct store_statement user_set_role = {
+    .name = "user_set_role", .sqlite = "UPDATE users SET role = ?2 WHERE id = ?1"};
+
+struct seeding {
+    char hashes[SEEDS][CRYPTO_PASSWORD_HASH_BYTES];
+    int64_t now_ns;
+    size_t created;
+};
+
+static enum err seed_one(struct store_conn *conn, const struct seeding *seeding, size_t i,
+                         struct arena *arena)
+{
+    const struct auth_user_new user = {.username = span_from(seeds[i].username),
+                                       .email = span_from(seeds[i].email),
+                                       .password_hash = span_from(seeding->hashes[i]),
+                                       .is_admin = seeds[i].is_admin};
+    const char *field;
+    int64_t id;
+    enum err err = auth_user_create(conn, &user, seeding->now_ns, arena, &id, &field);
+
+    if (err)
+        return err;
+    return store_exec(conn, &user_set_role,
+                      STORE_PARAMS(STORE_I64(id), STORE_TEXT(span_from(seeds[i].role))), NULL);
+}
+
+static enum err seed_run(struct store_conn *conn, struct store_job *job)
+{
+    struct seeding *seeding = job->context;
+    struct arena arena;
+    int64_t count;
+    enum err err = auth_user_count(conn, &count);
+
+    seeding->created = 0;
+    if (err || count > 0)
+        return err;
+    arena_init(&arena, NULL, 0, SEED_ARENA_BYTES_MAX);
+    for (size_t i = 0; i < SEEDS && !err; i++)
+        err = seed_one(conn, seeding, i, &arena);
+    arena_reset(&arena);
+    if (!err)
+        seeding->created = SEEDS;
+    return err;
+}
+
+static enum err count_run(struct store_conn *conn, struct store_job *job)
+{
+    return auth_user_count(conn, job->context);
+}
+
+enum err auth_seed(struct store *store, const struct auth_options *options, size_t *ret_created)
+{
+    struct seeding seeding = {.now_ns = clock_realtime_ns(options->clock)};
+    int64_t count;
+    enum err err = store_do(store, count_run, &count, false);
+
+    *ret_created = 0;
+    if (err || count > 0)
+        return err; /* no need to hash anything */
+    for (size_t i = 0; i < SEEDS; i++) {
+        err = crypto_password_hash(&options->policy, options->random,
+                                   span_from(seeds[i].password), seeding.hashes[i]);
+        if (err)
+            return err;
+    }
+    err = store_do(store, seed_run, &seeding, true);
+    if (!err)
+        *ret_created = seeding.created;
+    return err;
+}

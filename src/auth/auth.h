@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * Users, their sessions and their tokens. A login opens a session; a session holds one chain of
+ * refresh tokens, of which only the newest may be used; every access token names its session, so
+ * that ending the session ends the tokens at once.
+ *
+ * Threads: struct auth is immutable after start and for any thread; functions that take a
+ * store_conn run inside a store job.
+ * Memory: auth_new / auth_free; results live in the arena that is passed.
+ * Units: nanoseconds since 1970 in the store, seconds in tokens.
+ * Errors: ERR_CREDENTIALS, ERR_INACTIVE, ERR_TOKEN_..., ERR_TAKEN, ERR_LAST_ADMIN, ERR_NOT_FOUND,
+ * and the store's.
+ * Source: RFC 7519, RFC 9700 4.14 (refresh tokens), docs/decisions/0030-sessions.md. */
+#ifndef PC_AUTH_AUTH_H
+#define PC_AUTH_AUTH_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "crypto/jwk.h"
+#include "crypto/password.h"
+#include "crypto/signer.h"
+#include "http/http.h"
+#include "limit/limit_guess.h"
+#include "store/store.h"
+
+enum {
+    AUTH_EMAIL_BYTES_MAX = 254,
+    AUTH_USERNAME_CHARS_MIN = 3,
+    AUTH_USERNAME_CHARS_MAX = 50,
+    AUTH_ID_BYTES = RANDOM_UUID_BYTES, /* of a session or token */
+};
+
+struct auth_options {
+    const struct clock *clock;
+    const struct random_source *random;
+    struct logger *logger;                /* may be NULL */
+    const struct crypto_signer *signer;   /* makes our tokens; must outlive us */
+    const struct crypto_keyset *keys;     /* verifies them; must outlive us */
+    struct span issuer;                   /* the claim iss */
+    int64_t access_s;                     /* life of an access token */
+    int64_t refresh_s;                    /* life of a refresh token */
+    int64_t grace_s;                      /* a used refresh token is answered alike for so long */
+    int64_t leeway_s;                     /* between our clocks */
+    struct crypto_password_policy policy; /* for new hashes */
+    uint32_t password_chars_min;
+    struct metrics *metrics; /* may be NULL */
+};
+
+struct auth;
+
+PC_CHECKED enum err auth_new(const struct auth_options *options, struct auth **ret_auth);
+void auth_free(struct auth *auth); /* accepts NULL */
+
+/* For http_engine_options. */
+struct http_identity auth_identity(struct auth *auth);
+
+/* The routes under /api/v1/auth, /api/v1/users and /api/v1/admin; the service's context must be a
+ * struct auth. */
+extern const struct http_route auth_routes[];
+extern const struct http_route auth_admin_routes[];
+
+/* ---- users ------------------------------------------------------------------------------------ */
+
+struct auth_user {
+    int64_t id;
+    struct span username;
+    struct span email;
+    struct span password_hash;
+    bool is_admin;
+    bool is_active;
+    int64_t created_at_ns;
+};
+
+struct auth_user_new {
+    struct span username;
+    struct span email;
+    struct span full_name;     /* may be empty */
+    struct span password_hash; /* see crypto_password_hash */
+    bool is_admin;
+};
+
+/* What must be unique: lower case, no blanks around. In the arena. */
+struct span auth_key_of(struct span name, struct arena *arena);
+
+/* ERR_TAKEN when the e-mail address or username is in use: *ret_field says which. */
+PC_CHECKED enum err auth_user_create(struct store_conn *conn, const struct auth_user_new *user,
+                                     int64_t now_ns, struct arena *arena, int64_t *ret_id,
+                                     const char **ret_field);
+PC_CHECKED enum err auth_user_by_email(struct store_conn *conn, struct span email,
+                                       struct arena *arena, struct auth_user *ret_user);
+PC_CHECKED enum err auth_user_by_id(struct store_conn *conn, int64_t id, struct arena *arena,
+                                    struct auth_user *ret_user);
+
+/* Up to `limit` users with an id above `after`, in the order of their ids. */
+PC_CHECKED enum err auth_user_list(struct store_conn *conn, int64_t after, size_t limit,
+                                   struct arena *arena, struct auth_user **ret_users,
+                                   size_t *ret_count);
+PC_CHECKED enum err auth_user_count(struct store_conn *conn, int64_t *ret_count);
+
+struct auth_user_change {
+    bool is_active, sets_active;
+    bool is_admin, sets_admin;
+};
+
+/* ERR_LAST_ADMIN rather than leave nobody in charge. Deactivating ends the user's sessions. */
+PC_CHECKED enum err auth_user_update(struct store_conn *conn, int64_t id,
+                                     const struct auth_user_change *change, int64_t now_ns,
+                                     struct arena *arena, struct auth_user *ret_user);
+
+/* The same password in a newer format: nothing else changes. */
+PC_CHECKED enum err auth_user_rehash(struct store_conn *conn, int64_t id, struct span hash);
+
+/* A new password ends every session of the user. */
+PC_CHECKED enum err auth_user_set_password(struct store_conn *conn, int64_t id, struct span hash,
+                                           int64_t now_ns);
+
+/* Creates the users of the development environment if there is nobody yet. *ret_created: how many.
+ */
+PC_CHECKED enum err auth_seed(struct store *store, const struct auth_options *options,
+                              size_t *ret_created);
+
+/* ---- the feed of changes ---------------------------------------------------------------------- */
+
+/* Follows identity_changes on behalf of this process, tells http/ which users changed, and clears
+ * away what is long over. Runs on a thread of its own. */
+struct auth_feed;
+PC_CHECKED enum err auth_feed_start(struct store *store, struct http_engine *engine,
+                                    const struct clock *clock, struct logger *logger,
+                                    struct auth_feed **ret_feed);
+void auth_feed_stop(struct auth_feed *feed); /* accepts NULL */
+
+#endif

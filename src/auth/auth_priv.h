@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of auth/ share among themselves. */
+#ifndef PC_AUTH_AUTH_PRIV_H
+#define PC_AUTH_AUTH_PRIV_H
+
+#include "auth/auth.h"
+#include "crypto/jwt.h"
+
+enum auth_token_type { AUTH_TOKEN_ACCESS, AUTH_TOKEN_REFRESH };
+
+struct auth {
+    struct auth_options options;
+    struct limit_guess *guess;
+    char dummy_hash[CRYPTO_PASSWORD_HASH_BYTES];
+    struct metric *logins;
+    struct metric_series *login_results[3]; /* ok, failed, locked */
+};
+
+/* What is between the signature and the store: the ids that a pair of tokens carries. */
+struct auth_pair_ids {
+    char session[AUTH_ID_BYTES];
+    char access[AUTH_ID_BYTES];
+    char refresh[AUTH_ID_BYTES];
+};
+
+/* What a client gets. */
+struct auth_pair {
+    struct span access_token, refresh_token, token_type;
+    int64_t expires_in;
+};
+extern const struct json_schema auth_pair_schema;
+
+/* auth_token.c */
+PC_CHECKED enum err auth_pair_sign(const struct auth *auth, const struct auth_user *user,
+                                   const struct auth_pair_ids *ids, int64_t now_s,
+                                   struct arena *arena, struct auth_pair *ret_pair);
+/* The claims of a refresh token whose signature and time are good. */
+struct auth_refresh_claims {
+    struct span token_id, session_id;
+    int64_t user_id;
+    int64_t expires_at_s;
+};
+PC_CHECKED enum err auth_refresh_verify(const struct auth *auth, struct span token, int64_t now_s,
+                                        struct arena *arena, struct auth_refresh_claims *ret);
+/* Where signing may run: RSA is too slow for a loop. */
+enum http_run auth_sign_run(const struct auth *auth);
+
+/* auth_session.c */
+PC_CHECKED enum err auth_session_open(struct store_conn *conn, int64_t user_id,
+                                      const struct auth_pair_ids *ids, struct span address,
+                                      int64_t now_ns, int64_t refresh_s);
+PC_CHECKED enum err auth_session_end(struct store_conn *conn, struct span session_id,
+                                     int64_t user_id, const char *reason, int64_t now_ns);
+PC_CHECKED enum err auth_sessions_end_all(struct store_conn *conn, int64_t user_id,
+                                          const char *reason, int64_t now_ns);
+PC_CHECKED enum err auth_change_add(struct store_conn *conn, int64_t user_id,
+                                    struct span session_id, const char *what, int64_t now_ns);
+PC_CHECKED enum err auth_session_known(struct store_conn *conn, int64_t user_id,
+                                       struct span address, bool *ret_known);
+
+/* A refresh token as the store has it. */
+struct auth_refresh {
+    struct auth_user user;
+    bool session_over;
+    int64_t expires_at_ns;
+    bool used;
+    int64_t grace_until_ns;
+    struct span sealed_pair; /* while in grace */
+};
+PC_CHECKED enum err auth_refresh_find(struct store_conn *conn, struct span token_id,
+                                      struct span session_id, struct arena *arena,
+                                      struct auth_refresh *ret);
+/* ERR_CONFLICT when it was used in the meantime. */
+PC_CHECKED enum err auth_refresh_use(struct store_conn *conn, struct span token_id,
+                                     struct span session_id, const struct auth_pair_ids *next,
+                                     struct span sealed_pair, int64_t now_ns, int64_t grace_s,
+                                     int64_t refresh_s);
+
+#endif
