@@ -3,10 +3,10 @@
 #include "app/command.h"
 
 extern const struct command command_certs_dev, command_check, command_completion, command_help,
-    command_migrate, command_version;
+    command_migrate, command_openapi, command_serve, command_version;
 
 const struct command *const command_table[] = {
-    &command_check,   &command_migrate,    &command_certs_dev,
-    &command_version, &command_completion, &command_help,
+    &command_serve,     &command_check,   &command_migrate,    &command_openapi,
+    &command_certs_dev, &command_version, &command_completion, &command_help,
 };
 const size_t command_count = PC_COUNT(command_table);

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT
+ * The wiring: from a configuration to a process that answers, floor by floor, and back down in the
+ * opposite order. Nothing here decides anything; every choice is in the configuration or below. */
+#include "app/serve_priv.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...)
+{
+    va_list args;
+
+    if (fault == NULL)
+        return err;
+    va_start(args, format);
+    (void)vsnprintf(fault->text, sizeof(fault->text), format, args);
+    va_end(args);
+    return err;
+}
+
+static enum log_level level_of(enum config_log_level level)
+{
+    static const enum log_level levels[] = {[CONFIG_LOG_DEBUG] = LOG_DEBUG,
+                                            [CONFIG_LOG_INFO] = LOG_INFO,
+                                            [CONFIG_LOG_WARN] = LOG_WARN,
+                                            [CONFIG_LOG_ERROR] = LOG_ERROR};
+
+    return levels[level];
+}
+
+static enum err start_telemetry(struct serve *serve, struct serve_fault *fault)
+{
+    const struct log_options options = {.path = serve->config->log.path,
+                                        .level = level_of(serve->config->log.level),
+                                        .clock = serve->clock};
+    enum err err = log_open(&options, &serve->logger);
+
+    if (err)
+        return serve_fail(fault, err, "%s: the log cannot be opened: %s", serve->config->log.path,
+                          strerror(errno));
+    err = metrics_new(&serve->metrics);
+    return err ? serve_fail(fault, err, "no memory for metrics") : ERR_OK;
+}
+
+static enum err start_store(struct serve *serve, struct serve_fault *fault)
+{
+    const struct config *config = serve->config;
+    const struct store_options options = {.url = span_from(config->database.url),
+                                          .data_dir = config->data,
+                                          .sslmode = config->database.sslmode,
+                                          .clock = serve->clock,
+                                          .logger = serve->logger,
+                                          .readers = config->workers.readers,
+                                          .queue_max = config->workers.store_queue_max};
+    const struct store_migration *list;
+    struct store_fault why = {0};
+    size_t count;
+    enum err err = store_open(&options, &serve->store, &why);
+
+    if (!err) {
+        store_migrations(&list, &count);
+        err = store_migrate(serve->store, list, count, &why);
+    }
+    return err ? serve_fail(fault, err, "%s", why.text) : ERR_OK;
+}
+
+static struct crypto_password_policy password_policy(const struct config *config)
+{
+    return (struct crypto_password_policy){
+        .kind = config->password.scheme == CONFIG_BCRYPT ? CRYPTO_PASSWORD_BCRYPT
+                                                         : CRYPTO_PASSWORD_ARGON2ID,
+        .bcrypt_cost = config->password.bcrypt_cost,
+        .argon2_memory_kib = config->password.argon2_memory_kib,
+        .argon2_passes = config->password.argon2_passes,
+        .argon2_lanes = config->password.argon2_lanes};
+}
+
+static enum err start_auth(struct serve *serve, struct serve_fault *fault)
+{
+    const struct config *config = serve->config;
+    struct auth_options options = {.clock = serve->clock,
+                                   .random = serve->random,
+                                   .logger = serve->logger,
+                                   .metrics = serve->metrics,
+                                   .signer = &serve->signer,
+                                   .issuer = span_from(config->jwt.issuer),
+                                   .access_s = (int64_t)config->jwt.access_minutes * 60,
+                                   .refresh_s = (int64_t)config->jwt.refresh_days * 86400,
+                                   .grace_s = config->jwt.grace_s,
+                                   .leeway_s = config->jwt.leeway_s,
+                                   .policy = password_policy(config),
+                                   .password_chars_min = config->password.length_min};
+    enum err err = serve_keys(serve, fault);
+
+    if (err)
+        return err;
+    options.keys = serve->keys;
+    err = auth_new(&options, &serve->auth);
+    if (!err && config->environment == CONFIG_DEVELOPMENT)
+        err = auth_seed(serve->store, &options, &serve->seeded);
+    return err ? serve_fail(fault, err, "users cannot be set up: %s", err_sentence(err)) : ERR_OK;
+}
+
+struct http_service_options serve_gateway_options(const char *version)
+{
+    static const struct http_route *const tables[] = {gateway_routes, auth_routes,
+                                                      auth_admin_routes, gateway_order_routes};
+
+    return (struct http_service_options){.name = GATEWAY_SERVICE,
+                                         .title = GATEWAY_TITLE,
+                                         .about = GATEWAY_ABOUT,
+                                         .version = version,
+                                         .docs_base = "/api/",
+                                         .tables = tables,
+                                         .table_count = PC_COUNT(tables)};
+}
+
+static enum err start_http(struct serve *serve, struct serve_fault *fault)
+{
+    const struct config *config = serve->config;
+    struct http_engine_options options = {.clock = serve->clock,
+                                          .random = serve->random,
+                                          .logger = serve->logger,
+                                          .metrics = serve->metrics,
+                                          .store = serve->store,
+                                          .identity = auth_identity(serve->auth),
+                                          .limit_slots = config->limits.clients_max,
+                                          .access_log = config->log.access};
+    struct http_service_options service = serve_gateway_options(serve->version);
+    const char *why = NULL;
+    enum err err = net_pool_new("hash", config->workers.hashers, config->workers.hash_queue_max,
+                                &serve->hash_pool);
+
+    if (err)
+        return serve_fail(fault, err, "the hash threads cannot be started");
+    options.hash_pool = serve->hash_pool;
+    gateway_version_set(serve->version);
+    err = http_engine_new(&options, &serve->engine);
+    if (!err)
+        err = serve_policy_make(config, &serve->policy);
+    if (err)
+        return serve_fail(fault, err, "the gateway cannot be set up: %s", err_sentence(err));
+    service.context = serve->auth;
+    service.policy = &serve->policy->policy;
+    err = http_service_new(serve->engine, &service, &serve->gateway, &why);
+    return err ? serve_fail(fault, err, "the gateway cannot be set up: %s",
+                            why ? why : err_sentence(err))
+               : ERR_OK;
+}
+
+static enum err make_tls(const struct serve *serve, const struct config *config,
+                         struct crypto_tls_context **ret_tls, struct serve_fault *fault)
+{
+    static const enum crypto_tls_client clients[] = {
+        [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
+        [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
+        [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
+    const struct config_listener *listener = &config->gateway;
+    const struct crypto_tls_options options = {.name = "gateway",
+                                               .cert_path = listener->certificate,
+                                               .key_path = listener->key,
+                                               .client = clients[listener->client_auth],
+                                               .client_ca_path = listener->client_ca,
+                                               .alpn = {"http/1.1"}};
+    struct crypto_fault why = {0};
+    enum err err;
+
+    if (listener->certificate == NULL) {
+        *ret_tls = NULL;
+        return ERR_OK;
+    }
+    err = crypto_tls_context_new(&options, serve->clock, ret_tls, &why);
+    return err ? serve_fail(fault, err, "gateway: %s", why.text) : ERR_OK;
+}
+
+/* net/ takes literal addresses; names are asked for once, here. */
+static enum err resolve(const char *host, char text[NI_MAXHOST], struct serve_fault *fault)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int code = getaddrinfo(host, NULL, &hints, &found);
+
+    if (code == 0)
+        code = getnameinfo(found->ai_addr, found->ai_addrlen, text, NI_MAXHOST, NULL, 0,
+                           NI_NUMERICHOST);
+    if (found != NULL)
+        freeaddrinfo(found);
+    if (code != 0)
+        return serve_fail(fault, ERR_CONFIG, "gateway.host: \"%s\" is no address of this machine "
+                          "and cannot be looked up: %s", host, gai_strerror(code));
+    return ERR_OK;
+}
+
+static enum err bind_gateway(struct serve *serve, bool unbound, struct serve_fault *fault)
+{
+    const struct config_listener *from = &serve->config->gateway;
+    char address[NI_MAXHOST];
+    struct net_listener_options options = {.name = "gateway",
+                                           .host = address,
+                                           .port = (uint16_t)from->port,
+                                           .app = &http_net_app,
+                                           .app_context = serve->gateway};
+    int why = 0;
+    enum err err = make_tls(serve, serve->config, &serve->tls, fault);
+
+    if (err)
+        return err;
+    options.tls = serve->tls;
+    if (unbound)
+        return net_server_listen_none(serve->server, &options, &serve->listener);
+    err = resolve(from->host, address, fault);
+    if (err)
+        return err;
+    err = net_server_listen(serve->server, &options, &serve->listener, &why);
+    return err ? serve_fail(fault, err, "gateway: %s port %u cannot be bound: %s", address,
+                            (unsigned)from->port, strerror(why))
+               : ERR_OK;
+}
+
+static enum err start_net(struct serve *serve, bool unbound, struct serve_fault *fault)
+{
+    const struct config *config = serve->config;
+    const struct net_server_options options = {
+        .loops = config->workers.loops,
+        .conns_max = config->http.connections_max,
+        .conns_per_ip_max = config->http.connections_per_ip_max,
+        .head_ms = config->http.header_timeout_ms,
+        .idle_ms = config->http.idle_timeout_ms,
+        .body_ms = config->http.body_timeout_ms,
+        .body_rate_min = config->http.body_rate_min,
+        .write_ms = config->http.write_timeout_ms,
+        .head_bytes_max = config->http.head_bytes_max,
+        .headers_max = config->http.headers_max,
+        .target_bytes_max = config->http.target_bytes_max,
+        .requests_per_conn_max = config->http.requests_per_connection_max,
+        .clock = serve->clock,
+        .random = serve->random,
+        .metrics = serve->metrics,
+        .loop_started = http_loop_started,
+        .loop_stopped = http_loop_stopped,
+        .loop_context = serve->engine};
+    enum err err = net_server_new(&options, &serve->server);
+
+    if (err)
+        return serve_fail(fault, err, "the loops cannot be made: %s", err_sentence(err));
+    err = bind_gateway(serve, unbound, fault);
+    if (!err)
+        err = auth_feed_start(serve->store, serve->engine, serve->clock, serve->logger,
+                              &serve->feed);
+    if (!err)
+        err = net_server_start(serve->server);
+    return err;
+}
+
+enum err serve_start(const struct serve_options *options, struct serve **ret_serve,
+                     struct serve_fault *reterr)
+{
+    struct serve *serve = alloc_zero(sizeof(*serve));
+    enum err err;
+
+    if (serve == NULL)
+        return serve_fail(reterr, ERR_NO_MEMORY, "no memory");
+    if (reterr != NULL)
+        *reterr = (struct serve_fault){.text = "the program cannot start"};
+    serve->config = options->config;
+    serve->version = options->version;
+    serve->clock = options->clock ? options->clock : &clock_system;
+    serve->random = options->random ? options->random : &random_system;
+    err = serve_data_folder(serve->config->data, reterr);
+    if (!err)
+        err = start_telemetry(serve, reterr);
+    if (!err)
+        err = start_store(serve, reterr);
+    if (!err)
+        err = start_auth(serve, reterr);
+    if (!err)
+        err = start_http(serve, reterr);
+    if (!err)
+        err = serve_metrics(serve);
+    if (!err)
+        err = start_net(serve, options->unbound, reterr);
+    if (err) {
+        serve_stop(serve);
+        return err;
+    }
+    log_info(serve->logger, "started", LOG_STRING("version", serve->version),
+             LOG_STRING("store", store_shown(serve->store)),
+             LOG_U64("gateway_port", serve_port(serve)));
+    *ret_serve = serve;
+    return ERR_OK;
+}
+
+uint16_t serve_port(const struct serve *serve)
+{
+    return net_listener_port(serve->listener);
+}
+
+size_t serve_seeded(const struct serve *serve)
+{
+    return serve->seeded;
+}
+
+enum err serve_adopt(struct serve *serve, int fd)
+{
+    return net_server_adopt(serve->server, serve->listener, fd);
+}
+
+static enum err reload_tls(struct serve *serve, const struct config *config,
+                           struct serve_fault *fault)
+{
+    struct crypto_tls_context *tls = NULL;
+    enum err err;
+
+    if ((config->gateway.certificate != NULL) != (serve->tls != NULL))
+        return serve_fail(fault, ERR_CONFIG,
+                          "TLS cannot be switched on or off by a reload; restart instead");
+    if (serve->tls == NULL)
+        return ERR_OK;
+    err = make_tls(serve, config, &tls, fault);
+    if (err)
+        return err;
+    net_listener_set_tls(serve->listener, tls);
+    crypto_tls_context_free(serve->tls);
+    serve->tls = tls;
+    return ERR_OK;
+}
+
+enum err serve_reload(struct serve *serve, const struct config *config, struct serve_fault *reterr)
+{
+    struct serve_policy *policy;
+    enum err err;
+
+    log_reopen(serve->logger);
+    err = serve_policy_make(config, &policy);
+    if (err)
+        return serve_fail(reterr, err, "%s", err_sentence(err));
+    err = reload_tls(serve, config, reterr);
+    if (!err)
+        err = http_service_policy(serve->gateway, &policy->policy);
+    if (err) {
+        serve_policy_free(policy);
+        return err;
+    }
+    policy->older = serve->policy;
+    serve->policy = policy;
+    log_info(serve->logger, "configuration_reloaded");
+    return ERR_OK;
+}
+
+void serve_stop(struct serve *serve)
+{
+    if (serve == NULL)
+        return;
+    if (serve->listener != NULL && serve->feed != NULL) {
+        bool drained = net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s *
+                                                           1000);
+
+        log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
+    }
+    auth_feed_stop(serve->feed);
+    net_pool_free(serve->hash_pool);
+    store_close(serve->store); /* its last jobs still post to the loops */
+    net_server_free(serve->server);
+    crypto_tls_context_free(serve->tls);
+    http_service_free(serve->gateway);
+    http_engine_free(serve->engine);
+    serve_policy_free(serve->policy);
+    auth_free(serve->auth);
+    crypto_keyset_free(serve->keys);
+    crypto_key_free(serve->key);
+    log_close(serve->logger);
+    metrics_free(serve->metrics);
+    alloc_free(serve);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of the running program share. */
+#ifndef PC_APP_SERVE_PRIV_H
+#define PC_APP_SERVE_PRIV_H
+
+#include "app/serve.h"
+#include "auth/auth.h"
+#include "crypto/tls.h"
+#include "gateway/gateway.h"
+#include "http/http.h"
+#include "net/net.h"
+#include "net/net_pool.h"
+
+/* A policy with the memory it lives in; older ones stay until the end, since requests in flight
+ * may still look at them. */
+struct serve_policy {
+    struct http_policy policy;
+    struct arena arena;
+    struct serve_policy *older;
+};
+
+struct serve {
+    const struct config *config;
+    const char *version;
+    const struct clock *clock;
+    const struct random_source *random;
+    struct logger *logger;
+    struct metrics *metrics;
+    struct store *store;
+    struct crypto_key *key;
+    struct crypto_keyset *keys;
+    struct crypto_signer signer;
+    struct auth *auth;
+    struct http_engine *engine;
+    struct http_service *gateway;
+    struct serve_policy *policy;
+    struct net_pool *hash_pool;
+    struct crypto_tls_context *tls;
+    struct net_server *server;
+    struct net_listener *listener;
+    struct auth_feed *feed;
+    size_t seeded;
+};
+
+/* Writes the sentence and returns `err`. */
+PC_FORMAT(3, 4)
+PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...);
+
+/* serve_keys.c */
+PC_CHECKED enum err serve_keys(struct serve *serve, struct serve_fault *fault);
+PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *fault);
+
+/* serve_policy.c */
+PC_CHECKED enum err serve_policy_make(const struct config *config, struct serve_policy **ret);
+void serve_policy_free(struct serve_policy *policy);
+
+/* serve_metrics.c */
+PC_CHECKED enum err serve_metrics(struct serve *serve);
+
+#endif
