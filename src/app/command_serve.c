@@ -105,6 +105,7 @@ static enum command_exit run_until_told(const struct command_call *call, struct 
     struct serve *serve;
     enum net_signal told;
 
+    alloc_settle();
     net_signals_block();
     (void)net_raise_fd_limit();
     if (serve_start(&start, &serve, &fault) != ERR_OK) {

@@ -9,7 +9,7 @@
  * Units: nanoseconds since 1970 in the store, seconds in tokens.
  * Errors: ERR_CREDENTIALS, ERR_INACTIVE, ERR_TOKEN_..., ERR_TAKEN, ERR_LAST_ADMIN, ERR_NOT_FOUND,
  * and the store's.
- * Source: RFC 7519, RFC 9700 4.14 (refresh tokens), docs/decisions/0030-sessions.md. */
+ * Source: RFC 7519, RFC 9700 4.14 (refresh tokens), docs/decisions/auth-sessions.md. */
 #ifndef PC_AUTH_AUTH_H
 #define PC_AUTH_AUTH_H
 

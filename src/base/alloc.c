@@ -3,9 +3,12 @@
  * relaxed load. */
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LARGE_BYTES = 512 * 1024 };
 
 static _Atomic uint64_t countdown; /* 0: off */
 
@@ -47,6 +50,12 @@ void alloc_wipe(void *block, size_t bytes)
 {
     if (bytes > 0)
         explicit_bzero(block, bytes);
+}
+
+void alloc_settle(void)
+{
+    /* Setting it switches off glibc's habit of raising it after each large free. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }
 
 void alloc_fail_at(uint64_t nth)

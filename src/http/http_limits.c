@@ -5,7 +5,7 @@
  * many people behind one address do not share 60 requests a minute. A token that is not cached must
  * be verified, which costs us more than refusing, so that draws first from a third, larger bucket of
  * the address; and a token that turns out bad is charged to the address like any anonymous request.
- * See docs/decisions/0040-rate-limits.md. */
+ * See docs/decisions/http-rate-limits.md. */
 #include "http/http_priv.h"
 
 #include "base/alloc.h"
