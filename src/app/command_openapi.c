@@ -24,8 +24,9 @@ const struct command command_openapi = {
     .operand_choices = services,
     .operands_max = 1,
     .about = "Print the OpenAPI 3.1 document of a listener",
-    .help = "The document is made from the tables that also do the work, so it cannot tell anything\n"
-            "else than what the program does. No store and no settings are needed.",
+    .help =
+        "The document is made from the tables that also do the work, so it cannot tell anything\n"
+        "else than what the program does. No store and no settings are needed.",
     .options = options,
     .option_count = PC_COUNT(options),
     .examples = examples,

@@ -14,7 +14,9 @@ static command_run_fn serve_run;
 
 static const struct command_option options[] = {
     COMMAND_CONFIG_OPTION,
-    {.name = "--only", .value = "LIST", .about = "Run only these listeners, e.g. gateway",
+    {.name = "--only",
+     .value = "LIST",
+     .about = "Run only these listeners, e.g. gateway",
      .kind = COMMAND_VALUE_TEXT},
 };
 
@@ -75,8 +77,7 @@ static void greet(const struct command_call *call, const struct config *config,
     (void)fflush(call->io->err);
 }
 
-static void reload(const struct command_call *call, struct serve *serve,
-                   struct generation **newest)
+static void reload(const struct command_call *call, struct serve *serve, struct generation **newest)
 {
     struct generation *next = alloc_zero(sizeof(*next));
     struct serve_fault fault;

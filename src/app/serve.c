@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The wiring: from a configuration to a process that answers, floor by floor, and back down in the
  * opposite order. Nothing here decides anything; every choice is in the configuration or below. */
-#include "app/serve_priv.h"
+#include "app/serve.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/serve_priv.h"
 #include "base/alloc.h"
 
 enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...)
@@ -73,13 +74,13 @@ static enum err start_store(struct serve *serve, struct serve_fault *fault)
 
 static struct crypto_password_policy password_policy(const struct config *config)
 {
-    return (struct crypto_password_policy){
-        .kind = config->password.scheme == CONFIG_BCRYPT ? CRYPTO_PASSWORD_BCRYPT
-                                                         : CRYPTO_PASSWORD_ARGON2ID,
-        .bcrypt_cost = config->password.bcrypt_cost,
-        .argon2_memory_kib = config->password.argon2_memory_kib,
-        .argon2_passes = config->password.argon2_passes,
-        .argon2_lanes = config->password.argon2_lanes};
+    return (struct crypto_password_policy){.kind = config->password.scheme == CONFIG_BCRYPT
+                                                       ? CRYPTO_PASSWORD_BCRYPT
+                                                       : CRYPTO_PASSWORD_ARGON2ID,
+                                           .bcrypt_cost = config->password.bcrypt_cost,
+                                           .argon2_memory_kib = config->password.argon2_memory_kib,
+                                           .argon2_passes = config->password.argon2_passes,
+                                           .argon2_lanes = config->password.argon2_lanes};
 }
 
 static enum err start_auth(struct serve *serve, struct serve_fault *fault)
@@ -193,8 +194,10 @@ static enum err resolve(const char *host, char text[NI_MAXHOST], struct serve_fa
     if (found != NULL)
         freeaddrinfo(found);
     if (code != 0)
-        return serve_fail(fault, ERR_CONFIG, "gateway.host: \"%s\" is no address of this machine "
-                          "and cannot be looked up: %s", host, gai_strerror(code));
+        return serve_fail(fault, ERR_CONFIG,
+                          "gateway.host: \"%s\" is no address of this machine "
+                          "and cannot be looked up: %s",
+                          host, gai_strerror(code));
     return ERR_OK;
 }
 
@@ -252,8 +255,8 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
         return serve_fail(fault, err, "the loops cannot be made: %s", err_sentence(err));
     err = bind_gateway(serve, unbound, fault);
     if (!err)
-        err = auth_feed_start(serve->store, serve->engine, serve->clock, serve->logger,
-                              &serve->feed);
+        err =
+            auth_feed_start(serve->store, serve->engine, serve->clock, serve->logger, &serve->feed);
     if (!err)
         err = net_server_start(serve->server);
     return err;
@@ -359,8 +362,8 @@ void serve_stop(struct serve *serve)
     if (serve == NULL)
         return;
     if (serve->listener != NULL && serve->feed != NULL) {
-        bool drained = net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s *
-                                                           1000);
+        bool drained =
+            net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s * 1000);
 
         log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
     }

@@ -22,8 +22,10 @@ enum err serve_data_folder(const char *path, struct serve_fault *fault)
         return serve_fail(fault, ERR_IO, "%s: the data folder cannot be made: %s", path,
                           strerror(errno));
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return serve_fail(fault, ERR_IO, "%s: this is where the data folder must be, and it is "
-                          "something else", path);
+        return serve_fail(fault, ERR_IO,
+                          "%s: this is where the data folder must be, and it is "
+                          "something else",
+                          path);
     return ERR_OK;
 }
 

@@ -58,9 +58,8 @@ static const struct store_metric store_metrics[] = {
      store_is_ready},
 };
 
-static const struct metric_def hash_def = {.name = "hash_queue_depth",
-                                           .help = "Password hashes waiting.",
-                                           .kind = METRIC_GAUGE};
+static const struct metric_def hash_def = {
+    .name = "hash_queue_depth", .help = "Password hashes waiting.", .kind = METRIC_GAUGE};
 
 enum err serve_metrics(struct serve *serve)
 {

@@ -20,8 +20,8 @@ static struct limit_rate rate_of(const struct config *config, const struct confi
 {
     uint32_t requests = limit->requests_per_minute ? limit->requests_per_minute
                                                    : config->limits.requests_per_minute;
-    uint32_t burst = limit->requests_per_minute || limit->burst ? limit->burst
-                                                                : config->limits.burst;
+    uint32_t burst =
+        limit->requests_per_minute || limit->burst ? limit->burst : config->limits.burst;
 
     return per_minute(requests, burst);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * What auth/ makes once at start: the guess defence, a hash for unknown users, and, in development,
  * the first users. */
-#include "auth/auth_priv.h"
+#include "auth/auth.h"
 
+#include "auth/auth_priv.h"
 #include "base/alloc.h"
 
 static const struct metric_def logins_def = {.name = "auth_logins_total",
@@ -46,7 +47,8 @@ void auth_free(struct auth *auth)
     alloc_free(auth);
 }
 
-/* ---- development ------------------------------------------------------------------------------ */
+/* ---- development ------------------------------------------------------------------------------
+ */
 
 enum { SEEDS = 3, SEED_ARENA_BYTES_MAX = 64 * 1024 };
 
@@ -120,8 +122,8 @@ enum err auth_seed(struct store *store, const struct auth_options *options, size
     if (err || count > 0)
         return err; /* no need to hash anything */
     for (size_t i = 0; i < SEEDS; i++) {
-        err = crypto_password_hash(&options->policy, options->random,
-                                   span_from(seeds[i].password), seeding.hashes[i]);
+        err = crypto_password_hash(&options->policy, options->random, span_from(seeds[i].password),
+                                   seeding.hashes[i]);
         if (err)
             return err;
     }

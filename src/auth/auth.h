@@ -59,7 +59,8 @@ struct http_identity auth_identity(struct auth *auth);
 extern const struct http_route auth_routes[];
 extern const struct http_route auth_admin_routes[];
 
-/* ---- users ------------------------------------------------------------------------------------ */
+/* ---- users ------------------------------------------------------------------------------------
+ */
 
 struct auth_user {
     int64_t id;
@@ -119,7 +120,8 @@ PC_CHECKED enum err auth_user_set_password(struct store_conn *conn, int64_t id, 
 PC_CHECKED enum err auth_seed(struct store *store, const struct auth_options *options,
                               size_t *ret_created);
 
-/* ---- the feed of changes ---------------------------------------------------------------------- */
+/* ---- the feed of changes ----------------------------------------------------------------------
+ */
 
 /* Follows identity_changes on behalf of this process, tells http/ which users changed, and clears
  * away what is long over. Runs on a thread of its own. */

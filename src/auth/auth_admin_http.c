@@ -8,10 +8,20 @@ struct page {
 };
 
 static const struct json_field page_fields[] = {
-    {.name = "limit", .kind = JSON_KIND_I64, .optional = true, .min = 1,
-     .max = LIMIT_PAGE_ITEMS_MAX, .offset = offsetof(struct page, limit), .fallback = "100",
-     .about = "How many at most.", .example = "100"},
-    {.name = "cursor", .kind = JSON_KIND_TEXT, .optional = true, .min = 1, .max = 20,
+    {.name = "limit",
+     .kind = JSON_KIND_I64,
+     .optional = true,
+     .min = 1,
+     .max = LIMIT_PAGE_ITEMS_MAX,
+     .offset = offsetof(struct page, limit),
+     .fallback = "100",
+     .about = "How many at most.",
+     .example = "100"},
+    {.name = "cursor",
+     .kind = JSON_KIND_TEXT,
+     .optional = true,
+     .min = 1,
+     .max = 20,
      .offset = offsetof(struct page, cursor),
      .about = "Where the next page begins: as in the Link header of the one before.",
      .example = "100"},
@@ -28,15 +38,28 @@ struct user_reply {
 };
 
 static const struct json_field user_fields[] = {
-    {.name = "user_id", .kind = JSON_KIND_I64, .max = INT64_MAX,
-     .offset = offsetof(struct user_reply, user_id), .example = "2"},
-    {.name = "username", .kind = JSON_KIND_TEXT, .max = AUTH_USERNAME_CHARS_MAX,
-     .offset = offsetof(struct user_reply, username), .example = "user"},
-    {.name = "email", .kind = JSON_KIND_TEXT, .max = AUTH_EMAIL_BYTES_MAX,
-     .offset = offsetof(struct user_reply, email), .example = "user@example.com"},
-    {.name = "is_admin", .kind = JSON_KIND_BOOL, .offset = offsetof(struct user_reply, is_admin),
+    {.name = "user_id",
+     .kind = JSON_KIND_I64,
+     .max = INT64_MAX,
+     .offset = offsetof(struct user_reply, user_id),
+     .example = "2"},
+    {.name = "username",
+     .kind = JSON_KIND_TEXT,
+     .max = AUTH_USERNAME_CHARS_MAX,
+     .offset = offsetof(struct user_reply, username),
+     .example = "user"},
+    {.name = "email",
+     .kind = JSON_KIND_TEXT,
+     .max = AUTH_EMAIL_BYTES_MAX,
+     .offset = offsetof(struct user_reply, email),
+     .example = "user@example.com"},
+    {.name = "is_admin",
+     .kind = JSON_KIND_BOOL,
+     .offset = offsetof(struct user_reply, is_admin),
      .example = "false"},
-    {.name = "is_active", .kind = JSON_KIND_BOOL, .offset = offsetof(struct user_reply, is_active),
+    {.name = "is_active",
+     .kind = JSON_KIND_BOOL,
+     .offset = offsetof(struct user_reply, is_active),
      .example = "true"},
 };
 static const struct json_schema user_schema = {.name = "User",
@@ -52,13 +75,23 @@ struct users_reply {
 };
 
 static const struct json_field users_fields[] = {
-    {.name = "users", .kind = JSON_KIND_LIST, .max = LIMIT_PAGE_ITEMS_MAX,
-     .offset = offsetof(struct users_reply, users), .schema = &user_schema},
-    {.name = "total", .kind = JSON_KIND_I64, .max = INT64_MAX,
-     .offset = offsetof(struct users_reply, total), .example = "3",
+    {.name = "users",
+     .kind = JSON_KIND_LIST,
+     .max = LIMIT_PAGE_ITEMS_MAX,
+     .offset = offsetof(struct users_reply, users),
+     .schema = &user_schema},
+    {.name = "total",
+     .kind = JSON_KIND_I64,
+     .max = INT64_MAX,
+     .offset = offsetof(struct users_reply, total),
+     .example = "3",
      .about = "Of all pages together."},
-    {.name = "admin", .kind = JSON_KIND_TEXT, .max = AUTH_USERNAME_CHARS_MAX,
-     .offset = offsetof(struct users_reply, admin), .example = "admin", .about = "Who asked."},
+    {.name = "admin",
+     .kind = JSON_KIND_TEXT,
+     .max = AUTH_USERNAME_CHARS_MAX,
+     .offset = offsetof(struct users_reply, admin),
+     .example = "admin",
+     .about = "Who asked."},
 };
 static const struct json_schema users_schema = {.name = "Users",
                                                 .about = "One page of users, by id.",
@@ -71,23 +104,33 @@ struct change_input {
 };
 
 static const struct json_field change_input_fields[] = {
-    {.name = "id", .kind = JSON_KIND_I64, .min = 1, .max = INT64_MAX,
-     .offset = offsetof(struct change_input, id), .example = "2", .about = "The user's id."},
+    {.name = "id",
+     .kind = JSON_KIND_I64,
+     .min = 1,
+     .max = INT64_MAX,
+     .offset = offsetof(struct change_input, id),
+     .example = "2",
+     .about = "The user's id."},
 };
-static const struct json_schema change_input_schema = {
-    .name = "UserId",
-    .fields = change_input_fields,
-    .field_count = PC_COUNT(change_input_fields),
-    .bytes = sizeof(struct change_input)};
+static const struct json_schema change_input_schema = {.name = "UserId",
+                                                       .fields = change_input_fields,
+                                                       .field_count = PC_COUNT(change_input_fields),
+                                                       .bytes = sizeof(struct change_input)};
 
 static const struct json_field change_fields[] = {
-    {.name = "is_active", .kind = JSON_KIND_BOOL, .optional = true,
+    {.name = "is_active",
+     .kind = JSON_KIND_BOOL,
+     .optional = true,
      .offset = offsetof(struct auth_user_change, is_active),
-     .has_offset = offsetof(struct auth_user_change, sets_active), .example = "false",
+     .has_offset = offsetof(struct auth_user_change, sets_active),
+     .example = "false",
      .about = "False ends all sessions of the user and refuses new ones."},
-    {.name = "is_admin", .kind = JSON_KIND_BOOL, .optional = true,
+    {.name = "is_admin",
+     .kind = JSON_KIND_BOOL,
+     .optional = true,
      .offset = offsetof(struct auth_user_change, is_admin),
-     .has_offset = offsetof(struct auth_user_change, sets_admin), .example = "true",
+     .has_offset = offsetof(struct auth_user_change, sets_admin),
+     .example = "true",
      .about = "Grants or takes the administrator's rights."},
 };
 static const struct json_schema change_schema = {.name = "UserChange",
@@ -165,8 +208,8 @@ static enum err user_change(struct http_request *req)
     enum err err;
 
     http_finally(req, change_finally);
-    err = auth_user_update(req->store, input->id, req->body,
-                           clock_realtime_ns(auth->options.clock), req->arena, &user);
+    err = auth_user_update(req->store, input->id, req->body, clock_realtime_ns(auth->options.clock),
+                           req->arena, &user);
     if (err)
         return err;
     log_info(auth->options.logger, "user_changed", LOG_I64("user_id", user.id),
@@ -177,13 +220,27 @@ static enum err user_change(struct http_request *req)
 }
 
 const struct http_route auth_admin_routes[] = {
-    {.method = NET_METHOD_GET, .path = "/api/v1/admin/users", .access = HTTP_ACCESS_ADMIN,
-     .input = &page_schema, .reply = &users_schema, .run = HTTP_RUN_READ, .handle = users_list,
-     .id = "admin_users_list", .tag = "Administration", .summary = "List users"},
-    {.method = NET_METHOD_PATCH, .path = "/api/v1/admin/users/{id}", .access = HTTP_ACCESS_ADMIN,
-     .input = &change_input_schema, .body = &change_schema, .body_bytes_max = 4096,
-     .reply = &user_schema, .run = HTTP_RUN_WRITE, .handle = user_change,
-     .id = "admin_users_change", .tag = "Administration",
+    {.method = NET_METHOD_GET,
+     .path = "/api/v1/admin/users",
+     .access = HTTP_ACCESS_ADMIN,
+     .input = &page_schema,
+     .reply = &users_schema,
+     .run = HTTP_RUN_READ,
+     .handle = users_list,
+     .id = "admin_users_list",
+     .tag = "Administration",
+     .summary = "List users"},
+    {.method = NET_METHOD_PATCH,
+     .path = "/api/v1/admin/users/{id}",
+     .access = HTTP_ACCESS_ADMIN,
+     .input = &change_input_schema,
+     .body = &change_schema,
+     .body_bytes_max = 4096,
+     .reply = &user_schema,
+     .run = HTTP_RUN_WRITE,
+     .handle = user_change,
+     .id = "admin_users_change",
+     .tag = "Administration",
      .summary = "Activate or deactivate a user, grant or take the administrator's rights",
      .errors = {ERR_NOT_FOUND, ERR_LAST_ADMIN}},
     {.path = NULL},

@@ -118,15 +118,11 @@ static void purge_now_and_then(struct auth_feed *feed, int64_t now_ns)
 
 static bool wait_period(struct auth_feed *feed)
 {
-    struct timespec until;
+    int64_t until_ns = clock_monotonic_ns(&clock_system) + FEED_PERIOD_MS * CLOCK_NS_PER_MS;
+    const struct timespec until = {.tv_sec = until_ns / CLOCK_NS_PER_S,
+                                   .tv_nsec = (long)(until_ns % CLOCK_NS_PER_S)};
     bool stopping;
 
-    PC_ASSERT(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-    until.tv_nsec += FEED_PERIOD_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
     PC_ASSERT(pthread_mutex_lock(&feed->lock) == 0);
     if (!feed->stopping)
         (void)pthread_cond_timedwait(&feed->wake, &feed->lock, &until);

@@ -14,22 +14,34 @@
 #include "crypto/digest.h"
 #include "crypto/seal.h"
 
-/* ---- bodies and replies ----------------------------------------------------------------------- */
+/* ---- bodies and replies -----------------------------------------------------------------------
+ */
 
 struct register_body {
     struct span username, email, password;
 };
 
 static const struct json_field register_fields[] = {
-    {.name = "username", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_USERNAME,
-     .min = AUTH_USERNAME_CHARS_MIN, .max = AUTH_USERNAME_CHARS_MAX,
-     .offset = offsetof(struct register_body, username), .example = "john_doe",
+    {.name = "username",
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_USERNAME,
+     .min = AUTH_USERNAME_CHARS_MIN,
+     .max = AUTH_USERNAME_CHARS_MAX,
+     .offset = offsetof(struct register_body, username),
+     .example = "john_doe",
      .about = "Unique; letters, digits, '.', '_' and '-'."},
-    {.name = "email", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_EMAIL,
-     .offset = offsetof(struct register_body, email), .example = "john@example.com",
+    {.name = "email",
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_EMAIL,
+     .offset = offsetof(struct register_body, email),
+     .example = "john@example.com",
      .about = "Unique, whatever the case of its letters."},
-    {.name = "password", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_PASSWORD, .min = 1,
-     .offset = offsetof(struct register_body, password), .example = "secure_password123",
+    {.name = "password",
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_PASSWORD,
+     .min = 1,
+     .offset = offsetof(struct register_body, password),
+     .example = "secure_password123",
      .about = "At least as long as the service asks for (8 characters by default)."},
 };
 static const struct json_schema register_schema = {.name = "Registration",
@@ -43,10 +55,17 @@ struct login_body {
 };
 
 static const struct json_field login_fields[] = {
-    {.name = "email", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_EMAIL,
-     .offset = offsetof(struct login_body, email), .example = "user@example.com"},
-    {.name = "password", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_PASSWORD, .min = 1,
-     .offset = offsetof(struct login_body, password), .example = "user123"},
+    {.name = "email",
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_EMAIL,
+     .offset = offsetof(struct login_body, email),
+     .example = "user@example.com"},
+    {.name = "password",
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_PASSWORD,
+     .min = 1,
+     .offset = offsetof(struct login_body, password),
+     .example = "user123"},
 };
 static const struct json_schema login_schema = {.name = "Login",
                                                 .about = "Who logs in.",
@@ -59,7 +78,10 @@ struct refresh_body {
 };
 
 static const struct json_field refresh_fields[] = {
-    {.name = "refresh_token", .kind = JSON_KIND_TEXT, .min = 1, .max = LIMIT_JWS_BYTES_MAX,
+    {.name = "refresh_token",
+     .kind = JSON_KIND_TEXT,
+     .min = 1,
+     .max = LIMIT_JWS_BYTES_MAX,
      .offset = offsetof(struct refresh_body, refresh_token),
      .example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
      .about = "The newest refresh_token of the session; each may be used once."},
@@ -71,18 +93,28 @@ static const struct json_schema refresh_schema = {.name = "Refresh",
                                                   .bytes = sizeof(struct refresh_body)};
 
 static const struct json_field pair_fields[] = {
-    {.name = "access_token", .kind = JSON_KIND_TEXT, .max = LIMIT_JWS_BYTES_MAX,
+    {.name = "access_token",
+     .kind = JSON_KIND_TEXT,
+     .max = LIMIT_JWS_BYTES_MAX,
      .offset = offsetof(struct auth_pair, access_token),
      .example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
      .about = "Goes into \"Authorization: Bearer\"."},
-    {.name = "refresh_token", .kind = JSON_KIND_TEXT, .max = LIMIT_JWS_BYTES_MAX,
+    {.name = "refresh_token",
+     .kind = JSON_KIND_TEXT,
+     .max = LIMIT_JWS_BYTES_MAX,
      .offset = offsetof(struct auth_pair, refresh_token),
      .example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
      .about = "Good for one POST /api/v1/auth/refresh."},
-    {.name = "token_type", .kind = JSON_KIND_TEXT, .max = 6,
-     .offset = offsetof(struct auth_pair, token_type), .example = "bearer"},
-    {.name = "expires_in", .kind = JSON_KIND_I64, .max = INT64_C(1) << 32,
-     .offset = offsetof(struct auth_pair, expires_in), .example = "1800",
+    {.name = "token_type",
+     .kind = JSON_KIND_TEXT,
+     .max = 6,
+     .offset = offsetof(struct auth_pair, token_type),
+     .example = "bearer"},
+    {.name = "expires_in",
+     .kind = JSON_KIND_I64,
+     .max = INT64_C(1) << 32,
+     .offset = offsetof(struct auth_pair, expires_in),
+     .example = "1800",
      .about = "Seconds the access token lives."},
 };
 const struct json_schema auth_pair_schema = {.name = "TokenPair",
@@ -98,13 +130,24 @@ struct profile {
 };
 
 static const struct json_field profile_fields[] = {
-    {.name = "user_id", .kind = JSON_KIND_I64, .max = INT64_MAX,
-     .offset = offsetof(struct profile, user_id), .example = "2"},
-    {.name = "username", .kind = JSON_KIND_TEXT, .max = AUTH_USERNAME_CHARS_MAX,
-     .offset = offsetof(struct profile, username), .example = "user"},
-    {.name = "email", .kind = JSON_KIND_TEXT, .max = AUTH_EMAIL_BYTES_MAX,
-     .offset = offsetof(struct profile, email), .example = "user@example.com"},
-    {.name = "is_admin", .kind = JSON_KIND_BOOL, .offset = offsetof(struct profile, is_admin),
+    {.name = "user_id",
+     .kind = JSON_KIND_I64,
+     .max = INT64_MAX,
+     .offset = offsetof(struct profile, user_id),
+     .example = "2"},
+    {.name = "username",
+     .kind = JSON_KIND_TEXT,
+     .max = AUTH_USERNAME_CHARS_MAX,
+     .offset = offsetof(struct profile, username),
+     .example = "user"},
+    {.name = "email",
+     .kind = JSON_KIND_TEXT,
+     .max = AUTH_EMAIL_BYTES_MAX,
+     .offset = offsetof(struct profile, email),
+     .example = "user@example.com"},
+    {.name = "is_admin",
+     .kind = JSON_KIND_BOOL,
+     .offset = offsetof(struct profile, is_admin),
      .example = "false"},
 };
 static const struct json_schema profile_schema = {.name = "Profile",
@@ -119,10 +162,16 @@ struct goodbye {
 };
 
 static const struct json_field goodbye_fields[] = {
-    {.name = "message", .kind = JSON_KIND_TEXT, .max = 64,
-     .offset = offsetof(struct goodbye, message), .example = "Successfully logged out"},
-    {.name = "user_id", .kind = JSON_KIND_I64, .max = INT64_MAX,
-     .offset = offsetof(struct goodbye, user_id), .example = "2"},
+    {.name = "message",
+     .kind = JSON_KIND_TEXT,
+     .max = 64,
+     .offset = offsetof(struct goodbye, message),
+     .example = "Successfully logged out"},
+    {.name = "user_id",
+     .kind = JSON_KIND_I64,
+     .max = INT64_MAX,
+     .offset = offsetof(struct goodbye, user_id),
+     .example = "2"},
 };
 static const struct json_schema goodbye_schema = {.name = "LoggedOut",
                                                   .about = "The session is over.",
@@ -130,7 +179,8 @@ static const struct json_schema goodbye_schema = {.name = "LoggedOut",
                                                   .field_count = PC_COUNT(goodbye_fields),
                                                   .bytes = sizeof(struct goodbye)};
 
-/* ---- what the stops of one request share ------------------------------------------------------ */
+/* ---- what the stops of one request share ------------------------------------------------------
+ */
 
 struct work {
     struct auth_user user;
@@ -189,7 +239,8 @@ static void log_user(const struct http_request *req, const char *event, int64_t 
              LOG_TEXT("client", req->address), LOG_TEXT("request_id", req->request_id));
 }
 
-/* ---- register --------------------------------------------------------------------------------- */
+/* ---- register ---------------------------------------------------------------------------------
+ */
 
 static enum err register_sign(struct http_request *req)
 {
@@ -216,10 +267,8 @@ static enum err register_store(struct http_request *req)
                                          : "This username is already taken.");
     if (err)
         return err;
-    work->user = (struct auth_user){.id = id,
-                                    .username = work->fresh.username,
-                                    .email = work->fresh.email,
-                                    .is_active = true};
+    work->user = (struct auth_user){
+        .id = id, .username = work->fresh.username, .email = work->fresh.email, .is_active = true};
     err = auth_session_open(req->store, id, &work->ids, req->address, work->now_ns,
                             auth_of(req)->options.refresh_s);
     if (err)
@@ -244,13 +293,13 @@ static enum err register_user(struct http_request *req)
         return http_fail_field(req, "password", "is too long");
     if (err)
         return err;
-    work->fresh = (struct auth_user_new){.username = body->username,
-                                         .email = body->email,
-                                         .password_hash = span_from(work->hash)};
+    work->fresh = (struct auth_user_new){
+        .username = body->username, .email = body->email, .password_hash = span_from(work->hash)};
     return http_hop(req, HTTP_RUN_WRITE, register_store);
 }
 
-/* ---- login ------------------------------------------------------------------------------------ */
+/* ---- login ------------------------------------------------------------------------------------
+ */
 
 /* Every attempt that was let in is ended here, whatever became of it. */
 static void login_finally(struct http_request *req, enum err err)
@@ -361,7 +410,8 @@ static enum err login(struct http_request *req)
     return http_hop(req, HTTP_RUN_HASH, login_verify);
 }
 
-/* ---- refresh ---------------------------------------------------------------------------------- */
+/* ---- refresh ----------------------------------------------------------------------------------
+ */
 
 static void seal_key(struct span token, unsigned char key[CRYPTO_SEAL_KEY_BYTES])
 {
@@ -540,7 +590,8 @@ static enum err refresh(struct http_request *req)
     return http_hop(req, HTTP_RUN_READ, refresh_look);
 }
 
-/* ---- me, logout ------------------------------------------------------------------------------- */
+/* ---- me, logout -------------------------------------------------------------------------------
+ */
 
 static enum err profile(struct http_request *req)
 {
@@ -572,35 +623,76 @@ static enum err logout(struct http_request *req)
 }
 
 const struct http_route auth_routes[] = {
-    {.method = NET_METHOD_POST, .path = "/api/v1/auth/register", .access = HTTP_ACCESS_OPEN,
-     .body = &register_schema, .body_bytes_max = 8192, .reply = &auth_pair_schema,
-     .reply_status = 201, .run = HTTP_RUN_HASH, .handle = register_user, .id = "auth_register",
-     .tag = "Authentication", .summary = "Register a new user",
-     .about = "Makes a user and logs in.", .errors = {ERR_TAKEN}},
-    {.method = NET_METHOD_POST, .path = "/api/v1/auth/login", .access = HTTP_ACCESS_OPEN,
-     .body = &login_schema, .body_bytes_max = 8192, .reply = &auth_pair_schema,
-     .run = HTTP_RUN_READ, .handle = login, .id = "auth_login", .tag = "Authentication",
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/auth/register",
+     .access = HTTP_ACCESS_OPEN,
+     .body = &register_schema,
+     .body_bytes_max = 8192,
+     .reply = &auth_pair_schema,
+     .reply_status = 201,
+     .run = HTTP_RUN_HASH,
+     .handle = register_user,
+     .id = "auth_register",
+     .tag = "Authentication",
+     .summary = "Register a new user",
+     .about = "Makes a user and logs in.",
+     .errors = {ERR_TAKEN}},
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/auth/login",
+     .access = HTTP_ACCESS_OPEN,
+     .body = &login_schema,
+     .body_bytes_max = 8192,
+     .reply = &auth_pair_schema,
+     .run = HTTP_RUN_READ,
+     .handle = login,
+     .id = "auth_login",
+     .tag = "Authentication",
      .summary = "Log in",
      .about = "Opens a session. After several failures from one address the next attempt has to "
               "wait; see Retry-After.",
      .errors = {ERR_CREDENTIALS, ERR_INACTIVE, ERR_LOCKED}},
-    {.method = NET_METHOD_POST, .path = "/api/v1/auth/refresh", .access = HTTP_ACCESS_OPEN,
-     .body = &refresh_schema, .body_bytes_max = 16384, .reply = &auth_pair_schema,
-     .run = HTTP_RUN_LOOP, .handle = refresh, .id = "auth_refresh", .tag = "Authentication",
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/auth/refresh",
+     .access = HTTP_ACCESS_OPEN,
+     .body = &refresh_schema,
+     .body_bytes_max = 16384,
+     .reply = &auth_pair_schema,
+     .run = HTTP_RUN_LOOP,
+     .handle = refresh,
+     .id = "auth_refresh",
+     .tag = "Authentication",
      .summary = "Exchange a refresh token for the next pair",
      .about = "Each refresh token works once. Sent again within a few seconds, the same pair is "
               "answered again, so that a lost reply does no harm; sent again later, the whole "
               "session ends, since someone else must have it.",
      .errors = {ERR_TOKEN_INVALID, ERR_TOKEN_EXPIRED, ERR_TOKEN_REVOKED}},
-    {.method = NET_METHOD_GET, .path = "/api/v1/auth/me", .access = HTTP_ACCESS_BEARER,
-     .reply = &profile_schema, .run = HTTP_RUN_LOOP, .handle = profile, .id = "auth_me",
-     .tag = "Authentication", .summary = "Who am I?"},
-    {.method = NET_METHOD_POST, .path = "/api/v1/auth/logout", .access = HTTP_ACCESS_BEARER,
-     .reply = &goodbye_schema, .run = HTTP_RUN_WRITE, .handle = logout, .id = "auth_logout",
-     .tag = "Authentication", .summary = "End this session",
+    {.method = NET_METHOD_GET,
+     .path = "/api/v1/auth/me",
+     .access = HTTP_ACCESS_BEARER,
+     .reply = &profile_schema,
+     .run = HTTP_RUN_LOOP,
+     .handle = profile,
+     .id = "auth_me",
+     .tag = "Authentication",
+     .summary = "Who am I?"},
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/auth/logout",
+     .access = HTTP_ACCESS_BEARER,
+     .reply = &goodbye_schema,
+     .run = HTTP_RUN_WRITE,
+     .handle = logout,
+     .id = "auth_logout",
+     .tag = "Authentication",
+     .summary = "End this session",
      .about = "Its access and refresh tokens stop working at once."},
-    {.method = NET_METHOD_GET, .path = "/api/v1/users/profile", .access = HTTP_ACCESS_BEARER,
-     .reply = &profile_schema, .run = HTTP_RUN_LOOP, .handle = profile, .id = "users_profile",
-     .tag = "Users", .summary = "My profile"},
+    {.method = NET_METHOD_GET,
+     .path = "/api/v1/users/profile",
+     .access = HTTP_ACCESS_BEARER,
+     .reply = &profile_schema,
+     .run = HTTP_RUN_LOOP,
+     .handle = profile,
+     .id = "users_profile",
+     .tag = "Users",
+     .summary = "My profile"},
     {.path = NULL},
 };

@@ -65,12 +65,11 @@ enum err auth_session_open(struct store_conn *conn, int64_t user_id,
                            const struct auth_pair_ids *ids, struct span address, int64_t now_ns,
                            int64_t refresh_s)
 {
-    enum err err = store_exec(conn, &session_insert,
-                              STORE_PARAMS(STORE_TEXT(id_span(ids->session)), STORE_I64(user_id),
-                                           STORE_I64(now_ns),
-                                           STORE_I64(now_ns + refresh_s * CLOCK_NS_PER_S),
-                                           STORE_TEXT(address)),
-                              NULL);
+    enum err err = store_exec(
+        conn, &session_insert,
+        STORE_PARAMS(STORE_TEXT(id_span(ids->session)), STORE_I64(user_id), STORE_I64(now_ns),
+                     STORE_I64(now_ns + refresh_s * CLOCK_NS_PER_S), STORE_TEXT(address)),
+        NULL);
 
     if (err)
         return err;
@@ -158,12 +157,11 @@ enum err auth_refresh_use(struct store_conn *conn, struct span token_id, struct 
                           int64_t grace_s, int64_t refresh_s)
 {
     int64_t changed;
-    enum err err =
-        store_exec(conn, &refresh_mark,
-                   STORE_PARAMS(STORE_TEXT(token_id), STORE_I64(now_ns),
-                                STORE_I64(now_ns + grace_s * CLOCK_NS_PER_S),
-                                STORE_BLOB(sealed_pair)),
-                   &changed);
+    enum err err = store_exec(conn, &refresh_mark,
+                              STORE_PARAMS(STORE_TEXT(token_id), STORE_I64(now_ns),
+                                           STORE_I64(now_ns + grace_s * CLOCK_NS_PER_S),
+                                           STORE_BLOB(sealed_pair)),
+                              &changed);
 
     if (err)
         return err;

@@ -112,14 +112,13 @@ enum err auth_user_create(struct store_conn *conn, const struct auth_user_new *u
     bool email_taken;
     enum err err;
 
-    err = store_query(conn, &user_insert,
-                      STORE_PARAMS(STORE_TEXT(user->username),
-                                   STORE_TEXT(auth_key_of(user->username, arena)),
-                                   STORE_TEXT(user->email), STORE_TEXT(email_key),
-                                   STORE_TEXT(user->password_hash),
-                                   STORE_TEXT_OR_NULL(user->full_name), STORE_BOOL(user->is_admin),
-                                   STORE_I64(now_ns)),
-                      &rows);
+    err = store_query(
+        conn, &user_insert,
+        STORE_PARAMS(STORE_TEXT(user->username), STORE_TEXT(auth_key_of(user->username, arena)),
+                     STORE_TEXT(user->email), STORE_TEXT(email_key),
+                     STORE_TEXT(user->password_hash), STORE_TEXT_OR_NULL(user->full_name),
+                     STORE_BOOL(user->is_admin), STORE_I64(now_ns)),
+        &rows);
     if (err)
         return err;
     if (store_next(rows)) {
@@ -148,8 +147,8 @@ enum err auth_user_list(struct store_conn *conn, int64_t after, size_t limit, st
 
     if (users == NULL)
         return ERR_NO_MEMORY;
-    err = store_query(conn, &user_page,
-                      STORE_PARAMS(STORE_I64(after), STORE_I64((int64_t)limit)), &rows);
+    err = store_query(conn, &user_page, STORE_PARAMS(STORE_I64(after), STORE_I64((int64_t)limit)),
+                      &rows);
     if (err)
         return err;
     while (count < limit && store_next(rows))

@@ -14,9 +14,8 @@ enum http_run auth_sign_run(const struct auth *auth)
     return crypto_alg_is_symmetric(alg) ? HTTP_RUN_LOOP : HTTP_RUN_HASH;
 }
 
-static void add_common(struct json_writer *w, const struct auth *auth,
-                       const struct auth_user *user, const char *token_id, const char *session_id,
-                       int64_t now_s, int64_t life_s)
+static void add_common(struct json_writer *w, const struct auth *auth, const struct auth_user *user,
+                       const char *token_id, const char *session_id, int64_t now_s, int64_t life_s)
 {
     char text[24];
     struct sbuf id = sbuf_over(text, sizeof(text));
@@ -100,8 +99,7 @@ static enum err verify(const struct auth *auth, struct span token, const char *t
         .iss = auth->options.issuer, .leeway_s = auth->options.leeway_s, .jti_required = true};
     struct crypto_jwt jwt;
     struct span found;
-    enum err err =
-        crypto_jwt_verify(auth->options.keys, &rules, token, now_s, arena, &jwt, NULL);
+    enum err err = crypto_jwt_verify(auth->options.keys, &rules, token, now_s, arena, &jwt, NULL);
 
     if (err)
         return err;
@@ -146,7 +144,8 @@ enum err auth_refresh_verify(const struct auth *auth, struct span token, int64_t
     return ERR_OK;
 }
 
-/* ---- the port of http/ ------------------------------------------------------------------------ */
+/* ---- the port of http/ ------------------------------------------------------------------------
+ */
 
 static enum err identity_verify(void *context, struct span token, int64_t now_s,
                                 struct arena *arena, struct http_principal *ret_principal)

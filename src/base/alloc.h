@@ -25,8 +25,8 @@ void alloc_free(void *block);
 /* Overwrites with zeros in a way the compiler cannot leave out. */
 void alloc_wipe(void *block, size_t bytes);
 
-/* Once, at the start of a long-lived process: large blocks (password hashing takes 19 MiB at a time)
- * go back to the system when they are freed instead of staying with the heap. */
+/* Once, at the start of a long-lived process: large blocks (password hashing takes 19 MiB at a
+ * time) go back to the system when they are freed instead of staying with the heap. */
 void alloc_settle(void);
 
 /* For tests: the n-th allocation from now (1 is the next) fails, once; 0 switches it off.

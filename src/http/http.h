@@ -241,7 +241,7 @@ struct http_policy {
     const struct span *origins; /* CORS; "*" alone allows any */
     size_t origin_count;
     bool origin_credentials;
-    uint32_t origin_max_age_s; /* how long a browser may keep a preflight's answer */
+    uint32_t origin_max_age_s;          /* how long a browser may keep a preflight's answer */
     const struct http_network *proxies; /* whose X-Forwarded-For is believed */
     size_t proxy_count;
     const struct http_network *metrics_from;
@@ -253,10 +253,10 @@ struct http_policy {
 };
 
 struct http_service_options {
-    const char *name;                       /* "api-gateway": in logs and metrics */
-    const char *title;                      /* of the API document */
-    const char *about;                      /* Markdown, for the API document */
-    const char *version;                    /* of the program */
+    const char *name;      /* "api-gateway": in logs and metrics */
+    const char *title;     /* of the API document */
+    const char *about;     /* Markdown, for the API document */
+    const char *version;   /* of the program */
     const char *docs_base; /* "/api/": where docs, redoc and openapi.json are; NULL: none */
     const struct http_route *const *tables; /* rows end with a NULL path */
     size_t table_count;

@@ -12,8 +12,12 @@ struct health {
 };
 
 static const struct json_field health_fields[] = {
-    {.name = "status", .kind = JSON_KIND_TEXT, .max = 16, .offset = offsetof(struct health, status),
-     .about = "In one word.", .example = "ready"},
+    {.name = "status",
+     .kind = JSON_KIND_TEXT,
+     .max = 16,
+     .offset = offsetof(struct health, status),
+     .about = "In one word.",
+     .example = "ready"},
 };
 static const struct json_schema health_schema = {.name = "Status",
                                                  .about = "How this process is.",
@@ -123,38 +127,77 @@ static enum err asset(struct http_request *req)
 }
 
 const struct http_route http_builtin_routes[] = {
-    {.method = NET_METHOD_GET, .path = "/livez", .access = HTTP_ACCESS_OPEN,
-     .rate = HTTP_RATE_EXEMPT, .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_PUBLIC,
-     .reply = &health_schema, .handle = livez, .id = "livez", .tag = "Operations",
+    {.method = NET_METHOD_GET,
+     .path = "/livez",
+     .access = HTTP_ACCESS_OPEN,
+     .rate = HTTP_RATE_EXEMPT,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_PUBLIC,
+     .reply = &health_schema,
+     .handle = livez,
+     .id = "livez",
+     .tag = "Operations",
      .summary = "Is the process alive?"},
-    {.method = NET_METHOD_GET, .path = "/readyz", .access = HTTP_ACCESS_OPEN,
-     .rate = HTTP_RATE_EXEMPT, .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_PUBLIC,
-     .reply = &health_schema, .handle = readyz, .id = "readyz", .tag = "Operations",
-     .summary = "Can it serve requests?", .about = "Ready means that its store answers.",
+    {.method = NET_METHOD_GET,
+     .path = "/readyz",
+     .access = HTTP_ACCESS_OPEN,
+     .rate = HTTP_RATE_EXEMPT,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_PUBLIC,
+     .reply = &health_schema,
+     .handle = readyz,
+     .id = "readyz",
+     .tag = "Operations",
+     .summary = "Can it serve requests?",
+     .about = "Ready means that its store answers.",
      .errors = {ERR_STORE_UNAVAILABLE}},
-    {.method = NET_METHOD_GET, .path = "/metrics", .access = HTTP_ACCESS_NETWORK,
-     .rate = HTTP_RATE_EXEMPT, .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_INTERNAL,
-     .run = HTTP_RUN_HASH, .handle = metrics, .id = "metrics", .tag = "Operations",
-     .summary = "Counters for Prometheus", .hidden = true},
+    {.method = NET_METHOD_GET,
+     .path = "/metrics",
+     .access = HTTP_ACCESS_NETWORK,
+     .rate = HTTP_RATE_EXEMPT,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_INTERNAL,
+     .run = HTTP_RUN_HASH,
+     .handle = metrics,
+     .id = "metrics",
+     .tag = "Operations",
+     .summary = "Counters for Prometheus",
+     .hidden = true},
     {.path = NULL},
 };
 
 /* Below the listener's docs_base. */
 const struct http_route http_builtin_documents[] = {
-    {.method = NET_METHOD_GET, .path = "openapi.json", .access = HTTP_ACCESS_OPEN,
-     .rate = HTTP_RATE_EXEMPT, .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_PUBLIC,
-     .handle = openapi_json, .id = "openapi_json", .hidden = true},
-    {.method = NET_METHOD_GET, .path = "openapi.yaml", .access = HTTP_ACCESS_OPEN,
-     .rate = HTTP_RATE_EXEMPT, .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_PUBLIC,
-     .handle = openapi_yaml, .id = "openapi_yaml", .hidden = true},
+    {.method = NET_METHOD_GET,
+     .path = "openapi.json",
+     .access = HTTP_ACCESS_OPEN,
+     .rate = HTTP_RATE_EXEMPT,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_PUBLIC,
+     .handle = openapi_json,
+     .id = "openapi_json",
+     .hidden = true},
+    {.method = NET_METHOD_GET,
+     .path = "openapi.yaml",
+     .access = HTTP_ACCESS_OPEN,
+     .rate = HTTP_RATE_EXEMPT,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_PUBLIC,
+     .handle = openapi_yaml,
+     .id = "openapi_yaml",
+     .hidden = true},
     {.path = NULL},
 };
 
 /* One for each file of the pages. */
-const struct http_route http_builtin_asset = {
-    .method = NET_METHOD_GET, .access = HTTP_ACCESS_OPEN, .rate = HTTP_RATE_EXEMPT,
-    .guard = HTTP_GUARD_NONE, .data = HTTP_DATA_PUBLIC, .handle = asset, .id = "asset",
-    .hidden = true};
+const struct http_route http_builtin_asset = {.method = NET_METHOD_GET,
+                                              .access = HTTP_ACCESS_OPEN,
+                                              .rate = HTTP_RATE_EXEMPT,
+                                              .guard = HTTP_GUARD_NONE,
+                                              .data = HTTP_DATA_PUBLIC,
+                                              .handle = asset,
+                                              .id = "asset",
+                                              .hidden = true};
 
 enum err http_builtin_render(struct http_service *service)
 {

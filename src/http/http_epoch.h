@@ -28,14 +28,12 @@ static inline uint32_t http_epoch_slot(int64_t user_id)
 
 static inline uint32_t http_epoch_now(const struct http_epochs *epochs, int64_t user_id)
 {
-    return atomic_load_explicit(&epochs->counters[http_epoch_slot(user_id)],
-                                memory_order_acquire);
+    return atomic_load_explicit(&epochs->counters[http_epoch_slot(user_id)], memory_order_acquire);
 }
 
 static inline void http_epoch_move(struct http_epochs *epochs, int64_t user_id)
 {
-    atomic_fetch_add_explicit(&epochs->counters[http_epoch_slot(user_id)], 1,
-                              memory_order_release);
+    atomic_fetch_add_explicit(&epochs->counters[http_epoch_slot(user_id)], 1, memory_order_release);
 }
 
 #endif

@@ -10,8 +10,7 @@ enum { TRACEPARENT_BYTES = 55, TRACE_ID_BYTES = 32 };
 
 struct span http_header(const struct http_request *req, const char *name)
 {
-    const struct net_header *header =
-        req->head ? net_head_find(req->head, span_from(name)) : NULL;
+    const struct net_header *header = req->head ? net_head_find(req->head, span_from(name)) : NULL;
 
     return header ? header->value : (struct span){0};
 }
@@ -69,8 +68,7 @@ static bool id_is_well_formed(struct span id)
     for (size_t i = 0; i < id.len; i++) {
         char c = span_lower_char(id.ptr[i]);
 
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-              c == '.'))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
             return false;
     }
     return true;

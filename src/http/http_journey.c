@@ -37,7 +37,8 @@ void http_call_fail(struct http_call *call, enum err err)
     http_call_answer(call);
 }
 
-/* ---- stops ------------------------------------------------------------------------------------ */
+/* ---- stops ------------------------------------------------------------------------------------
+ */
 
 static enum verdict answer_options(struct http_call *call, uint32_t methods)
 {
@@ -148,7 +149,8 @@ static enum verdict stop_token(struct http_call *call)
     return err ? refuse_token(call, err) : GO_ON;
 }
 
-/* ---- to other threads and back ---------------------------------------------------------------- */
+/* ---- to other threads and back ----------------------------------------------------------------
+ */
 
 static void leave(struct http_call *call)
 {
@@ -303,7 +305,8 @@ static enum verdict stop_breaker(struct http_call *call)
     return finish(call, http_fail_retry(&call->req, ERR_BREAKER_OPEN, retry_after_ns));
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------
+ */
 
 /* One visit of a handler. A write may come here again after a rollback: it starts clean. */
 static enum err handle(struct http_call *call)
@@ -404,12 +407,16 @@ static enum verdict stop_run(struct http_call *call)
     return DONE;
 }
 
-static stop_fn *const stops[HTTP_STOP_COUNT] = {
-    [HTTP_STOP_ROUTE] = stop_route,           [HTTP_STOP_ADDRESS_LIMIT] = stop_address_limit,
-    [HTTP_STOP_TOKEN] = stop_token,           [HTTP_STOP_RIGHTS] = stop_rights,
-    [HTTP_STOP_USER_LIMIT] = stop_user_limit, [HTTP_STOP_AUTHORIZE] = stop_authorize,
-    [HTTP_STOP_BODY] = stop_body,             [HTTP_STOP_INPUT] = stop_input,
-    [HTTP_STOP_BREAKER] = stop_breaker,       [HTTP_STOP_RUN] = stop_run};
+static stop_fn *const stops[HTTP_STOP_COUNT] = {[HTTP_STOP_ROUTE] = stop_route,
+                                                [HTTP_STOP_ADDRESS_LIMIT] = stop_address_limit,
+                                                [HTTP_STOP_TOKEN] = stop_token,
+                                                [HTTP_STOP_RIGHTS] = stop_rights,
+                                                [HTTP_STOP_USER_LIMIT] = stop_user_limit,
+                                                [HTTP_STOP_AUTHORIZE] = stop_authorize,
+                                                [HTTP_STOP_BODY] = stop_body,
+                                                [HTTP_STOP_INPUT] = stop_input,
+                                                [HTTP_STOP_BREAKER] = stop_breaker,
+                                                [HTTP_STOP_RUN] = stop_run};
 
 static void journey_go(struct http_call *call)
 {
@@ -419,7 +426,8 @@ static void journey_go(struct http_call *call)
     }
 }
 
-/* ---- what net/ calls -------------------------------------------------------------------------- */
+/* ---- what net/ calls --------------------------------------------------------------------------
+ */
 
 /* The answer of last resort, when there is not even memory for a call. */
 static void answer_bare(struct net_stream *stream, int status)
@@ -524,8 +532,5 @@ static void on_gone(struct net_stream *stream)
     http_record(call, net_loop_now_ns(call->lane->loop) - call->req.begun_ns);
 }
 
-const struct net_app http_net_app = {.head = on_head,
-                                     .body = on_body,
-                                     .end = on_end,
-                                     .refuse = on_refuse,
-                                     .gone = on_gone};
+const struct net_app http_net_app = {
+    .head = on_head, .body = on_body, .end = on_end, .refuse = on_refuse, .gone = on_gone};

@@ -3,9 +3,9 @@
  *
  * Who has not shown a valid token draws from its address's bucket. Who has, draws from the user's:
  * many people behind one address do not share 60 requests a minute. A token that is not cached must
- * be verified, which costs us more than refusing, so that draws first from a third, larger bucket of
- * the address; and a token that turns out bad is charged to the address like any anonymous request.
- * See docs/decisions/http-rate-limits.md. */
+ * be verified, which costs us more than refusing, so that draws first from a third, larger bucket
+ * of the address; and a token that turns out bad is charged to the address like any anonymous
+ * request. See docs/decisions/http-rate-limits.md. */
 #include "http/http_priv.h"
 
 #include "base/alloc.h"
@@ -52,8 +52,7 @@ enum err http_limit_address(struct http_call *call)
 
 enum err http_limit_verify(struct http_call *call)
 {
-    enum err err =
-        take(call, address_key(call), call->req.policy->rate_verify, BUCKET_VERIFY);
+    enum err err = take(call, address_key(call), call->req.policy->rate_verify, BUCKET_VERIFY);
 
     call->verdict_given = err != ERR_OK; /* not the bucket that the client is told about */
     return err;

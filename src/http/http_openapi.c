@@ -178,8 +178,8 @@ static void add_success(struct document *doc, const struct http_route *route)
     int status = route->reply_status ? route->reply_status : 200;
 
     begin_status(doc, status);
-    add_string(doc, "description", route->reply && route->reply->about ? route->reply->about
-                                                                       : "Done.");
+    add_string(doc, "description",
+               route->reply && route->reply->about ? route->reply->about : "Done.");
     add_reply_headers(doc, route, status);
     if (route->reply != NULL) {
         add_content(doc, "application/json", route->reply->name);
@@ -256,8 +256,9 @@ static void add_security(struct document *doc, const struct http_route *route)
 static void add_operation(struct document *doc, const struct http_route *route)
 {
     static const char *const methods[NET_METHOD_COUNT] = {
-        [NET_METHOD_GET] = "get",     [NET_METHOD_HEAD] = "head",       [NET_METHOD_POST] = "post",
-        [NET_METHOD_PUT] = "put",     [NET_METHOD_DELETE] = "delete",   [NET_METHOD_PATCH] = "patch",
+        [NET_METHOD_GET] = "get",        [NET_METHOD_HEAD] = "head",
+        [NET_METHOD_POST] = "post",      [NET_METHOD_PUT] = "put",
+        [NET_METHOD_DELETE] = "delete",  [NET_METHOD_PATCH] = "patch",
         [NET_METHOD_OPTIONS] = "options"};
 
     begin(doc, methods[route->method]);

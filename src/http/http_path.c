@@ -244,8 +244,7 @@ static bool name_is_valid(struct span name)
     for (size_t i = 0; i < name.len; i++) {
         char c = span_lower_char(name.ptr[i]);
 
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-              c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
             return false;
     }
     return name.ptr[0] != '.' && name.ptr[0] != '-';

@@ -3,8 +3,8 @@
  * all see this one text, so no two of them can disagree about what was asked.
  *
  * Decoded exactly once. Refused: bad escapes, %2F %5C %00 and control characters in any spelling,
- * a raw backslash, ';' (path parameters), '#', invalid UTF-8, dot segments that climb over the root.
- * Normalised: "//" becomes "/", "." and ".." are resolved, also when spelt %2e.
+ * a raw backslash, ';' (path parameters), '#', invalid UTF-8, dot segments that climb over the
+ * root. Normalised: "//" becomes "/", "." and ".." are resolved, also when spelt %2e.
  *
  * Threads: pure.    Memory: results live in the arena.
  * Source: RFC 3986 (5.2.4, 6.2.2); RFC 9112, 3.2 (forms of a target). */

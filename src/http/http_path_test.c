@@ -151,12 +151,12 @@ static void query_decodes_and_refuses(void **state)
 
 static void host_is_a_name_or_an_address(void **state)
 {
-    static const char *const good[] = {"a",           "example.com:8000", "127.0.0.1",
-                                       "[::1]",       "[::1]:80",         "a_b.example",
-                                       "localhost:",  "xn--bcher-kva.example"};
-    static const char *const bad[] = {"",        "a b",    "a/b",     "a:99999", "a:x", "[::1",
-                                      "[]",      "[g::]",  ".a",      "a@b",     "a,b", "-a",
-                                      "a:80:80", "a\tb",   "[::1]x"};
+    static const char *const good[] = {
+        "a",        "example.com:8000", "127.0.0.1",  "[::1]",
+        "[::1]:80", "a_b.example",      "localhost:", "xn--bcher-kva.example"};
+    static const char *const bad[] = {"",     "a b", "a/b",     "a:99999", "a:x",
+                                      "[::1", "[]",  "[g::]",   ".a",      "a@b",
+                                      "a,b",  "-a",  "a:80:80", "a\tb",    "[::1]x"};
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(good); i++)

@@ -27,7 +27,7 @@ struct http_route_state {
     struct http_service *service;
     struct http_route row;         /* a copy: built-in rows have paths made at run time */
     const struct web_asset *asset; /* of a documentation page; else NULL */
-    struct breaker *breaker; /* NULL when not guarded */
+    struct breaker *breaker;       /* NULL when not guarded */
     struct span log_tail;          /* the constant members of its access log line */
     struct metric_series *duration;
     struct metric_series *breaker_gauge;
@@ -64,8 +64,8 @@ struct http_engine {
     struct metric *breaker_states;
     struct metric *breaker_transitions;
     struct metric *token_cache;
-    struct metric_series *limited[2];     /* [allowed] */
-    struct metric_series *token_seen[2];  /* [hit] */
+    struct metric_series *limited[2];    /* [allowed] */
+    struct metric_series *token_seen[2]; /* [hit] */
     struct metric_series *breaker_moved[BREAKER_STATE_COUNT];
 };
 
@@ -176,7 +176,7 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out);
 
 /* http_token.c: the stops from bearer to principal. */
 PC_CHECKED enum err http_token_take(struct http_call *call, struct span *ret_token);
-bool http_cache_find(struct http_call *call);   /* fills principal on a hit */
+bool http_cache_find(struct http_call *call); /* fills principal on a hit */
 void http_cache_store(struct http_call *call);
 PC_CHECKED enum err http_cache_new(struct http_cache **ret_cache);
 void http_cache_free(struct http_cache *cache);

@@ -7,11 +7,10 @@
 
 enum { LINE_BYTES = 4096 };
 
-static const struct metric_def requests_def = {
-    .name = "http_requests_total",
-    .help = "Requests answered.",
-    .kind = METRIC_COUNTER,
-    .labels = {"service", "route", "method", "status"}};
+static const struct metric_def requests_def = {.name = "http_requests_total",
+                                               .help = "Requests answered.",
+                                               .kind = METRIC_COUNTER,
+                                               .labels = {"service", "route", "method", "status"}};
 static const struct metric_def durations_def = {
     .name = "http_request_duration_seconds",
     .help = "Time from a request's first byte to its answer.",
@@ -21,11 +20,10 @@ static const struct metric_def limits_def = {.name = "rate_limit_decisions_total
                                              .help = "Requests let through or refused by a limit.",
                                              .kind = METRIC_COUNTER,
                                              .labels = {"decision"}};
-static const struct metric_def breaker_states_def = {
-    .name = "circuit_breaker_state",
-    .help = "0 closed, 1 open, 2 half open.",
-    .kind = METRIC_GAUGE,
-    .labels = {"service", "route", "method"}};
+static const struct metric_def breaker_states_def = {.name = "circuit_breaker_state",
+                                                     .help = "0 closed, 1 open, 2 half open.",
+                                                     .kind = METRIC_GAUGE,
+                                                     .labels = {"service", "route", "method"}};
 static const struct metric_def breaker_moves_def = {.name = "circuit_breaker_transitions_total",
                                                     .help = "Transitions of circuit breakers.",
                                                     .kind = METRIC_COUNTER,
@@ -38,8 +36,9 @@ static const struct metric_def cache_def = {.name = "token_cache_lookups_total",
 static struct span method_name(enum net_method method)
 {
     static const char *const names[NET_METHOD_COUNT] = {
-        [NET_METHOD_OTHER] = "OTHER", [NET_METHOD_GET] = "GET",       [NET_METHOD_HEAD] = "HEAD",
-        [NET_METHOD_POST] = "POST",   [NET_METHOD_PUT] = "PUT",       [NET_METHOD_PATCH] = "PATCH",
+        [NET_METHOD_OTHER] = "OTHER",   [NET_METHOD_GET] = "GET",
+        [NET_METHOD_HEAD] = "HEAD",     [NET_METHOD_POST] = "POST",
+        [NET_METHOD_PUT] = "PUT",       [NET_METHOD_PATCH] = "PATCH",
         [NET_METHOD_DELETE] = "DELETE", [NET_METHOD_OPTIONS] = "OPTIONS",
         [NET_METHOD_TRACE] = "TRACE"};
 

@@ -20,9 +20,9 @@ enum { EXTRA_BYTES_MAX = 4096, BODY_BYTES_MAX = 1024 * 1024 };
 void http_methods_add(struct sbuf *out, uint32_t methods)
 {
     static const char *const names[NET_METHOD_COUNT] = {
-        [NET_METHOD_GET] = "GET",       [NET_METHOD_HEAD] = "HEAD",
-        [NET_METHOD_POST] = "POST",     [NET_METHOD_PUT] = "PUT",
-        [NET_METHOD_PATCH] = "PATCH",   [NET_METHOD_DELETE] = "DELETE",
+        [NET_METHOD_GET] = "GET",        [NET_METHOD_HEAD] = "HEAD",
+        [NET_METHOD_POST] = "POST",      [NET_METHOD_PUT] = "PUT",
+        [NET_METHOD_PATCH] = "PATCH",    [NET_METHOD_DELETE] = "DELETE",
         [NET_METHOD_OPTIONS] = "OPTIONS"};
     bool first = true;
 

@@ -13,9 +13,9 @@
 enum { NODES_MAX = 4096, EDGES_BITS = 13, EDGES = 1 << EDGES_BITS, NONE = 0 };
 
 struct node {
-    uint32_t param_child;               /* NONE: no parameter here */
-    uint32_t methods;                   /* bit per method that ends here */
-    uint32_t routes[NET_METHOD_COUNT];  /* index by method, where its bit is set */
+    uint32_t param_child;              /* NONE: no parameter here */
+    uint32_t methods;                  /* bit per method that ends here */
+    uint32_t routes[NET_METHOD_COUNT]; /* index by method, where its bit is set */
 };
 
 struct edge {
@@ -67,8 +67,7 @@ static size_t edge_slot(const struct http_router *router, uint32_t parent, struc
     size_t at = (size_t)(hash_span(&key, segment) & (EDGES - 1));
 
     while (router->edges[at].child != NONE &&
-           !(router->edges[at].parent == parent &&
-             span_equal(router->edges[at].segment, segment)))
+           !(router->edges[at].parent == parent && span_equal(router->edges[at].segment, segment)))
         at = (at + 1) & (EDGES - 1);
     return at;
 }

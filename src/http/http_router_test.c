@@ -23,7 +23,7 @@ static struct http_router *router_of(const char *const *paths, size_t count)
 
 static void router_prefers_literals_and_falls_back(void **state)
 {
-    static const char *const paths[] = {"/",      "/a",           "/a/",   "/t/{id}",
+    static const char *const paths[] = {"/",      "/a",           "/a/",       "/t/{id}",
                                         "/t/acc", "/t/acc/{acc}", "/t/{id}/x", "/{any}/y/{z}"};
     struct http_router *router = router_of(paths, PC_COUNT(paths));
     struct http_match match;
@@ -89,8 +89,8 @@ static void router_finds_each_of_many(void **state)
         assert_int_equal(http_router_add(router, NET_METHOD_GET, texts[i], i), ERR_OK);
     }
     for (uint32_t i = 0; i < ROUTES; i++) {
-        assert_int_equal(
-            http_router_find(router, NET_METHOD_GET, span_from(texts[i]), &match), ERR_OK);
+        assert_int_equal(http_router_find(router, NET_METHOD_GET, span_from(texts[i]), &match),
+                         ERR_OK);
         assert_int_equal(match.index, i);
     }
     assert_int_equal(http_router_find(router, NET_METHOD_GET, SPAN_OF("/v1/r0"), &match),

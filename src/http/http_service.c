@@ -133,7 +133,8 @@ static void breaker_moved(void *context, const struct breaker_move *move)
     metric_add(engine->breaker_moved[move->to], 1);
     log_warn(engine->options.logger, "circuit_breaker",
              LOG_STRING("service", state->service->options.name),
-             LOG_STRING("route", state->row.path), LOG_STRING("from", breaker_state_name(move->from)),
+             LOG_STRING("route", state->row.path),
+             LOG_STRING("from", breaker_state_name(move->from)),
              LOG_STRING("to", breaker_state_name(move->to)));
 }
 

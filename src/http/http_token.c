@@ -54,8 +54,8 @@ void http_cache_free(struct http_cache *cache)
 static bool bearer_byte(char c)
 {
     /* RFC 6750, 2.1: b64token. */
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~' || c == '+' || c == '/' || c == '=';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~' || c == '+' || c == '/' || c == '=';
 }
 
 enum err http_token_take(struct http_call *call, struct span *ret_token)
@@ -101,8 +101,8 @@ static bool entry_good(const struct http_call *call, const struct entry *entry)
 /* The principal's texts are copied: the entry may be given away while the request still runs. */
 static bool entry_load(struct http_call *call, const struct entry *entry)
 {
-    size_t len = (size_t)entry->username_len + entry->email_len + entry->session_len +
-                 entry->token_len;
+    size_t len =
+        (size_t)entry->username_len + entry->email_len + entry->session_len + entry->token_len;
     char *text = arena_bytes(call->req.arena, len);
 
     if (text == NULL)
