@@ -280,7 +280,9 @@ export class Portcullis {
     socket.on('error', () => {});
     const timer = setTimeout(() => socket.destroy(), timeout);
     socket.write(bytes);
-    await once(socket, 'close');
+    await new Promise((resolve) => {
+      socket.once('close', resolve); // events.once would take a reset for a failure
+    });
     clearTimeout(timer);
     return Buffer.concat(chunks).toString('latin1');
   }

@@ -24,8 +24,6 @@ test('every answer carries every header, errors too', async () => {
     ['GET', '/metrics', {}, 200],
     ['GET', '/api/openapi.json', {}, 200],
     ['GET', '/api/openapi.yaml', {}, 200],
-    ['GET', '/openapi.json', {}, 200],
-    ['GET', '/openapi.yaml', {}, 200],
     ['HEAD', '/health', {}, 200],
     ['HEAD', '/api/v1/users/profile', { token: tokens.access_token }, 200],
     ['GET', '/api/v1/users/profile', { token: tokens.access_token }, 200],
@@ -88,7 +86,7 @@ test('even bytes that are no request get the headers and a problem', async () =>
 test('a 404 and a 405 are problems that name no file and no software', async () => {
   const missing = await gate.get('/api/v1/nothing?secret=1');
   assertProblem(missing, 404);
-  assert.equal(missing.json.instance, '/api/v1/nothing');
+  assert.ok(!missing.text.includes('secret=1'), 'a query may hold what nobody should read');
   const wrong = await gate.request('DELETE', '/api/v1/auth/login');
   assertProblem(wrong, 405);
   assert.deepEqual(
