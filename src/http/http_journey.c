@@ -168,17 +168,18 @@ static void stay(struct http_call *call)
     net_stream_release(call->stream);
 }
 
-/* On the loop again, with run_err set. */
+/* On the loop again, with run_err set. The journey goes on first: only a stop that waits for the
+ * body keeps what comes of it, and resuming may bring all of it at once. */
 static void journey_home(struct net_task *task)
 {
     struct http_call *call = PC_CONTAINER(task, struct http_call, back);
     struct net_stream *stream = call->stream;
 
     call->waiting = false;
-    if (!call->body_done)
-        net_stream_resume(stream);
     if (!call->answered)
         journey_go(call);
+    if (!call->body_done && !call->waiting)
+        net_stream_resume(stream);
     net_stream_release(stream);
 }
 
