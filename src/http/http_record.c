@@ -117,7 +117,7 @@ static struct metric_series *status_series(const struct http_call *call)
     struct http_route_state *state = call->state;
     size_t at = (size_t)(call->status - 100) % HTTP_STATUS_COUNT;
     struct metric_series *series =
-        atomic_load_explicit(&state->by_status[at], memory_order_relaxed);
+        atomic_load_explicit(&state->by_status[at], memory_order_acquire);
     char text[8];
     struct sbuf status = sbuf_over(text, sizeof(text));
     struct span labels[4];
@@ -130,7 +130,7 @@ static struct metric_series *status_series(const struct http_call *call)
     labels[2] = method_name(state->row.path ? state->row.method : NET_METHOD_OTHER);
     labels[3] = sbuf_span(&status);
     series = metric_series(call->lane->engine->requests, labels, PC_COUNT(labels));
-    atomic_store_explicit(&state->by_status[at], series, memory_order_relaxed);
+    atomic_store_explicit(&state->by_status[at], series, memory_order_release);
     return series;
 }
 
