@@ -61,6 +61,14 @@ static uint32_t with_implied(uint32_t methods)
     return methods | (1U << NET_METHOD_OPTIONS);
 }
 
+/* Who looks for what is not there pays like anybody else, so a scan is limited too. */
+static enum verdict refuse_route(struct http_call *call, enum err err)
+{
+    enum err limited = http_limit_address(call);
+
+    return finish(call, limited ? limited : err);
+}
+
 static enum verdict refuse_method(struct http_call *call, uint32_t methods)
 {
     char text[128];
@@ -68,7 +76,7 @@ static enum verdict refuse_method(struct http_call *call, uint32_t methods)
 
     http_methods_add(&allow, methods);
     http_reply_header(&call->req, "Allow", sbuf_span(&allow));
-    return finish(call, ERR_METHOD_NOT_ALLOWED);
+    return refuse_route(call, ERR_METHOD_NOT_ALLOWED);
 }
 
 static enum verdict stop_route(struct http_call *call)
@@ -85,7 +93,7 @@ static enum verdict stop_route(struct http_call *call)
     if (err == ERR_METHOD_NOT_ALLOWED)
         return refuse_method(call, with_implied(match.methods));
     if (err)
-        return finish(call, err);
+        return refuse_route(call, err);
     call->state = &req->service->routes[match.index];
     req->route = &call->state->row;
     memcpy(req->params, match.params, sizeof(match.params));

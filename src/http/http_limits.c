@@ -35,6 +35,9 @@ static const struct limit_rate *route_rate(const struct http_call *call, size_t 
 {
     const struct limit_rate *rate;
 
+    *ret_index = 0;
+    if (call->state == &call->req.service->nowhere)
+        return NULL;
     *ret_index = (size_t)(call->state - call->req.service->routes);
     rate = &call->rules->route_rates[*ret_index];
     return rate->requests > 0 ? rate : NULL;
