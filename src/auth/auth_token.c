@@ -91,12 +91,15 @@ enum err auth_pair_sign(const struct auth *auth, const struct auth_user *user,
     return ERR_OK;
 }
 
-/* Signature, time, issuer, and that the token is of the type asked for. */
-static enum err verify(const struct auth *auth, struct span token, const char *type, int64_t now_s,
-                       struct arena *arena, struct crypto_jwt *ret_jwt)
+/* Signature, time, issuer, and that the token is of the type asked for and lives no longer than we
+ * give: a shorter life that an operator sets holds for the tokens that are out there too. */
+static enum err verify(const struct auth *auth, struct span token, const char *type, int64_t life_s,
+                       int64_t now_s, struct arena *arena, struct crypto_jwt *ret_jwt)
 {
-    const struct crypto_jwt_rules rules = {
-        .iss = auth->options.issuer, .leeway_s = auth->options.leeway_s, .jti_required = true};
+    const struct crypto_jwt_rules rules = {.iss = auth->options.issuer,
+                                           .leeway_s = auth->options.leeway_s,
+                                           .life_s_max = life_s,
+                                           .jti_required = true};
     struct crypto_jwt jwt;
     struct span found;
     enum err err = crypto_jwt_verify(auth->options.keys, &rules, token, now_s, arena, &jwt, NULL);
@@ -131,7 +134,7 @@ enum err auth_refresh_verify(const struct auth *auth, struct span token, int64_t
 {
     struct auth_refresh_claims claims;
     struct crypto_jwt jwt;
-    enum err err = verify(auth, token, "refresh", now_s, arena, &jwt);
+    enum err err = verify(auth, token, "refresh", auth->options.refresh_s, now_s, arena, &jwt);
 
     if (err)
         return err;
@@ -153,7 +156,7 @@ static enum err identity_verify(void *context, struct span token, int64_t now_s,
     const struct auth *auth = context;
     struct http_principal principal = {0};
     struct crypto_jwt jwt;
-    enum err err = verify(auth, token, "access", now_s, arena, &jwt);
+    enum err err = verify(auth, token, "access", auth->options.access_s, now_s, arena, &jwt);
 
     if (err)
         return err;
