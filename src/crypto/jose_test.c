@@ -260,6 +260,81 @@ static void unsecured_tokens_are_refused(void **state)
     arena_reset(&arena);
 }
 
+/* With one key: its name and its algorithm must be the token's. */
+static void a_single_key_is_not_just_tried(void **state)
+{
+    static const struct {
+        enum crypto_alg alg;
+        const char *kid, *why;
+    } rows[] = {
+        {CRYPTO_HS256, "one", NULL},
+        {CRYPTO_HS256, "", NULL}, /* a key without a name fits any */
+        {CRYPTO_HS256, "two", "the kid is not the key's"},
+        {CRYPTO_HS384, "one", "the algorithm is not the key's"},
+    };
+    static const char secret[64] = "the same secret for each of them, and long enough for HS384.";
+    char text[512];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+    PC_AUTO(crypto_key) key = NULL;
+    struct crypto_signer signer;
+
+    (void)state;
+    assert_int_equal(crypto_key_from_secret(CRYPTO_HS256, span_make(secret, sizeof(secret)),
+                                            SPAN_OF("one"), &key, NULL),
+                     ERR_OK);
+    assert_int_equal(crypto_signer_local(key, &signer), ERR_OK);
+    assert_int_equal(crypto_jws_sign(&signer, (struct span){0}, SPAN_OF("{}"), &out), ERR_OK);
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        PC_AUTO(crypto_key) other = NULL;
+        const char *why = NULL;
+        struct crypto_jws jws;
+        struct arena arena;
+        enum err err;
+
+        arena_init(&arena, NULL, 0, 64 * 1024);
+        assert_int_equal(crypto_key_from_secret(rows[i].alg, span_make(secret, sizeof(secret)),
+                                                span_from(rows[i].kid), &other, NULL),
+                         ERR_OK);
+        err = crypto_jws_verify_key(other, sbuf_span(&out), &arena, &jws, &why);
+        assert_int_equal(err, rows[i].why == NULL ? ERR_OK : ERR_TOKEN_INVALID);
+        if (rows[i].why != NULL)
+            assert_string_equal(why, rows[i].why);
+        arena_reset(&arena);
+    }
+}
+
+/* A token without kid may be tried with a few keys, not with any number. */
+static void the_keys_tried_are_bounded(void **state)
+{
+    PC_AUTO(crypto_keyset) keys = NULL;
+    char text[512];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+    struct crypto_signer signer;
+
+    (void)state;
+    assert_int_equal(crypto_keyset_new(&keys), ERR_OK);
+    for (int i = 0; i < 9; i++) {
+        const char *why = NULL;
+        PC_AUTO(crypto_key) key = NULL;
+        struct crypto_jws jws;
+        struct arena arena;
+        enum err err;
+
+        arena_init(&arena, NULL, 0, 64 * 1024);
+        assert_int_equal(crypto_key_generate(CRYPTO_HS256, (struct span){0}, &key), ERR_OK);
+        assert_int_equal(crypto_keyset_add(keys, key), ERR_OK);
+        assert_int_equal(crypto_signer_local(key, &signer), ERR_OK);
+        signer.kid = (struct span){0};
+        sbuf_truncate(&out, 0);
+        assert_int_equal(crypto_jws_sign(&signer, (struct span){0}, SPAN_OF("{}"), &out), ERR_OK);
+        err = crypto_jws_verify(keys, sbuf_span(&out), &arena, &jws, &why);
+        assert_int_equal(err, i < 8 ? ERR_OK : ERR_TOKEN_INVALID);
+        if (err)
+            assert_string_equal(why, "too many keys fit a header without kid");
+        arena_reset(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +345,8 @@ int main(void)
         cmocka_unit_test(signers_publish_their_public_key),
         cmocka_unit_test(failed_signing_leaves_nothing),
         cmocka_unit_test(a_full_arena_is_no_verdict),
+        cmocka_unit_test(a_single_key_is_not_just_tried),
+        cmocka_unit_test(the_keys_tried_are_bounded),
         cmocka_unit_test(unsecured_tokens_are_refused),
     };
 

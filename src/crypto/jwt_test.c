@@ -111,6 +111,8 @@ static void zero_is_strict(void **state)
 
     (void)state;
     assert_int_equal(verdict(&rules, "JWT", whole, &jwt), ERR_TOKEN_INVALID);
+    assert_int_equal(verdict(&rules, "JWT", "{\"sub\":\"s\",\"exp\":2000000}", &jwt),
+                     ERR_TOKEN_INVALID);
     rules.iss = SPAN_OF("i");
     assert_int_equal(verdict(&rules, "JWT", whole, &jwt), ERR_OK);
     assert_int_equal(jwt.exp_s, 2000000);
@@ -124,6 +126,9 @@ static void zero_is_strict(void **state)
                      ERR_TOKEN_INVALID);
     assert_int_equal(
         verdict(&rules, "JWT", "{\"iss\":\"i\",\"sub\":\"s\",\"exp\":2000000,\"aud\":\"a\"}", &jwt),
+        ERR_TOKEN_INVALID);
+    assert_int_equal(
+        verdict(&rules, "JWT", "{\"iss\":\"i\",\"sub\":\"s\",\"exp\":2000000,\"aud\":\"\"}", &jwt),
         ERR_TOKEN_INVALID);
     rules.exp_optional = true;
     assert_int_equal(verdict(&rules, "JWT", "{\"iss\":\"i\",\"sub\":\"s\"}", &jwt), ERR_OK);
