@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 
-enum { RANDOM_BATCH_BYTES = 512, RANDOM_UUID_BYTES = 36 };
+enum { RANDOM_BATCH_BYTES = 2048, RANDOM_UUID_BYTES = 36 };
 
 typedef void random_fill_fn(void *context, void *ptr, size_t len);
 

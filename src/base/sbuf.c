@@ -54,7 +54,7 @@ static char *room(struct sbuf *out, size_t bytes)
     return at;
 }
 
-void sbuf_add_bytes(struct sbuf *out, const void *ptr, size_t len)
+void sbuf_add_slowly(struct sbuf *out, const void *ptr, size_t len)
 {
     char *at;
 
@@ -65,22 +65,9 @@ void sbuf_add_bytes(struct sbuf *out, const void *ptr, size_t len)
         memcpy(at, ptr, len);
 }
 
-void sbuf_add(struct sbuf *out, struct span s)
-{
-    sbuf_add_bytes(out, s.ptr, s.len);
-}
-
 void sbuf_add_text(struct sbuf *out, const char *text)
 {
     sbuf_add(out, span_from(text));
-}
-
-void sbuf_add_char(struct sbuf *out, char c)
-{
-    char *at = room(out, 1);
-
-    if (at != NULL)
-        *at = c;
 }
 
 void sbuf_add_u64(struct sbuf *out, uint64_t value)

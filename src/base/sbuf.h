@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -28,10 +29,31 @@ struct sbuf sbuf_on(struct arena *arena, size_t bytes_max);
 /* Over a fixed buffer. */
 struct sbuf sbuf_over(void *buffer, size_t bytes);
 
-void sbuf_add(struct sbuf *out, struct span s);
-void sbuf_add_bytes(struct sbuf *out, const void *ptr, size_t len);
+void sbuf_add_slowly(struct sbuf *out, const void *ptr, size_t len); /* what does not just fit */
+
+/* Inline, since answers are put together from dozens of pieces: a piece of constant length becomes
+ * a comparison and a move. */
+static inline void sbuf_add_bytes(struct sbuf *out, const void *ptr, size_t len)
+{
+    if (PC_LIKELY(!out->full && len <= out->cap - out->len && len > 0)) {
+        memcpy(out->ptr + out->len, ptr, len);
+        out->len += len;
+    } else {
+        sbuf_add_slowly(out, ptr, len);
+    }
+}
+
+static inline void sbuf_add(struct sbuf *out, struct span s)
+{
+    sbuf_add_bytes(out, s.ptr, s.len);
+}
+
+static inline void sbuf_add_char(struct sbuf *out, char c)
+{
+    sbuf_add_bytes(out, &c, 1);
+}
+
 void sbuf_add_text(struct sbuf *out, const char *text);
-void sbuf_add_char(struct sbuf *out, char c);
 void sbuf_add_u64(struct sbuf *out, uint64_t value);
 void sbuf_add_i64(struct sbuf *out, int64_t value);
 void sbuf_add_hex(struct sbuf *out, const void *ptr, size_t len); /* lower case */

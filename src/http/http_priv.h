@@ -18,6 +18,7 @@ enum {
     HTTP_REPLY_HEAD_BYTES_MAX = 16 * 1024,
     HTTP_FEED_STALE_MS = 1000, /* rights are asked for again when the feed is silent for longer */
     HTTP_STATUS_COUNT = 500,   /* 100 .. 599 */
+    HTTP_LOG_TIME_BYTES = 19,  /* "2026-02-03T04:05:06" */
 };
 
 extern const struct json_schema http_problem_schema;
@@ -76,6 +77,8 @@ struct http_lane {
     struct http_engine *engine;
     struct net_loop *loop;
     struct http_cache *cache;
+    int64_t log_second; /* the one that log_time tells */
+    char log_time[HTTP_LOG_TIME_BYTES];
 };
 
 /* The well-known headers of a request, found in one pass. */

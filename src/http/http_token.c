@@ -51,13 +51,8 @@ void http_cache_free(struct http_cache *cache)
     alloc_free(cache);
 }
 
-static bool bearer_byte(char c)
-{
-    /* RFC 6750, 2.1: b64token. */
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~' || c == '+' || c == '/' || c == '=';
-}
-
+/* The form of the token is not looked at here: what is in the cache was verified, and the verifier
+ * refuses every byte that does not belong. */
 enum err http_token_take(struct http_call *call, struct span *ret_token)
 {
     struct span value = call->known.authorization;
@@ -72,10 +67,6 @@ enum err http_token_take(struct http_call *call, struct span *ret_token)
         value = span_slice(value, 1, value.len);
     if (value.len == 0 || value.len > LIMIT_JWS_BYTES_MAX)
         return ERR_TOKEN_INVALID;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!bearer_byte(value.ptr[i]))
-            return ERR_TOKEN_INVALID;
-    }
     *ret_token = value;
     return ERR_OK;
 }
