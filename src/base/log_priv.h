@@ -69,7 +69,7 @@ struct logger {
 };
 
 /* log_writer.c */
-void *log_writer_run(void *logger);
+void *log_writer_run(void *context);
 PC_CHECKED enum err log_writer_open(struct logger *logger);
 void log_writer_call(struct logger *logger, enum log_call call);
 /* False on timeout. Units: milliseconds; -1 for ever. */

@@ -203,7 +203,7 @@ static void *write_many(void *context)
 /* Every line whole, each thread's in order. Returns how many there are. */
 static uint64_t lines_checked(struct span text, unsigned threads)
 {
-    long last[100];
+    int64_t last[100];
     uint64_t lines = 0;
     struct span line;
 
@@ -211,20 +211,19 @@ static uint64_t lines_checked(struct span text, unsigned threads)
     memset(last, -1, sizeof(last));
     assert_true(text.len == 0 || text.ptr[text.len - 1] == '\n');
     while (text.len > 0 && span_cut(&text, '\n', &line)) {
-        unsigned thread;
-        long number;
-        char filler[128];
-        char copy[128] = {0};
+        struct span word;
+        uint64_t thread = UINT64_MAX;
+        uint64_t number = 0;
 
         if (line.ptr[0] == '{')
             continue; /* "log_lines_dropped" */
-        assert_true(line.len < sizeof(copy));
-        memcpy(copy, line.ptr, line.len);
-        assert_int_equal(sscanf(copy, "%u %ld %127[-.]", &thread, &number, filler), 3);
+        assert_true(span_cut(&line, ' ', &word) && span_to_u64(word, &thread));
+        assert_true(span_cut(&line, ' ', &word) && span_to_u64(word, &number));
         assert_true(thread < threads);
-        assert_true(number > last[thread]);
-        assert_int_equal(strlen(filler), (size_t)number % 90 + 1);
-        last[thread] = number;
+        assert_true((int64_t)number > last[thread]);
+        assert_int_equal(line.len, number % 90 + 1);
+        assert_int_equal(span_find(line, '.'), line.len - 1);
+        last[thread] = (int64_t)number;
         lines++;
     }
     return lines;
@@ -389,11 +388,11 @@ static void bad_path_is_refused(void **state)
 }
 
 /* How often this task went to sleep so far, if it is the writer; else 0. */
-static long writer_sleeps_of(const char *task)
+static uint64_t writer_sleeps_of(const char *task)
 {
     char name[300];
     char line[128];
-    long sleeps = 0;
+    uint64_t sleeps = 0;
     bool is_writer = false;
     FILE *file;
 
@@ -401,19 +400,19 @@ static long writer_sleeps_of(const char *task)
     file = fopen(name, "r");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         is_writer = is_writer || strcmp(line, "Name:\tlog\n") == 0;
-        if (is_writer)
-            (void)sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps);
+        if (is_writer && span_starts(span_from(line), SPAN_OF("voluntary_ctxt_switches:\t")))
+            assert_true(span_to_u64(span_slice(span_from(line), 25, strlen(line) - 1), &sleeps));
     }
     if (file != NULL)
         (void)fclose(file);
     return sleeps;
 }
 
-static long writer_sleeps(void)
+static uint64_t writer_sleeps(void)
 {
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *task;
-    long sleeps = 0;
+    uint64_t sleeps = 0;
 
     assert_non_null(tasks);
     while ((task = readdir(tasks)) != NULL)
@@ -426,8 +425,8 @@ static long writer_sleeps(void)
 static void idle_logger_never_wakes(void **state)
 {
     struct logger *logger = opened(&(struct log_options){.path = path});
-    long before = 0;
-    long after = 1;
+    uint64_t before = 0;
+    uint64_t after = 1;
 
     (void)state;
     log_line(logger, SPAN_OF("x"));

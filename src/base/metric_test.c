@@ -92,7 +92,8 @@ static void long_label_values_are_cut(void **state)
 
     (void)state;
     memset(route, 'x', sizeof(route));
-    memcpy(route + sizeof(route) - 2, "\xC3\xA9", 2);
+    route[sizeof(route) - 2] = (char)0xC3;
+    route[sizeof(route) - 1] = (char)0xA9;
     metric_add(metric_series(metric, values, 2), 1);
     sbuf_add_lit(&out, "{route=\"");
     sbuf_add_bytes(&out, route, sizeof(route) - 2);
