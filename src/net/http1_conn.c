@@ -61,16 +61,24 @@ static int64_t body_deadline_ns(const struct net_conn *conn, const struct net_st
     return rate_ns < next_ns ? rate_ns : next_ns;
 }
 
+static int64_t idle_ms(const struct net_conn *conn)
+{
+    const struct net_server_options *options = options_of(conn);
+
+    if (conn->requests > 0)
+        return options->idle_ms;
+    if (conn->loop->draining && options->head_ms > NET_DRAIN_FIRST_MS)
+        return NET_DRAIN_FIRST_MS;
+    return options->head_ms;
+}
+
 static int64_t http1_deadline_ns(const struct net_conn *conn)
 {
     const struct net_server_options *options = options_of(conn);
     const struct net_stream *stream = conn->stream;
 
-    if (stream == NULL) {
-        int64_t wait_ms = conn->requests == 0 ? options->head_ms : options->idle_ms;
-
-        return conn->active_ns + wait_ms * CLOCK_NS_PER_MS;
-    }
+    if (stream == NULL)
+        return conn->active_ns + idle_ms(conn) * CLOCK_NS_PER_MS;
     if (is_over(stream))
         return NET_NO_DEADLINE;
     if (!stream->told)
@@ -266,10 +274,11 @@ static void http1_lost(struct net_conn *conn)
     net_stream_done(stream);
 }
 
+/* A new connection may still ask once; its deadline is near now. */
 static void http1_drain(struct net_conn *conn)
 {
-    if (conn->stream == NULL)
-        net_conn_goodbye(conn, true);
+    if (conn->stream == NULL && conn->requests > 0)
+        net_conn_goodbye(conn, false);
 }
 
 /* --- an answer goes out ----------------------------------------------------------------------- */

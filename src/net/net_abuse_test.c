@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Clients that are malformed, slow, too many or in the way of shutting down. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -306,6 +307,41 @@ static void drains(void **state)
     net_harness_stop(&harness);
 }
 
+static void *drain_all(void *context)
+{
+    *(bool *)context = net_server_drain(harness.server, 5000);
+    return NULL;
+}
+
+/* Who connected before the door closed may ask once; who is idle does not hold up the end; who says
+ * nothing does so for half a second. */
+static void drains_what_was_let_in(void **state)
+{
+    const struct net_server_options options = {0};
+    int64_t begin_ms = net_harness_ms();
+    pthread_t thread;
+    bool drained = false;
+    int fds[3];
+
+    net_harness_start(&harness, &options, NULL);
+    for (size_t i = 0; i < PC_COUNT(fds); i++)
+        fds[i] = net_harness_connect(&harness);
+    net_client_send(fds[0], SPAN_OF(GET("/hello")));
+    net_client_expect(fds[0], SPAN_OF(HELLO));
+    net_harness_wait_conns(&harness, 3);
+    assert_int_equal(pthread_create(&thread, NULL, drain_all, &drained), 0);
+    net_client_expect_end(fds[0]);
+    net_client_send(fds[1], SPAN_OF(GET("/hello")));
+    net_client_expect(fds[1], SPAN_OF("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+                                      "Connection: close\r\n\r\nhello"));
+    net_client_expect_end(fds[1]);
+    net_client_expect_end(fds[2]);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(drained);
+    assert_true(net_harness_ms() - begin_ms < 1500);
+    net_harness_stop(&harness);
+}
+
 /* Who never ends is cut at the deadline. */
 static void drains_until_the_deadline(void **state)
 {
@@ -422,6 +458,7 @@ int main(void)
         cmocka_unit_test(limits_connections),
         cmocka_unit_test(limits_requests_per_connection),
         cmocka_unit_test(drains),
+        cmocka_unit_test(drains_what_was_let_in),
         cmocka_unit_test(drains_until_the_deadline),
         cmocka_unit_test(stops_at_once),
         cmocka_unit_test(survives_without_memory),

@@ -193,15 +193,16 @@ static bool wants_input(const struct net_conn *conn)
 }
 
 /* One read per readiness: what is left makes the socket readable again. */
-static void input(struct net_conn *conn)
+void net_conn_input(struct net_conn *conn)
 {
+    size_t most = conn->stream != NULL ? NET_READ_BYTES : NET_READ_HEAD_BYTES;
     size_t bytes = 0;
 
     if (!wants_input(conn)) {
         look(conn);
         return;
     }
-    switch (conn_read(conn, conn->loop->read_buffer, NET_READ_BYTES, &bytes)) {
+    switch (conn_read(conn, conn->loop->read_buffer, most, &bytes)) {
     case NET_IO_DONE:
         input_taken(conn, bytes);
         return;
@@ -259,7 +260,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (!conn->failed && (events & UV_WRITABLE) != 0)
         flush(conn);
     if (!conn->failed && conn->state != NET_CONN_HANDSHAKE && (events & UV_READABLE) != 0)
-        input(conn);
+        net_conn_input(conn);
     net_conn_leave(conn);
 }
 
@@ -409,7 +410,7 @@ static void settle(struct net_conn *conn)
     if (!conn->failed && conn->state == NET_CONN_OPEN)
         conn->codec->settle(conn);
     while (has_unseen_input(conn)) {
-        input(conn);
+        net_conn_input(conn);
         if (!conn->failed && conn->state == NET_CONN_OPEN)
             conn->codec->settle(conn);
     }

@@ -3,7 +3,7 @@
  * speaks in raw bytes.
  *
  * Paths: /hello, /echo, /close, /status/NNN, /early, /later, /paused, /continue, /pieces, /told,
- *        /short, /large, /flood, /abort, /never, /peer.
+ *        /short, /large, /flood, /abort, /never, /peer, /held (paused until net_harness_resume).
  * A refusal is answered with its status and err_slug as the body. */
 #ifndef PC_NET_HARNESS_H
 #define PC_NET_HARNESS_H
@@ -25,6 +25,8 @@ struct net_harness {
     _Atomic int gone;
     _Atomic int starved; /* how often /flood had to wait */
     _Atomic int64_t body_bytes;
+    struct net_stream *held; /* loop thread */
+    struct net_task resume;
 };
 
 /* `tls` may be NULL; options.loops is 1 when 0. */
@@ -34,6 +36,9 @@ void net_harness_start(struct net_harness *harness, const struct net_server_opti
 const struct net_app *net_harness_app(void);
 /* Asserts that every stream was recycled. */
 void net_harness_stop(struct net_harness *harness);
+
+/* Goes on with /held. */
+void net_harness_resume(struct net_harness *harness);
 
 /* A connected socket whose reads and writes wait at most 10 s. */
 int net_harness_connect(struct net_harness *harness);

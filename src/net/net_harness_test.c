@@ -138,6 +138,10 @@ static void harness_head(struct net_stream *stream, const struct net_head *head)
         net_stream_abort(stream);
     if (asks(order, "/later") || asks(order, "/paused"))
         wait_a_little(order);
+    if (asks(order, "/held")) {
+        harness->held = stream;
+        net_stream_pause(stream);
+    }
 }
 
 static void harness_body(struct net_stream *stream, struct span bytes)
@@ -256,6 +260,19 @@ void net_harness_stop(struct net_harness *harness)
 {
     net_server_free(harness->server);
     assert_int_equal(harness->told, harness->recycled);
+}
+
+static void on_resume(struct net_task *task)
+{
+    struct net_harness *harness = PC_CONTAINER(task, struct net_harness, resume);
+
+    net_stream_resume(harness->held);
+}
+
+void net_harness_resume(struct net_harness *harness)
+{
+    harness->resume.run = on_resume;
+    net_loop_post(net_server_loop(harness->server, 0), &harness->resume);
 }
 
 /* --- the client ------------------------------------------------------------------------------- */

@@ -210,9 +210,12 @@ void net_loop_cut(struct net_loop *loop)
     each_conn(loop, net_conn_fail);
 }
 
+/* What a client has sent before it could know is still answered. */
 static void drain_conn(struct net_conn *conn)
 {
     if (conn->state == NET_CONN_OPEN)
+        net_conn_input(conn);
+    if (!conn->failed && conn->state == NET_CONN_OPEN)
         conn->codec->drain(conn);
     else if (conn->state == NET_CONN_HANDSHAKE)
         net_conn_fail(conn);

@@ -21,7 +21,9 @@
 #include "net/net.h"
 
 enum {
-    NET_READ_BYTES = 64 * 1024,        /* per loop: what one read takes */
+    NET_READ_BYTES = 64 * 1024,        /* per loop: what one read takes of a body */
+    NET_READ_HEAD_BYTES = 16 * 1024,   /* and of a new request: less comes too early */
+    NET_DRAIN_FIRST_MS = 500,          /* for the first request, when shutting down */
     NET_SCRATCH_BYTES = 32 * 1024,     /* per loop: a small answer is put together here */
     NET_STREAM_FIRST_BYTES = 4096,     /* of a stream's arena */
     NET_STREAMS_SPARE_MAX = 64,        /* per loop: kept for the next request */
@@ -258,6 +260,8 @@ void net_conn_unref(struct net_conn *conn);
 void net_conn_fail(struct net_conn *conn);
 /* Sends or keeps `count` parts; the last one may be referred to if `stable`. */
 void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable);
+/* Reads once, if anything is there. */
+void net_conn_input(struct net_conn *conn);
 /* Closes when everything is written, lingering if `linger`. */
 void net_conn_goodbye(struct net_conn *conn, bool linger);
 /* Keeps input for later. */

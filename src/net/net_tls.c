@@ -57,7 +57,8 @@ enum net_io net_tls_write(struct net_conn *conn, const struct iovec *vectors, si
         size_t room = sizeof(record) - bytes;
         size_t take = vectors[i].iov_len < room ? vectors[i].iov_len : room;
 
-        memcpy(record + bytes, vectors[i].iov_base, take);
+        if (take > 0)
+            memcpy(record + bytes, vectors[i].iov_base, take);
         bytes += take;
     }
     return io_of(conn, crypto_tls_write(conn->tls, record, bytes, ret_bytes));

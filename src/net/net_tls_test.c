@@ -181,10 +181,14 @@ static void knows_its_client(void **state)
 
     net_harness_start(&harness, &options, optional);
     expect_curl("/peer", nothing_more, "127.0.0.1 tls=1 subject= cn= thumbprint=0");
-    expect_curl("/peer", client, "127.0.0.1 tls=1 subject=CN=teller,O=Portcullis development cn=teller thumbprint=43");
+    expect_curl(
+        "/peer", client,
+        "127.0.0.1 tls=1 subject=CN=teller,O=Portcullis development cn=teller thumbprint=43");
     net_listener_set_tls(harness.listener, required);
     crypto_tls_context_free(optional);
-    expect_curl("/peer", client, "127.0.0.1 tls=1 subject=CN=teller,O=Portcullis development cn=teller thumbprint=43");
+    expect_curl(
+        "/peer", client,
+        "127.0.0.1 tls=1 subject=CN=teller,O=Portcullis development cn=teller thumbprint=43");
     assert_int_equal(curl("/peer", nothing_more, &code).len, 0);
     assert_int_not_equal(code, 0);
     net_harness_stop(&harness);
