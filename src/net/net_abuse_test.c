@@ -202,6 +202,24 @@ static void ends_waiting(void **state)
     net_harness_stop(&harness);
 }
 
+/* A client that waits for leave to send its body is not slow: the application is. */
+static void waits_for_leave(void **state)
+{
+    const struct timeval wait = {.tv_usec = 300000};
+    char byte;
+    int fd;
+
+    net_harness_start(&harness, &impatient, NULL);
+    fd = net_harness_connect(&harness);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+    net_client_send(fd, SPAN_OF("POST /never HTTP/1.1\r\nContent-Length: 3\r\n"
+                                "Expect: 100-continue\r\n\r\n"));
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    net_client_send(fd, SPAN_OF("a"));
+    expect_timeout(fd);
+    net_harness_stop(&harness);
+}
+
 /* One byte after the other keeps nobody's place: neither in a head nor in a body. */
 static void ends_trickling(void **state)
 {
@@ -453,6 +471,7 @@ int main(void)
         cmocka_unit_test(refuses),
         cmocka_unit_test(refuses_what_is_too_long),
         cmocka_unit_test(ends_waiting),
+        cmocka_unit_test(waits_for_leave),
         cmocka_unit_test(ends_trickling),
         cmocka_unit_test(ends_not_reading),
         cmocka_unit_test(limits_connections),

@@ -94,10 +94,12 @@ static void on_later(struct net_timer *timer)
     else
         answer(stream, 200, SPAN_OF("later"));
     net_stream_release(stream);
+    net_stream_release(stream);
 }
 
 static void wait_a_little(struct order *order)
 {
+    net_stream_hold(order->stream);
     net_stream_hold(order->stream);
     net_timer_start(net_stream_loop(order->stream), &order->timer, HARNESS_LATER_MS, on_later);
 }
@@ -186,6 +188,8 @@ static void harness_end(struct net_stream *stream)
         pieces(stream, 13, "three");
     else if (asks(order, "/short"))
         pieces(stream, 13, "3");
+    else if (asks(order, "/over"))
+        pieces(stream, 10, "three");
     else if (asks(order, "/large"))
         answer(stream, 200, span_make(large, sizeof(large)));
     else if (asks(order, "/flood"))

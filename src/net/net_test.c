@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -83,6 +84,7 @@ static void answers(void **state)
          SPAN("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\none,two,three"), true},
         {SPAN(GET("/told")), SPAN(OK("13") "\r\none,two,three"), false},
         {SPAN(GET("/short")), SPAN(OK("13") "\r\none,two,"), true},
+        {SPAN(GET("/over")), SPAN(OK("10") "\r\none,two,"), true},
         {SPAN(GET("/abort")), SPAN(""), true},
         {SPAN("POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde"), SPAN(OK("5") "\r\nabcde"),
          false},
@@ -168,6 +170,11 @@ static void answers_after_half_close(void **state)
                             SPAN_OF(OK("5") "\r\nlater"
                                             "HTTP/1.1 200 OK\r\n")));
     assert_int_equal(close(fd), 0);
+    fd = net_harness_connect(&harness);
+    net_client_send(fd, SPAN_OF(GET("/later") GET("/hello")));
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    net_client_expect(fd, SPAN_OF(OK("5") "\r\nlater" HELLO));
+    net_client_expect_end(fd);
     fd = net_harness_connect(&harness);
     net_client_send(fd, SPAN_OF("POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"));
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
@@ -303,6 +310,50 @@ static void tells_when_the_client_is_gone(void **state)
     net_harness_wait(&harness.recycled, told + 1);
 }
 
+/* Whoever cuts the connection need not be told that it is gone. */
+static void aborts_quietly(void **state)
+{
+    int gone = harness.gone;
+    int recycled = harness.recycled;
+    int fd = net_harness_connect(&harness);
+
+    net_client_send(fd, SPAN_OF(GET("/abort")));
+    net_client_expect_end(fd);
+    net_harness_wait(&harness.recycled, recycled + 1);
+    assert_int_equal(harness.gone, gone);
+}
+
+static int64_t busy_ms(void)
+{
+    struct timespec busy;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &busy), 0);
+    return (int64_t)busy.tv_sec * 1000 + busy.tv_nsec / 1000000;
+}
+
+/* Bytes that nobody wants yet, or an end that nobody can act on, do not keep a loop awake. */
+static void waits_without_spinning(void **state)
+{
+    int told = harness.told;
+    int64_t busy;
+    int fds[2];
+
+    for (int i = 0; i < 2; i++) {
+        fds[i] = net_harness_connect(&harness);
+        net_client_send(fds[i], SPAN_OF(GET("/never")));
+        net_harness_wait(&harness.told, told + 1 + i);
+        if (i == 0)
+            net_client_send(fds[i], SPAN_OF(GET("/hello")));
+        else
+            assert_int_equal(shutdown(fds[i], SHUT_WR), 0);
+    }
+    busy = busy_ms();
+    (void)usleep(200000);
+    assert_true(busy_ms() - busy < 50);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(close(fds[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +366,8 @@ int main(void)
         cmocka_unit_test(holds_a_stream_back),
         cmocka_unit_test(holds_a_client_back),
         cmocka_unit_test(tells_when_the_client_is_gone),
+        cmocka_unit_test(aborts_quietly),
+        cmocka_unit_test(waits_without_spinning),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
