@@ -41,7 +41,7 @@ struct migration {
     size_t count;
     size_t applied;      /* steps that the database has */
     int64_t *applied_at; /* NULL, or of `count` */
-    struct store_fault *reterr;
+    struct store_fault fault;
 };
 
 static const char *checksum_of(const struct migration *m, const struct store_migration *step)
@@ -52,7 +52,7 @@ static const char *checksum_of(const struct migration *m, const struct store_mig
 
 static enum err failed(struct migration *m, enum err err, const char *doing)
 {
-    return store_fault_set(m->reterr, err, "%s in the database %.200s failed: %.200s.", doing,
+    return store_fault_set(&m->fault, err, "%s in the database %.200s failed: %.200s.", doing,
                            m->conn.store->target.shown, m->conn.message);
 }
 
@@ -66,14 +66,14 @@ static enum err compare_one(struct migration *m, size_t i, struct store_rows *ro
     const char *shown = m->conn.store->target.shown;
 
     if (i >= m->count)
-        return store_fault_set(m->reterr, ERR_STORE_VERSION,
+        return store_fault_set(&m->fault, ERR_STORE_VERSION,
                                "The database %.200s has step %lld (%.*s), which this program does "
                                "not know: run a newer Portcullis.",
                                shown, (long long)number, (int)(name.len < 60 ? name.len : 60),
                                name.ptr != NULL ? name.ptr : "");
     if (number == m->list[i].number && span_is(checksum, checksum_of(m, &m->list[i])))
         return ERR_OK;
-    return store_fault_set(m->reterr, ERR_STORE_DRIFT,
+    return store_fault_set(&m->fault, ERR_STORE_DRIFT,
                            "Step %lld (%s) of the database %.200s differs from this program's: the "
                            "program or the database was changed; run the program that made it, or "
                            "restore a backup.",
@@ -144,7 +144,7 @@ static enum err apply(struct migration *m, const struct store_migration *step)
                          NULL);
     if (err)
         return store_fault_set(
-            m->reterr, err,
+            &m->fault, err,
             "Step %lld (%s) could not be applied to the database %.200s: %.200s. "
             "Nothing of it was kept.",
             (long long)step->number, step->name, m->conn.store->target.shown, m->conn.message);
@@ -158,7 +158,7 @@ static enum err begin(struct migration *m)
 
     m->conn.failed = ERR_OK;
     if (err == ERR_BUSY)
-        return store_fault_set(m->reterr, err,
+        return store_fault_set(&m->fault, err,
                                "The database %.200s is locked by another process: wait until it "
                                "has finished, or stop it.",
                                m->conn.store->target.shown);
@@ -217,51 +217,48 @@ static enum err status_all(struct migration *m)
 }
 
 /* A handle for this alone: migrating is patient, and the threads' statements are prepared anew. */
-static enum err run(struct store *store, struct migration *m, enum err (*work)(struct migration *m))
+static enum err run(struct store *store, struct migration *m, enum err (*work)(struct migration *m),
+                    struct store_fault *reterr)
 {
-    struct store_fault fault = {""};
-    struct store_fault *reterr = m->reterr;
     enum err err;
 
     PC_ASSERT(m->count <= STEPS_MAX);
     for (size_t i = 0; i < m->count; i++)
         PC_ASSERT(m->list[i].number == (int64_t)i + 1);
-    m->reterr = &fault;
     store_conn_init(&m->conn, store, STORE_MIGRATOR);
-    err = store_conn_open(&m->conn, &fault);
+    err = store_conn_open(&m->conn, &m->fault);
     if (err == ERR_OK)
         err = work(m);
     store_conn_rollback(&m->conn); /* whatever is still open */
     store_conn_close(&m->conn);
-    if (err && fault.text[0] == '\0')
-        (void)store_fault_set(&fault, err, "The schema is as it was: %s.", err_sentence(err));
+    if (err && m->fault.text[0] == '\0')
+        (void)store_fault_set(&m->fault, err, "The schema is as it was: %s.", err_sentence(err));
     if (err && reterr != NULL)
-        *reterr = fault;
+        *reterr = m->fault;
     return err;
 }
 
 enum err store_migrate(struct store *store, const struct store_migration *list, size_t count,
                        struct store_fault *reterr)
 {
-    struct migration m = {.list = list, .count = count, .reterr = reterr};
+    struct migration m = {.list = list, .count = count};
 
-    return run(store, &m, advance_all);
+    return run(store, &m, advance_all, reterr);
 }
 
 enum err store_migrate_rehearse(struct store *store, const struct store_migration *list,
                                 size_t count, struct store_fault *reterr)
 {
-    struct migration m = {.list = list, .count = count, .reterr = reterr};
+    struct migration m = {.list = list, .count = count};
 
-    return run(store, &m, rehearse_all);
+    return run(store, &m, rehearse_all, reterr);
 }
 
 enum err store_migrate_status(struct store *store, const struct store_migration *list, size_t count,
                               int64_t *ret_applied_at, struct store_fault *reterr)
 {
-    struct migration m = {
-        .list = list, .count = count, .applied_at = ret_applied_at, .reterr = reterr};
+    struct migration m = {.list = list, .count = count, .applied_at = ret_applied_at};
 
     memset(ret_applied_at, 0, count * sizeof(*ret_applied_at));
-    return run(store, &m, status_all);
+    return run(store, &m, status_all, reterr);
 }

@@ -179,8 +179,8 @@ void store_log_mistake(const struct store_conn *conn);
 bool store_is_trouble(enum err err);
 
 /* The life of a reading and of a writing thread; both end when their queue is closed and empty. */
-void *store_read_thread(void *worker);
-void *store_write_thread(void *worker);
+void *store_read_thread(void *context); /* struct store_worker */
+void *store_write_thread(void *context);
 
 /* Whether the call about to be made must fail (see store_fail_at). */
 bool store_fail_strikes(void);

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "store/store.h"
 
 struct kit {
@@ -55,7 +57,7 @@ static inline struct store *kit_open(struct kit *kit)
 
 static inline int kit_setup(void **state)
 {
-    struct kit *kit = calloc(1, sizeof(*kit));
+    struct kit *kit = alloc_zero(sizeof(*kit));
     const char *postgres = getenv("PORTCULLIS_TEST_POSTGRES_URL");
     struct store *store;
 
@@ -87,7 +89,7 @@ static inline int kit_teardown(void **state)
         (void)unlink(path);
     }
     (void)rmdir(kit->dir);
-    free(kit);
+    alloc_free(kit);
     return 0;
 }
 
@@ -225,6 +227,22 @@ static inline bool kit_has_thing(struct store *store, int64_t id)
 
     assert_int_equal(store_do(store, kit_number_run, &number, false), ERR_OK);
     return number.result == 1;
+}
+
+/* Runs another program to its end, without its output. */
+static inline void kit_command(const char *const *arguments)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (arguments[0] != NULL && freopen("/dev/null", "w", stdout) != NULL)
+            (void)execvp(arguments[0], (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 #define KIT_TEST(function) cmocka_unit_test_setup_teardown(function, kit_setup, kit_teardown)
