@@ -165,6 +165,48 @@ test('without its database it lives, is not ready, and says when to come back', 
   assert.equal((await me(one, account.tokens.access_token)).status, 200);
 });
 
+test('a breaker opens on failures in a row, and closes after a probe', async () => {
+  const gate = await Portcullis.start({
+    env: {
+      DATABASE_URL: url,
+      DATABASE_SSLMODE: 'disable',
+      CIRCUIT_BREAKER_FAILURE_THRESHOLD: '3',
+      CIRCUIT_BREAKER_TIMEOUT: '2',
+    },
+  });
+  try {
+    const login = () =>
+      gate.post('/api/v1/auth/login', { email: 'user@example.com', password: 'user123' });
+    const state = (reply) => reply.headers['x-circuit-breaker-state'];
+    assert.equal(state(await login()), 'closed');
+    assert.equal((await gate.get('/health')).headers['x-circuit-breaker-state'], undefined);
+    control('crash');
+    try {
+      for (let i = 0; i < 3; i++) assertProblem(await login(), 503);
+      const open = await login();
+      assertProblem(open, 503);
+      assert.equal(state(open), 'open');
+      assert.ok(Number(open.headers['retry-after']) <= 2);
+      assert.match((await gate.get('/metrics')).text, /^[a-z_]*breaker_state\{.*login.*\} [12]$/m);
+    } finally {
+      control('start');
+    }
+    // A route of its own has a breaker of its own.
+    const other = await gate.post('/api/v1/auth/refresh', { refresh_token: 'none' });
+    assert.equal(state(other), 'closed');
+    const deadline = Date.now() + 15_000;
+    let reply;
+    do {
+      await sleep(200);
+      reply = await login();
+      assert.ok(Date.now() < deadline, 'never closed again');
+    } while (reply.status !== 200);
+    assert.equal(state(await login()), 'closed');
+  } finally {
+    await gate.stop();
+  }
+});
+
 test('a database that is not there stops the start with one sentence', async () => {
   const port = await freePort();
   const secret = 'pa55-of-the-database';
