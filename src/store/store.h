@@ -268,7 +268,8 @@ struct store_stats {
 void store_stats(struct store *store, struct store_stats *ret_stats);
 
 /* For tests: the n-th call to a database from now (1 is the next) fails, once, with
- * ERR_STORE_UNAVAILABLE; 0 switches it off. */
+ * ERR_STORE_UNAVAILABLE; 0 switches it off. With STORE_FAIL_ALWAYS every call fails until then. */
+#define STORE_FAIL_ALWAYS UINT64_MAX
 void store_fail_at(uint64_t nth);
 bool store_fail_pending(void);
 

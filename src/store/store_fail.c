@@ -21,6 +21,8 @@ bool store_fail_strikes(void)
 {
     uint64_t left = atomic_load_explicit(&countdown, memory_order_relaxed);
 
+    if (left == STORE_FAIL_ALWAYS)
+        return true;
     while (left != 0) {
         if (atomic_compare_exchange_weak(&countdown, &left, left - 1))
             return left == 1;
