@@ -136,7 +136,7 @@ static void *feed_thread(void *context)
     struct auth_feed *feed = context;
 
     do {
-        int64_t asked_ns = clock_monotonic_ns(&clock_system);
+        int64_t asked_ns = clock_monotonic_ns(feed->clock);
 
         /* Alive as of the moment before we asked: a change after that is not in the answer. */
         if (store_do(feed->store, feed_run, feed, false) == ERR_OK)
@@ -158,7 +158,7 @@ enum err auth_feed_start(struct store *store, struct http_engine *engine, const 
     feed->engine = engine;
     feed->clock = clock;
     feed->logger = logger;
-    feed->purged_ns = clock_monotonic_ns(&clock_system);
+    feed->purged_ns = clock_monotonic_ns(clock);
     PC_ASSERT(pthread_mutex_init(&feed->lock, NULL) == 0);
     PC_ASSERT(pthread_condattr_init(&attr) == 0);
     PC_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
