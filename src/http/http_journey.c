@@ -261,7 +261,7 @@ static enum verdict stop_authorize(struct http_call *call)
     case HTTP_ACCESS_NETWORK:
         if (http_network_holds(policy->metrics_from, policy->metrics_from_count, call->address))
             return GO_ON;
-        return finish(call, ERR_FORBIDDEN);
+        return finish(call, ERR_NOT_FOUND); /* a stranger need not know that it exists */
     case HTTP_ACCESS_BEARER:
         return call->req.principal != NULL ? GO_ON : finish(call, ERR_UNAUTHENTICATED);
     case HTTP_ACCESS_ADMIN:
@@ -280,7 +280,7 @@ static enum verdict stop_body(struct http_call *call)
 
     if (call->req.route->body == NULL)
         return GO_ON;
-    if (call->body_done)
+    if (call->body_done && call->req.head->has_body)
         return GO_ON;
     err = http_body_check(call);
     if (err)
@@ -524,6 +524,8 @@ static void on_refuse(struct net_stream *stream, enum err err)
     if (call->answered || call->waiting)
         return;
     call->close = true;
+    if (err == ERR_METHOD_NOT_ALLOWED) /* CONNECT: allowed nowhere, so there is no Allow to give */
+        err = ERR_NOT_IMPLEMENTED;
     if (call->req.head != NULL)
         call->req.method = call->req.head->method;
     http_call_fail(call, err);
