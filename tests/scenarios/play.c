@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: MIT
+ * The steps of a scenario. Lines before "=" put a request together, "=" sends it and reads the
+ * reply, lines after it judge the reply. */
+#include "play.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "json/json.h"
+#include "store/store.h"
+
+enum { ARENA_BYTES_MAX = 256 * 1024 * 1024, TEXT_BYTES_MAX = 16 * 1024 * 1024, END_MS = 10000 };
+
+typedef bool step_fn(struct play *play, struct span rest);
+
+bool play_fail(struct play *play, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(play->why, sizeof(play->why), format, args);
+    va_end(args);
+    return false;
+}
+
+struct span play_word(struct span *rest)
+{
+    size_t end = span_find(*rest, ' ');
+    struct span word = span_slice(*rest, 0, end);
+
+    *rest = span_trim(span_slice(*rest, end, rest->len));
+    return word;
+}
+
+void play_begin(struct play *play, struct world *world)
+{
+    *play = (struct play){.world = world, .repeat = 1};
+    arena_init(&play->arena, NULL, 0, ARENA_BYTES_MAX);
+}
+
+static void hang_up(struct play *play, size_t at)
+{
+    link_close(play->links[at]);
+    play->links[at] = NULL;
+    play->used_up[at] = false;
+}
+
+void play_end(struct play *play)
+{
+    for (size_t i = 0; i < PLAY_LINKS_MAX; i++)
+        hang_up(play, i);
+    store_fail_at(0);
+    arena_reset(&play->arena);
+}
+
+/* ---- what is kept -----------------------------------------------------------------------------
+ */
+
+static bool keep(struct play *play, struct span name, struct span value)
+{
+    if (play->kept_count == PLAY_KEPT_MAX)
+        return play_fail(play, "too much is kept");
+    play->kept[play->kept_count].name = arena_copy(&play->arena, name);
+    play->kept[play->kept_count++].value = arena_copy(&play->arena, value);
+    return true;
+}
+
+static bool name_char(char c)
+{
+    char lower = span_lower_char(c);
+
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The newest thing kept under that name. */
+static bool kept_find(const struct play *play, struct span name, struct span *ret_value)
+{
+    for (size_t i = play->kept_count; i-- > 0;) {
+        if (span_equal(play->kept[i].name, name)) {
+            *ret_value = play->kept[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "$name" becomes what is kept under it; other dollars stay. */
+static struct span expand(struct play *play, struct span line)
+{
+    struct sbuf out = sbuf_on(&play->arena, TEXT_BYTES_MAX);
+    struct span value;
+
+    for (size_t i = 0; i < line.len; i++) {
+        size_t end = i + 1;
+
+        while (line.ptr[i] == '$' && end < line.len && name_char(line.ptr[end]))
+            end++;
+        if (end > i + 1 && kept_find(play, span_slice(line, i + 1, end), &value)) {
+            sbuf_add(&out, value);
+            i = end - 1;
+        } else {
+            sbuf_add_char(&out, line.ptr[i]);
+        }
+    }
+    return sbuf_span(&out);
+}
+
+/* ---- putting a request together ---------------------------------------------------------------
+ */
+
+static void begin(struct play *play)
+{
+    if (play->request.pending)
+        return;
+    play->request = (struct play_request){.pending = true,
+                                          .headers = sbuf_on(&play->arena, TEXT_BYTES_MAX),
+                                          .raw_bytes = sbuf_on(&play->arena, TEXT_BYTES_MAX)};
+}
+
+static bool step_request(struct play *play, struct span method, struct span target)
+{
+    play->request.pending = false;
+    begin(play);
+    play->request.method = method;
+    play->request.target = target;
+    play->request.head = span_is(method, "HEAD");
+    return true;
+}
+
+static bool step_header_line(struct play *play, struct span rest)
+{
+    if (span_is(rest, "-Host")) {
+        play->request.bare = true;
+        return true;
+    }
+    if (span_starts(rest, SPAN_OF("Content-Type:")))
+        play->request.has_type = true;
+    if (span_starts(rest, SPAN_OF("Host:")))
+        play->request.bare = true;
+    sbuf_add(&play->request.headers, rest);
+    sbuf_add_lit(&play->request.headers, "\r\n");
+    return true;
+}
+
+static bool step_body(struct play *play, struct span rest)
+{
+    play->request.body = rest;
+    play->request.has_body = true;
+    return true;
+}
+
+/* {"filler":"xxxx"} of so many bytes */
+static bool step_filler(struct play *play, struct span rest)
+{
+    struct sbuf out = sbuf_on(&play->arena, TEXT_BYTES_MAX);
+    uint64_t bytes;
+
+    if (!span_to_u64(rest, &bytes) || bytes < 14)
+        return play_fail(play, "how many bytes?");
+    sbuf_add_lit(&out, "{\"filler\":\"");
+    while (out.len < bytes - 2)
+        sbuf_add_char(&out, 'x');
+    sbuf_add_lit(&out, "\"}");
+    return step_body(play, sbuf_span(&out));
+}
+
+static bool step_chunked(struct play *play, struct span rest)
+{
+    (void)rest;
+    play->request.chunked = true;
+    return true;
+}
+
+static int hex_digit(char c)
+{
+    c = span_lower_char(c);
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* \r \n \t \0 \\ \s (a blank) \xHH */
+static bool add_escaped(struct play *play, struct sbuf *out, struct span text)
+{
+    static const char from[] = "rnt0\\s";
+    static const char to[] = "\r\n\t\0\\ ";
+
+    for (size_t i = 0; i < text.len; i++) {
+        const char *found;
+
+        if (text.ptr[i] != '\\' || i + 1 == text.len) {
+            sbuf_add_char(out, text.ptr[i]);
+            continue;
+        }
+        found = memchr(from, text.ptr[++i], sizeof(from) - 1);
+        if (found != NULL) {
+            sbuf_add_char(out, to[found - from]);
+        } else if (text.ptr[i] == 'x' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 &&
+                   hex_digit(text.ptr[i + 2]) >= 0) {
+            sbuf_add_char(out,
+                          (char)(hex_digit(text.ptr[i + 1]) * 16 + hex_digit(text.ptr[i + 2])));
+            i += 2;
+        } else {
+            return play_fail(play, "\\%c means nothing", text.ptr[i]);
+        }
+    }
+    return true;
+}
+
+static bool step_raw(struct play *play, struct span rest)
+{
+    begin(play);
+    play->request.raw = true;
+    return add_escaped(play, &play->request.raw_bytes, rest);
+}
+
+static bool step_raw_times(struct play *play, struct span rest)
+{
+    uint64_t times;
+
+    if (!span_to_u64(play_word(&rest), &times))
+        return play_fail(play, "how many times?");
+    for (uint64_t i = 0; i < times; i++) {
+        if (!step_raw(play, rest))
+            return false;
+    }
+    return true;
+}
+
+static void add_chunks(struct sbuf *out, struct span body)
+{
+    while (body.len > 0) {
+        struct span piece = span_slice(body, 0, body.len > 1000 ? 1000 : (body.len + 1) / 2);
+
+        sbuf_add_format(out, "%zx\r\n", piece.len);
+        sbuf_add(out, piece);
+        sbuf_add_lit(out, "\r\n");
+        body = span_slice(body, piece.len, body.len);
+    }
+    sbuf_add_lit(out, "0\r\n\r\n");
+}
+
+static struct span request_bytes(struct play *play)
+{
+    const struct play_request *request = &play->request;
+    struct sbuf out = sbuf_on(&play->arena, 2 * TEXT_BYTES_MAX);
+
+    if (request->raw)
+        return sbuf_span(&request->raw_bytes);
+    sbuf_add(&out, request->method);
+    sbuf_add_char(&out, ' ');
+    sbuf_add(&out, request->target);
+    sbuf_add_lit(&out, " HTTP/1.1\r\n");
+    if (!request->bare)
+        sbuf_add_lit(&out, "Host: localhost\r\n");
+    sbuf_add(&out, sbuf_span(&request->headers));
+    if (request->has_body && !request->has_type)
+        sbuf_add_lit(&out, "Content-Type: application/json\r\n");
+    if (request->chunked)
+        sbuf_add_lit(&out, "Transfer-Encoding: chunked\r\n\r\n");
+    else if (request->has_body)
+        sbuf_add_format(&out, "Content-Length: %zu\r\n\r\n", request->body.len);
+    else
+        sbuf_add_lit(&out, "\r\n");
+    if (request->chunked)
+        add_chunks(&out, request->body);
+    else
+        sbuf_add(&out, request->body);
+    return sbuf_span(&out);
+}
+
+/* ---- sending and reading ----------------------------------------------------------------------
+ */
+
+static struct link *connected(struct play *play)
+{
+    if (play->used_up[play->at])
+        hang_up(play, play->at);
+    if (play->links[play->at] == NULL)
+        play->links[play->at] = link_open(play->world);
+    return play->links[play->at];
+}
+
+static bool send_pending(struct play *play)
+{
+    struct link *link = connected(play);
+
+    if (link == NULL)
+        return play_fail(play, "no connection");
+    if (play->request.pending)
+        link_send(link, request_bytes(play));
+    return true;
+}
+
+static void read_json(struct play *play)
+{
+    const struct json_value *root;
+    size_t count;
+    struct span type = link_header(&play->reply, SPAN_OF("Content-Type"), &count);
+
+    play->json = NULL;
+    if (memmem(type.ptr, type.len, "json", 4) != NULL &&
+        json_read(arena_copy(&play->arena, play->reply.body), &play->arena, &root, NULL) == ERR_OK)
+        play->json = root;
+}
+
+static bool read_reply(struct play *play)
+{
+    const char *why = link_read(play->links[play->at], play->request.head, &play->reply);
+    size_t count;
+
+    if (why != NULL)
+        return play_fail(play, "%s", why);
+    read_json(play);
+    if (span_is_nocase(link_header(&play->reply, SPAN_OF("Connection"), &count), "close"))
+        play->used_up[play->at] = true;
+    return judge_always(play);
+}
+
+static void pause_ms(uint64_t ms)
+{
+    const struct timespec wait = {.tv_sec = (time_t)(ms / 1000),
+                                  .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    (void)nanosleep(&wait, NULL);
+}
+
+/* "404", or several: "400|505". */
+static bool status_is_one_of(int status, struct span wanted)
+{
+    struct span one;
+    uint64_t number;
+
+    while (span_cut(&wanted, '|', &one)) {
+        if (span_to_u64(one, &number) && (int)number == status)
+            return true;
+    }
+    return false;
+}
+
+static bool ask_once(struct play *play, struct span status)
+{
+    if (!send_pending(play) || !read_reply(play))
+        return false;
+    return status_is_one_of(play->reply.status, status) ||
+           play_fail(play, "the answer is %d: %.*s", play->reply.status,
+                     play->reply.body.len > 400 ? 400 : (int)play->reply.body.len,
+                     play->reply.body.ptr ? play->reply.body.ptr : "");
+}
+
+static bool expect_end(struct play *play)
+{
+    if (!send_pending(play))
+        return false;
+    play->request.pending = false;
+    if (!link_ends(play->links[play->at], END_MS))
+        return play_fail(play, "the connection stays open, or there is an answer");
+    hang_up(play, play->at);
+    return true;
+}
+
+/* "= 200", "= 400|505", "= 200 head" (a reply to a raw HEAD), "= end" (closed, no answer) */
+static bool step_answer(struct play *play, struct span rest)
+{
+    struct span word = play_word(&rest);
+    int64_t until_ns =
+        clock_monotonic_ns(&clock_system) + (int64_t)play->within_ms * CLOCK_NS_PER_MS;
+    bool good = false;
+
+    if (span_is(word, "end"))
+        return expect_end(play);
+    play->request.head |= span_is(rest, "head");
+    for (uint64_t i = 0; i < play->repeat; i++) {
+        good = ask_once(play, word);
+        while (!good && play->within_ms > 0 && clock_monotonic_ns(&clock_system) < until_ns) {
+            pause_ms(20);
+            good = ask_once(play, word);
+        }
+        if (!good)
+            return false;
+    }
+    play->request.pending = false;
+    play->request.head = false;
+    play->repeat = 1;
+    play->within_ms = 0;
+    return true;
+}
+
+static bool step_send(struct play *play, struct span rest)
+{
+    (void)rest;
+    if (!send_pending(play))
+        return false;
+    play->request.pending = false;
+    return true;
+}
+
+static bool step_closed(struct play *play, struct span rest)
+{
+    (void)rest;
+    if (play->links[play->at] == NULL || !link_ends(play->links[play->at], END_MS))
+        return play_fail(play, "the connection stays open");
+    hang_up(play, play->at);
+    return true;
+}
+
+static bool step_open(struct play *play, struct span rest)
+{
+    (void)rest;
+    return (!play->used_up[play->at] && play->links[play->at] != NULL &&
+            !link_ends(play->links[play->at], 30)) ||
+           play_fail(play, "the connection is closed");
+}
+
+/* ---- the world --------------------------------------------------------------------------------
+ */
+
+static bool step_on(struct play *play, struct span rest)
+{
+    uint64_t at;
+
+    if (!span_to_u64(rest, &at) || at >= PLAY_LINKS_MAX)
+        return play_fail(play, "there are connections 0 to %d", PLAY_LINKS_MAX - 1);
+    play->at = at;
+    return true;
+}
+
+static bool step_hangup(struct play *play, struct span rest)
+{
+    (void)rest;
+    hang_up(play, play->at);
+    return true;
+}
+
+static bool step_wait(struct play *play, struct span rest)
+{
+    uint64_t ms;
+
+    if (!span_to_u64(rest, &ms))
+        return play_fail(play, "how many milliseconds?");
+    pause_ms(ms);
+    return true;
+}
+
+/* "clock 30": half a minute passes; "clock at 2208988800": it is that second since 1970. */
+static bool step_clock(struct play *play, struct span rest)
+{
+    bool at = span_starts(rest, SPAN_OF("at "));
+    int64_t s;
+
+    if (!span_to_i64(at ? span_slice(rest, 3, rest.len) : rest, &s))
+        return play_fail(play, "how many seconds?");
+    if (at)
+        s -= clock_realtime_s(&play->world->clock);
+    for (size_t i = 0; i < PLAY_LINKS_MAX; i++)
+        hang_up(play, i); /* idle too long, by that clock */
+    world_clock_move(play->world, s * CLOCK_NS_PER_S);
+    return s >= 0 || play_fail(play, "time does not go back");
+}
+
+static bool step_store(struct play *play, struct span rest)
+{
+    (void)play;
+    store_fail_at(span_is(rest, "fails") ? STORE_FAIL_ALWAYS : 0);
+    return true;
+}
+
+static bool step_sql(struct play *play, struct span rest)
+{
+    return world_sql(play->world, rest) || play_fail(play, "the statement fails");
+}
+
+static bool step_repeat(struct play *play, struct span rest)
+{
+    return span_to_u64(rest, &play->repeat) || play_fail(play, "how many times?");
+}
+
+static bool step_within(struct play *play, struct span rest)
+{
+    return span_to_u64(rest, &play->within_ms) || play_fail(play, "how many milliseconds?");
+}
+
+static bool step_keep(struct play *play, struct span rest)
+{
+    struct span name = play_word(&rest);
+    struct span value;
+
+    return judge_find(play, rest, &value) && keep(play, name, value);
+}
+
+static bool step_let(struct play *play, struct span rest)
+{
+    struct span name = play_word(&rest);
+
+    return keep(play, name, rest);
+}
+
+/* "only adopt tcp sqlite": each word that names a way or a store must allow this run. */
+static bool step_only(struct play *play, struct span rest)
+{
+    static const char *const ways[] = {
+        [WORLD_ADOPT] = "adopt", [WORLD_TCP] = "tcp", [WORLD_TLS] = "tls"};
+    const char *store = play->world->postgres ? "postgres" : "sqlite";
+    bool way_named = false;
+    bool way_good = false;
+    bool store_good = true;
+
+    while (rest.len > 0) {
+        struct span word = play_word(&rest);
+
+        if (span_is(word, "sqlite") || span_is(word, "postgres")) {
+            store_good = span_is(word, store);
+            continue;
+        }
+        way_named = true;
+        way_good = way_good || span_is(word, ways[play->world->way]);
+    }
+    play->skipped = !store_good || (way_named && !way_good);
+    return true;
+}
+
+/* ---- the language -----------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *word;
+    step_fn *run;
+} steps[] = {
+    {">", step_header_line},   {"body", step_body},     {"filler", step_filler},
+    {"chunked", step_chunked}, {"raw", step_raw},       {"raw-times", step_raw_times},
+    {"=", step_answer},        {"send", step_send},     {"closed", step_closed},
+    {"open", step_open},       {"on", step_on},         {"hangup", step_hangup},
+    {"wait", step_wait},       {"clock", step_clock},   {"store", step_store},
+    {"sql", step_sql},         {"repeat", step_repeat}, {"within", step_within},
+    {"keep", step_keep},       {"let", step_let},       {"only", step_only},
+    {"header", judge_header},  {"json", judge_json},    {"text", judge_text},
+    {"no", judge_absent},
+};
+
+static bool is_method(struct span word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.ptr[i] < 'A' || word.ptr[i] > 'Z')
+            return false;
+    }
+    return word.len > 0;
+}
+
+bool play_line(struct play *play, struct span line)
+{
+    struct span rest = expand(play, span_trim(line));
+    struct span word = play_word(&rest);
+
+    if (word.len == 0 || word.ptr[0] == '#' || play->skipped)
+        return true;
+    if (is_method(word))
+        return step_request(play, word, rest);
+    for (size_t i = 0; i < PC_COUNT(steps); i++) {
+        if (span_is(word, steps[i].word))
+            return steps[i].run(play, rest);
+    }
+    return play_fail(play, "\"%.*s\" is no step", SPAN_ARG(word));
+}

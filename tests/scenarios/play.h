@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * One scenario while it is played: its connections, what it keeps, the request being put together
+ * and the last reply. README.md has the language.
+ *
+ * Threads: one.    Memory: play_begin / play_end; texts live in the arena until play_end. */
+#ifndef PC_TESTS_SCENARIOS_PLAY_H
+#define PC_TESTS_SCENARIOS_PLAY_H
+
+#include "link.h"
+
+enum { PLAY_LINKS_MAX = 8, PLAY_KEPT_MAX = 64, PLAY_WHY_BYTES = 1024 };
+
+struct play_request {
+    bool pending; /* something waits to be sent */
+    bool raw;     /* bytes as they are, instead of method and the rest */
+    bool head;
+    bool chunked;
+    bool bare; /* no Host of ours */
+    struct span method, target;
+    struct sbuf headers; /* finished lines */
+    struct sbuf raw_bytes;
+    struct span body;
+    bool has_body, has_type;
+};
+
+struct play {
+    struct world *world;
+    struct arena arena;
+    struct link *links[PLAY_LINKS_MAX];
+    bool used_up[PLAY_LINKS_MAX]; /* the last reply said "Connection: close" */
+    size_t at;                    /* the connection in use */
+    struct {
+        struct span name, value;
+    } kept[PLAY_KEPT_MAX];
+    size_t kept_count;
+    struct play_request request;
+    uint64_t repeat;
+    uint64_t within_ms;
+    struct link_reply reply;
+    const struct json_value *json; /* of the reply; NULL when it is not JSON */
+    bool skipped;                  /* not for this way or store */
+    char why[PLAY_WHY_BYTES];      /* what went wrong */
+};
+
+void play_begin(struct play *play, struct world *world);
+void play_end(struct play *play);
+
+/* Plays one line. False with play->why when it does not go as it says. */
+PC_CHECKED bool play_line(struct play *play, struct span line);
+
+/* Says what went wrong; returns false. */
+PC_FORMAT(2, 3) bool play_fail(struct play *play, const char *format, ...);
+
+/* judge.c: what a reply must be like, asked for or not. */
+PC_CHECKED bool judge_always(struct play *play);
+PC_CHECKED bool judge_header(struct play *play, struct span rest);
+PC_CHECKED bool judge_json(struct play *play, struct span rest);
+PC_CHECKED bool judge_text(struct play *play, struct span rest);
+PC_CHECKED bool judge_absent(struct play *play, struct span rest);
+PC_CHECKED bool judge_find(struct play *play, struct span what, struct span *ret_value);
+
+/* Takes the first word off *rest, and the blanks behind it. */
+struct span play_word(struct span *rest);
+
+#endif
