@@ -2,10 +2,11 @@
  * What the network alone costs: answers every request with a small JSON body and the headers that
  * the gateway sends. Compare with `return 200` of another server, same bytes.
  *
- *   bench/net_hello [PORT [LOOPS]] */
+ *   bench/net_hello [PORT [LOOPS [CERT KEY]]]      with CERT and KEY (PEM): over TLS */
 #include <stdio.h>
 
 #include "base/check.h"
+#include "crypto/tls.h"
 #include "net/net.h"
 #include "net/net_signal.h"
 
@@ -53,6 +54,21 @@ static uint64_t number(const char *text)
     return value;
 }
 
+static struct crypto_tls_context *tls_of(int argc, char **argv)
+{
+    const struct crypto_tls_options options = {.name = "hello",
+                                               .cert_path = argc > 4 ? argv[3] : NULL,
+                                               .key_path = argc > 4 ? argv[4] : NULL,
+                                               .alpn = {"http/1.1"}};
+    struct crypto_tls_context *context;
+    struct crypto_fault fault;
+
+    if (argc <= 4)
+        return NULL;
+    PC_ASSERT(crypto_tls_context_new(&options, &clock_system, &context, &fault) == ERR_OK);
+    return context;
+}
+
 int main(int argc, char **argv)
 {
     static const struct net_app app = {.head = hello_head, .end = nothing, .refuse = hello_refuse};
@@ -60,6 +76,7 @@ int main(int argc, char **argv)
     const struct net_listener_options door = {.name = "hello",
                                               .host = "127.0.0.1",
                                               .port = argc > 1 ? (uint16_t)number(argv[1]) : 0,
+                                              .tls = tls_of(argc, argv),
                                               .app = &app};
     struct net_server *server;
     struct net_listener *listener;
@@ -69,10 +86,12 @@ int main(int argc, char **argv)
     PC_ASSERT(net_server_new(&options, &server) == ERR_OK);
     PC_ASSERT(net_server_listen(server, &door, &listener, NULL) == ERR_OK);
     PC_ASSERT(net_server_start(server) == ERR_OK);
-    printf("http://127.0.0.1:%u\n", (unsigned)net_listener_port(listener));
+    printf("%s://127.0.0.1:%u\n", door.tls != NULL ? "https" : "http",
+           (unsigned)net_listener_port(listener));
     (void)fflush(stdout);
     (void)net_signals_wait(-1);
     (void)net_server_drain(server, 1000);
     net_server_free(server);
+    crypto_tls_context_free(door.tls);
     return 0;
 }

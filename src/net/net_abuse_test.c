@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -300,6 +301,77 @@ static void limits_requests_per_connection(void **state)
     net_harness_stop(&harness);
 }
 
+/* Without file descriptors a loop waits; when some are free again, it goes on. */
+static void survives_without_files(void **state)
+{
+    const struct net_server_options options = {0};
+    struct rlimit limit;
+    struct rlimit little;
+    int fds[8];
+    int next;
+
+    net_harness_start(&harness, &options, NULL);
+    for (size_t i = 0; i < PC_COUNT(fds); i++)
+        fds[i] = net_harness_connect(&harness);
+    for (size_t i = 0; i < PC_COUNT(fds); i++)
+        assert_int_equal(close(fds[i]), 0);
+    net_harness_wait_conns(&harness, 0);
+    for (size_t i = 0; i < PC_COUNT(fds); i++)
+        fds[i] = net_harness_socket();
+    next = dup(0);
+    assert_int_equal(close(next), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    little = limit;
+    little.rlim_cur = (rlim_t)next + 2;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &little), 0);
+    for (size_t i = 0; i < PC_COUNT(fds); i++) {
+        net_harness_connect_with(&harness, fds[i]);
+        net_client_send(fds[i], SPAN_OF(GET("/close")));
+    }
+    for (size_t i = 0; i < PC_COUNT(fds); i++) {
+        net_client_expect(fds[i], SPAN_OF("HTTP/1.1 200 OK\r\n"));
+        (void)shutdown(fds[i], SHUT_RDWR);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (size_t i = 0; i < PC_COUNT(fds); i++)
+        assert_int_equal(close(fds[i]), 0);
+    net_harness_stop(&harness);
+}
+
+enum { ABUSERS = 500 };
+
+/* One well-behaved client among many that are not sees nothing of them. */
+static void serves_amid_abuse(void **state)
+{
+    static const struct span begins[] = {
+        SPAN("GET / HTTP/1.1\r\nX: "), SPAN(POST "Content-Length: 100\r\n\r\nab"),
+        SPAN(CHUNKS "5\r\nab"),        SPAN("\x16\x03\x01"),
+        SPAN("\r\n\r\n\r\n\r\n"),      SPAN(GET("/flood")),
+        SPAN(GET("/later") "junk"),    SPAN(""),
+        SPAN(GET("/abort")),           SPAN(POST "Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    };
+    const struct net_server_options options = {.loops = 2};
+    static int fds[ABUSERS];
+    int good;
+
+    (void)net_raise_fd_limit();
+    net_harness_start(&harness, &options, NULL);
+    good = net_harness_connect(&harness);
+    for (size_t i = 0; i < ABUSERS; i++) {
+        fds[i] = net_harness_connect(&harness);
+        net_client_send(fds[i], begins[i % PC_COUNT(begins)]);
+        net_client_send(good, SPAN_OF(POST "Content-Length: 3\r\n\r\nabc"));
+        net_client_expect(good, SPAN_OF("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"));
+    }
+    for (size_t i = 0; i < ABUSERS; i++)
+        assert_int_equal(close(fds[i]), 0);
+    net_harness_wait_conns(&harness, 1);
+    net_client_send(good, SPAN_OF(GET("/hello")));
+    net_client_expect(good, SPAN_OF(HELLO));
+    assert_int_equal(close(good), 0);
+    net_harness_stop(&harness);
+}
+
 /* --- draining ------------------------------------------------------------------------------------
  */
 
@@ -476,6 +548,8 @@ int main(void)
         cmocka_unit_test(ends_not_reading),
         cmocka_unit_test(limits_connections),
         cmocka_unit_test(limits_requests_per_connection),
+        cmocka_unit_test(survives_without_files),
+        cmocka_unit_test(serves_amid_abuse),
         cmocka_unit_test(drains),
         cmocka_unit_test(drains_what_was_let_in),
         cmocka_unit_test(drains_until_the_deadline),

@@ -42,6 +42,9 @@ void net_harness_resume(struct net_harness *harness);
 
 /* A connected socket whose reads and writes wait at most 10 s. */
 int net_harness_connect(struct net_harness *harness);
+/* The same in two steps. */
+int net_harness_socket(void);
+void net_harness_connect_with(struct net_harness *harness, int fd);
 /* The same over a socketpair that the server adopts. */
 int net_harness_pair(struct net_harness *harness);
 

@@ -289,16 +289,29 @@ static void set_patience(int fd)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)), 0);
 }
 
-int net_harness_connect(struct net_harness *harness)
+int net_harness_socket(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(net_listener_port(harness->listener)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
     set_patience(fd);
+    return fd;
+}
+
+void net_harness_connect_with(struct net_harness *harness, int fd)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(net_listener_port(harness->listener)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+int net_harness_connect(struct net_harness *harness)
+{
+    int fd = net_harness_socket();
+
+    net_harness_connect_with(harness, fd);
     return fd;
 }
 
