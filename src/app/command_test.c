@@ -349,6 +349,8 @@ static void bash_completes(void **state)
         {"portcullis help ver", "2", "^version$"},
         {"portcullis check --ex", "2", "^--explain$"},
         {"portcullis check --config /etc/host", "3", "^/etc/hosts$"},
+        {"portcullis certs d", "2", "^dev$"},
+        {"portcullis certs dev --fo", "3", "^--force$"},
         {"portcullis completion z", "2", "^zsh$"},
     };
 

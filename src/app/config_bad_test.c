@@ -231,6 +231,12 @@ const struct config_case config_bad_cases[] = {
      "gateway.tls.certificate\n"
      "portcullis.yaml:3:5: gateway.tls.client_auth: needs gateway.tls.client_ca to check client "
      "certificates against"},
+    {"gateway:\n  tls:\n    client_ca: a.pem\n",
+     "warning: portcullis.yaml:3:5: gateway.tls.client_ca: has no effect while "
+     "gateway.tls.client_auth is none"},
+    {"http:\n  connections_max: 16\n  connections_per_ip_max: 17\n",
+     "warning: portcullis.yaml:3:3: http.connections_per_ip_max: 17 has no effect, "
+     "http.connections_max is 16"},
     {"jwt:\n  key_file: a.pem\n", "portcullis.yaml:2:3: jwt.key_file: HS256 signs with a secret, "
                                   "not with a key file, set jwt.algorithm to what the key is for"},
     {"http:\n  head_bytes_max: 1024\n",

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * The checked file into the struct, by libcyaml. Its schema is built from the settings table, its
- * memory is the arena, and only what the check saw in the file is taken over, so that what was left
- * out keeps its default. */
+ * memory is the arena. What the file leaves out is zero here; the defaults come afterwards. */
 #include "app/config_priv.h"
 
 #include <cyaml/cyaml.h>
 #include <string.h>
 
 enum { MEMORY_HEAD_BYTES = 16 };
+
+_Static_assert(sizeof(struct config_texts) == sizeof(struct config_limits), "lists are alike");
+_Static_assert(offsetof(struct config_texts, count) == offsetof(struct config_limits, count),
+               "lists are alike");
 
 /* ---- memory ---- */
 
@@ -196,39 +199,6 @@ static const cyaml_schema_field_t *fields_build(struct builder *builder, struct 
 
 /* ---- loading ---- */
 
-static size_t bytes_of(enum config_type type)
-{
-    switch (type) {
-    case CONFIG_NUMBER:
-        return sizeof(uint32_t);
-    case CONFIG_SWITCH:
-        return sizeof(bool);
-    case CONFIG_TEXT:
-        return sizeof(const char *);
-    case CONFIG_CHOICE:
-        return sizeof(enum config_environment);
-    case CONFIG_TEXTS:
-    case CONFIG_ROWS:
-        return sizeof(struct config_texts);
-    }
-    PC_WRONG("unknown type");
-}
-
-_Static_assert(sizeof(struct config_texts) == sizeof(struct config_limits), "lists are alike");
-_Static_assert(offsetof(struct config_texts, count) == offsetof(struct config_limits, count),
-               "lists are alike");
-
-static void take_over(struct config_loader *loader, const struct config *loaded)
-{
-    for (size_t i = 0; i < config_setting_count; i++) {
-        size_t offset = config_settings[i].offset;
-
-        if (loader->origins->of[i].kind == CONFIG_FROM_FILE)
-            memcpy((char *)loader->config + offset, (const char *)loaded + offset,
-                   bytes_of(config_settings[i].type));
-    }
-}
-
 static bool anything_seen(const struct config_loader *loader)
 {
     for (size_t i = 0; i < config_setting_count; i++)
@@ -265,6 +235,6 @@ enum err config_yaml_load(struct config_loader *loader)
         config_problem_at(loader, 0, 0, "cannot be loaded: %s", cyaml_strerror(failure));
         return ERR_CONFIG;
     }
-    take_over(loader, loaded);
+    *loader->config = *(const struct config *)loaded;
     return ERR_OK;
 }

@@ -83,9 +83,6 @@ static void password_rule(struct config_loader *loader)
         config_problem_with(loader, !in_production(loader), "password.argon2_memory_kib",
                             "%u KiB in %u passes is too cheap to guess against, take 19456 in 2",
                             config->password.argon2_memory_kib, config->password.argon2_passes);
-    if (config->password.argon2_memory_kib < 8 * config->password.argon2_lanes)
-        config_problem_with(loader, false, "password.argon2_lanes",
-                            "each lane needs 8 KiB of password.argon2_memory_kib");
 }
 
 /* ---- listeners ---- */

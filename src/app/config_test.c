@@ -285,6 +285,16 @@ static void bad_environment_is_told(void **state)
         "environment ACCESS_TOKEN_EXPIRE_MINUTES: \"0\" is not a number from 1 to 1440");
 }
 
+/* Bytes that are no text, from where only bytes come. */
+static void environment_must_be_text(void **state)
+{
+    static const char *const variables[] = {"PORTCULLIS_DATA=a\xFF", NULL};
+
+    assert_int_equal(load("", variables), ERR_CONFIG);
+    assert_string_equal(told(), "environment PORTCULLIS_DATA: the text holds a NUL or is not "
+                                "UTF-8");
+}
+
 /* Several names of one setting may be set when they agree. */
 static void names_of_one_setting_agree(void **state)
 {
@@ -350,6 +360,9 @@ static const struct {
      "environment DATABASE_SSLMODE: database.sslmode: sslmode disable sends passwords and "
      "money in "
      "clear to another machine, use require or verify-full"},
+    {{GOOD, "DATABASE_URL=postgresql:///x?hostaddr=192.0.2.1", "DATABASE_SSLMODE=disable"},
+     "environment DATABASE_SSLMODE: database.sslmode: sslmode disable sends passwords and "
+     "money in clear to another machine, use require or verify-full"},
     {{GOOD, "DATABASE_URL=postgresql://p@127.0.0.1:5432,[::1]/x", "DATABASE_SSLMODE=disable"}, ""},
     {{GOOD, "DATABASE_URL=postgresql:///x?host=/run/postgresql", "DATABASE_SSLMODE=disable"}, ""},
     {{GOOD, "DATABASE_URL=postgresql+asyncpg://postgres:postgres@db:5432/accounts"},
@@ -386,6 +399,9 @@ static void production_refuses(void **state)
     assert_int_equal(load("password:\n  argon2_memory_kib: 7168\n  argon2_passes: 4\n",
                           production_cases[0].environ),
                      ERR_CONFIG);
+    assert_int_equal(load("password:\n  argon2_memory_kib: 4096\n  argon2_passes: 16\n",
+                          production_cases[0].environ),
+                     ERR_CONFIG);
 }
 
 /* Weak secrets are seen through, good ones pass. */
@@ -401,6 +417,7 @@ static void secrets_are_weighed(void **state)
         {"secret", "is well known from examples"},
         {"Change-Me", "is well known from examples"},
         {"your-secret-key-change-in-production", "is well known from examples"},
+        {"PostGres", "is well known from examples"},
         {"your-secret-key", "is well known from examples"},
         {"your-super-secret-key", "is well known from examples"},
         {"2024-My-Super_Secret-Key-for-the-JWT-tokens", "is well known from examples"},
@@ -568,9 +585,26 @@ static void secret_files_are_private(void **state)
     assert_int_equal(load_file(NULL, inside), ERR_OK);
 }
 
+/* So does a database password in the file. */
+static void database_password_is_private(void **state)
+{
+    static const char *const production[] = {"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET,
+                                             "TLS_TERMINATED_IN_FRONT=true",
+                                             "TRUSTED_PROXIES=10.0.0.0/8", NULL};
+
+    file_write("portcullis.yaml", "database:\n  url: postgresql://a:b@c/d\n", 0644);
+    assert_int_equal(load_file(NULL, production), ERR_CONFIG);
+    assert_string_equal(told(), "portcullis.yaml:2:3: database.url: the file portcullis.yaml can "
+                                "be read or changed by others, give it mode 0600");
+    file_write("portcullis.yaml", "database:\n  url: postgresql://a@c/d\n", 0644);
+    assert_int_equal(load_file(NULL, production), ERR_OK);
+}
+
 /* Files that settings name must be readable files, and a secret must be in its file. */
 static void named_files_are_checked(void **state)
 {
+    static const char *const production[] = {"ENVIRONMENT=production", NULL};
+
     file_write("portcullis.yaml",
                "gateway:\n  tls: {certificate: cert.pem, key: key.pem}\njwt:\n  secret_file: "
                "secret\n",
@@ -583,10 +617,41 @@ static void named_files_are_checked(void **state)
                 "portcullis.yaml:4:3: jwt.secret_file: the file secret cannot be read: No such "
                 "file or directory");
     file_write("key.pem", "x", 0600);
+    assert_int_equal(load_file(NULL, production), ERR_CONFIG);
+    assert_int_equal(fixture.problems.errors, 1); /* not "production needs a secret" as well */
     file_write("secret", "\n", 0600);
     assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
     assert_string_equal(told(), "portcullis.yaml:4:3: jwt.secret_file: the first line of secret "
                                 "must be a secret of 1 to 1024 bytes");
+}
+
+/* A folder is no certificate. */
+static void named_folders_are_refused(void **state)
+{
+    file_write("portcullis.yaml", "gateway:\n  tls: {certificate: /etc, key: key.pem}\n", 0644);
+    file_write("key.pem", "x", 0600);
+    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
+    assert_string_equal(told(),
+                        "portcullis.yaml:2:9: gateway.tls.certificate: the file /etc cannot "
+                        "be read: Is a directory");
+}
+
+/* The secret comes from one place: two in one source are a mistake, and what the environment gives
+ * stands over what the file names. */
+static void secret_has_one_source(void **state)
+{
+    static const char *const variables[] = {"JWT_SECRET_KEY=" SECRET "x", NULL};
+
+    file_write("secret", SECRET "\n", 0600);
+    file_write("portcullis.yaml", "jwt:\n  secret_file: secret\n", 0600);
+    assert_int_equal(load_file(NULL, NULL), ERR_OK);
+    assert_string_equal(fixture.config.jwt.secret, SECRET);
+    assert_int_equal(load_file(NULL, variables), ERR_OK);
+    assert_string_equal(fixture.config.jwt.secret, SECRET "x");
+    file_write("portcullis.yaml", "jwt:\n  secret_file: secret\n  secret: " SECRET "\n", 0600);
+    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
+    assert_string_equal(told(), "portcullis.yaml:2:3: jwt.secret_file: give either this or "
+                                "jwt.secret, not both");
 }
 
 /* ---- memory ---- */
@@ -712,6 +777,7 @@ int main(void)
         cmocka_unit_test(numbers_agree_at_their_edges),
         cmocka_unit_test(origins_are_kept),
         cmocka_unit_test(bad_environment_is_told),
+        cmocka_unit_test(environment_must_be_text),
         cmocka_unit_test(names_of_one_setting_agree),
         cmocka_unit_test(unserved_names_warn),
         cmocka_unit_test(production_refuses),
@@ -720,7 +786,10 @@ int main(void)
         cmocka_unit_test(many_problems_are_counted),
         cmocka_unit_test_setup_teardown(file_is_found, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(secret_files_are_private, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(database_password_is_private, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(named_files_are_checked, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(named_folders_are_refused, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(secret_has_one_source, folder_make, folder_remove),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(pages_have_not_drifted),
         cmocka_unit_test(example_can_be_used),
