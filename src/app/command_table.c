@@ -3,10 +3,13 @@
 #include "app/command.h"
 
 extern const struct command command_certs_dev, command_check, command_completion, command_help,
-    command_migrate, command_openapi, command_serve, command_version;
+    command_migrate, command_openapi, command_serve, command_user_create, command_user_disable,
+    command_user_enable, command_user_list, command_user_password, command_version;
 
 const struct command *const command_table[] = {
-    &command_serve,     &command_check,   &command_migrate,    &command_openapi,
-    &command_certs_dev, &command_version, &command_completion, &command_help,
+    &command_serve,        &command_check,       &command_user_create,   &command_user_list,
+    &command_user_disable, &command_user_enable, &command_user_password, &command_migrate,
+    &command_openapi,      &command_certs_dev,   &command_version,       &command_completion,
+    &command_help,
 };
 const size_t command_count = PC_COUNT(command_table);

@@ -1,59 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Command lines: what is understood, what is refused and with which words and exit code. */
-#include "app/command.h"
+#include "app/command_test.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-enum { WORDS_MAX = 12, TEXT_BYTES_MAX = 64 * 1024 };
-
-static char out_text[TEXT_BYTES_MAX];
-static char err_text[TEXT_BYTES_MAX];
-static const char *const no_environ[] = {NULL};
-
-/* Runs "portcullis LINE" and keeps what it printed. Words are parted by one space. */
-static int run_with(const char *line, const char *const *variables)
-{
-    const char *argv[WORDS_MAX] = {"portcullis"};
-    char words[512];
-    struct span rest = span_from(line);
-    struct span word;
-    struct command_io io = {.in = -1, .environ = variables};
-    size_t used = 0;
-    int argc = 1;
-    int answer;
-
-    while (line[0] != '\0' && span_cut(&rest, ' ', &word)) {
-        assert_true(argc < WORDS_MAX && used + word.len < sizeof(words));
-        memcpy(words + used, word.ptr, word.len);
-        words[used + word.len] = '\0';
-        argv[argc++] = words + used;
-        used += word.len + 1;
-    }
-    memset(out_text, 0, sizeof(out_text));
-    memset(err_text, 0, sizeof(err_text));
-    io.out = fmemopen(out_text, sizeof(out_text) - 1, "w");
-    io.err = fmemopen(err_text, sizeof(err_text) - 1, "w");
-    assert_true(io.out != NULL && io.err != NULL);
-    answer = command_main(argc, argv, &io);
-    assert_int_equal(fclose(io.out), 0);
-    assert_int_equal(fclose(io.err), 0);
-    return answer;
-}
-
-static int run(const char *line)
-{
-    return run_with(line, no_environ);
-}
 
 /* A wrong line is told in one sentence, with what may have been meant, and ends with 2. */
 static void wrong_lines_are_told(void **state)
@@ -87,9 +42,9 @@ static void wrong_lines_are_told(void **state)
     };
 
     for (size_t i = 0; i < PC_COUNT(cases); i++) {
-        assert_int_equal(run(cases[i].line), COMMAND_USAGE);
-        assert_string_equal(err_text, cases[i].told);
-        assert_string_equal(out_text, "");
+        assert_int_equal(command_test_run(cases[i].line), COMMAND_USAGE);
+        assert_string_equal(command_test_err, cases[i].told);
+        assert_string_equal(command_test_out, "");
     }
 }
 
@@ -97,13 +52,13 @@ static void wrong_lines_are_told(void **state)
  */
 static void usage_is_shown(void **state)
 {
-    assert_int_equal(run(""), COMMAND_USAGE);
-    assert_non_null(strstr(err_text, "Usage: portcullis COMMAND"));
-    assert_int_equal(run("--help"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "Usage: portcullis COMMAND"));
-    assert_string_equal(err_text, "");
-    assert_int_equal(run("help"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "\n  check "));
+    assert_int_equal(command_test_run(""), COMMAND_USAGE);
+    assert_non_null(strstr(command_test_err, "Usage: portcullis COMMAND"));
+    assert_int_equal(command_test_run("--help"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "Usage: portcullis COMMAND"));
+    assert_string_equal(command_test_err, "");
+    assert_int_equal(command_test_run("help"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "\n  check "));
 }
 
 /* Every command teaches: a page with a usage line, what it does, its options and an example, the
@@ -112,7 +67,7 @@ static void every_command_has_a_page(void **state)
 {
     for (size_t i = 0; i < command_count; i++) {
         const struct command *command = command_table[i];
-        static char page[TEXT_BYTES_MAX];
+        static char page[COMMAND_TEST_BYTES_MAX];
         char line[128];
         struct span rest;
         struct span part;
@@ -122,11 +77,11 @@ static void every_command_has_a_page(void **state)
         assert_true(command->option_count < COMMAND_OPTIONS_MAX);
         assert_true(command->operands_max < COMMAND_OPERANDS_MAX);
         (void)snprintf(line, sizeof(line), "help %s", command->name);
-        assert_int_equal(run(line), COMMAND_GOOD);
-        memcpy(page, out_text, sizeof(page));
+        assert_int_equal(command_test_run(line), COMMAND_GOOD);
+        memcpy(page, command_test_out, sizeof(page));
         (void)snprintf(line, sizeof(line), "%s --help", command->name);
-        assert_int_equal(run(line), COMMAND_GOOD);
-        assert_string_equal(page, out_text);
+        assert_int_equal(command_test_run(line), COMMAND_GOOD);
+        assert_string_equal(page, command_test_out);
         assert_non_null(strstr(page, command->about));
         assert_non_null(strstr(page, "\nExamples:\n"));
         for (rest = span_from(page); span_cut(&rest, '\n', &part);)
@@ -137,9 +92,9 @@ static void every_command_has_a_page(void **state)
 /* --help anywhere asks for help, but not as the value after `--`. */
 static void help_is_found_anywhere(void **state)
 {
-    assert_int_equal(run("check --explain -h"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "Usage: portcullis check"));
-    assert_int_equal(run("check -- --help"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("check --explain -h"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "Usage: portcullis check"));
+    assert_int_equal(command_test_run("check -- --help"), COMMAND_USAGE);
 }
 
 /* Exit codes of check: good settings 0, bad ones 1; problems go to standard error. */
@@ -149,83 +104,68 @@ static void check_answers(void **state)
     static const char *const port[] = {"PORT=81", "REDIS_URL=redis://x", NULL};
 
     assert_int_equal(chdir("/"), 0);
-    assert_int_equal(run("check"), COMMAND_GOOD);
-    assert_string_equal(out_text, "The settings are good for development.\n");
-    assert_int_equal(run_with("check", bad), COMMAND_BAD);
-    assert_string_equal(err_text, "environment PORT: \"80a\" is not a number from 0 to 65535\n");
-    assert_string_equal(out_text, "");
-    assert_int_equal(run_with("check", port), COMMAND_GOOD);
-    assert_string_equal(out_text, "The settings are good for development, with 1 warning.\n");
-    assert_int_equal(strncmp(err_text, "warning: environment REDIS_URL", 30), 0);
-    assert_int_equal(run_with("check --explain", port), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "environment PORT\n"));
-    assert_int_equal(run("check --config /nonexistent.yaml"), COMMAND_BAD);
-    assert_string_equal(err_text, "/nonexistent.yaml: cannot be read: No such file or directory\n");
-    assert_int_equal(run("check --reference"), COMMAND_GOOD);
-    assert_int_equal(strncmp(out_text, "# Configuration\n", 16), 0);
-    assert_int_equal(run("check --example"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "#gateway:\n"));
+    assert_int_equal(command_test_run("check"), COMMAND_GOOD);
+    assert_string_equal(command_test_out, "The settings are good for development.\n");
+    assert_int_equal(command_test_run_with("check", bad), COMMAND_BAD);
+    assert_string_equal(command_test_err,
+                        "environment PORT: \"80a\" is not a number from 0 to 65535\n");
+    assert_string_equal(command_test_out, "");
+    assert_int_equal(command_test_run_with("check", port), COMMAND_GOOD);
+    assert_string_equal(command_test_out,
+                        "The settings are good for development, with 1 warning.\n");
+    assert_int_equal(strncmp(command_test_err, "warning: environment REDIS_URL", 30), 0);
+    assert_int_equal(command_test_run_with("check --explain", port), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "environment PORT\n"));
+    assert_int_equal(command_test_run("check --config /nonexistent.yaml"), COMMAND_BAD);
+    assert_string_equal(command_test_err,
+                        "/nonexistent.yaml: cannot be read: No such file or directory\n");
+    assert_int_equal(command_test_run("check --reference"), COMMAND_GOOD);
+    assert_int_equal(strncmp(command_test_out, "# Configuration\n", 16), 0);
+    assert_int_equal(command_test_run("check --example"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "#gateway:\n"));
 }
 
 /* A full disk is told, not passed over. */
 static void unwritten_output_fails(void **state)
 {
     const char *const argv[] = {"portcullis", "version"};
-    struct command_io io = {.in = -1, .environ = no_environ};
+    struct command_io io = {.in = -1, .environ = command_test_no_environ};
 
-    memset(err_text, 0, sizeof(err_text));
+    memset(command_test_err, 0, sizeof(command_test_err));
     io.out = fopen("/dev/full", "we");
-    io.err = fmemopen(err_text, sizeof(err_text) - 1, "w");
+    io.err = fmemopen(command_test_err, sizeof(command_test_err) - 1, "w");
     assert_int_equal(command_main(2, argv, &io), COMMAND_BAD);
     (void)fclose(io.out);
     (void)fclose(io.err);
-    assert_string_equal(err_text, "portcullis version: cannot write: No space left on device\n");
+    assert_string_equal(command_test_err,
+                        "portcullis version: cannot write: No space left on device\n");
 }
 
 /* The version for people and for programs. */
 static void version_is_told(void **state)
 {
-    assert_int_equal(run("version"), COMMAND_GOOD);
-    assert_int_equal(strncmp(out_text, "portcullis ", 11), 0);
-    assert_int_equal(run("--version"), COMMAND_GOOD);
-    assert_int_equal(run("version --json"), COMMAND_GOOD);
-    assert_int_equal(strncmp(out_text, "{\"name\":\"portcullis\",\"version\":\"", 32), 0);
-    assert_non_null(strstr(out_text, "\"revision\":\""));
-}
-
-/* ---- commands that write, in a folder of their own ---- */
-
-static char folder[] = "/tmp/portcullis-command-XXXXXX";
-
-static int folder_make(void **state)
-{
-    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-    return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int entry_remove(const char *path, const struct stat *about, int kind, struct FTW *place)
-{
-    return remove(path);
-}
-
-static int folder_remove(void **state)
-{
-    return chdir("/") == 0 ? nftw(folder, entry_remove, 8, FTW_DEPTH | FTW_PHYS) : -1;
+    assert_int_equal(command_test_run("version"), COMMAND_GOOD);
+    assert_int_equal(strncmp(command_test_out, "portcullis ", 11), 0);
+    assert_int_equal(command_test_run("--version"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("version --json"), COMMAND_GOOD);
+    assert_int_equal(strncmp(command_test_out, "{\"name\":\"portcullis\",\"version\":\"", 32), 0);
+    assert_non_null(strstr(command_test_out, "\"revision\":\""));
 }
 
 /* A new database is behind, can be rehearsed, is brought up to date, and then stays as it is. */
 static void migrate_brings_up_to_date(void **state)
 {
-    assert_int_equal(run("migrate --status"), COMMAND_BAD);
-    assert_non_null(strstr(out_text, "0001 identity                 missing\n"));
-    assert_int_equal(run("migrate --rehearse"), COMMAND_GOOD);
-    assert_int_equal(run("migrate --status"), COMMAND_BAD);
-    assert_int_equal(run("migrate"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, "sqlite:portcullis.db has the schema of this program"));
-    assert_int_equal(run("migrate --status"), COMMAND_GOOD);
-    assert_null(strstr(out_text, "missing"));
-    assert_int_equal(run("migrate"), COMMAND_GOOD);
-    assert_int_equal(run("migrate --status --rehearse"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("migrate --status"), COMMAND_BAD);
+    assert_non_null(strstr(command_test_out, "0001 identity                 missing\n"));
+    assert_int_equal(command_test_run("migrate --rehearse"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("migrate --status"), COMMAND_BAD);
+    assert_int_equal(command_test_run("migrate"), COMMAND_GOOD);
+    assert_non_null(
+        strstr(command_test_out, "sqlite:portcullis.db has the schema of this program"));
+    assert_int_equal(command_test_run("migrate --status"), COMMAND_GOOD);
+    assert_null(strstr(command_test_out, "missing"));
+    assert_int_equal(command_test_run("migrate"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("migrate --status --rehearse"), COMMAND_USAGE);
 }
 
 /* What is wrong with the database is told in the store's words, without its password. */
@@ -236,13 +176,14 @@ static void migrate_tells_what_is_wrong(void **state)
                                          "DATABASE_SSLMODE=disable", NULL};
     static const char *const bad[] = {"PORT=x", NULL};
 
-    assert_int_equal(run_with("migrate", nowhere), COMMAND_BAD);
-    assert_int_equal(strncmp(err_text, "portcullis migrate: ", 20), 0);
-    assert_int_equal(run_with("migrate", remote), COMMAND_BAD);
-    assert_int_equal(strncmp(err_text, "portcullis migrate: ", 20), 0);
-    assert_null(strstr(err_text, "hunter2"));
-    assert_int_equal(run_with("migrate", bad), COMMAND_BAD);
-    assert_string_equal(err_text, "environment PORT: \"x\" is not a number from 0 to 65535\n");
+    assert_int_equal(command_test_run_with("migrate", nowhere), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "portcullis migrate: ", 20), 0);
+    assert_int_equal(command_test_run_with("migrate", remote), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "portcullis migrate: ", 20), 0);
+    assert_null(strstr(command_test_err, "hunter2"));
+    assert_int_equal(command_test_run_with("migrate", bad), COMMAND_BAD);
+    assert_string_equal(command_test_err,
+                        "environment PORT: \"x\" is not a number from 0 to 65535\n");
 }
 
 /* Certificates are made, told how to use, and the told settings are good. */
@@ -254,30 +195,31 @@ static void certs_are_made(void **state)
         "optional\n";
     int fd;
 
-    assert_int_equal(run("certs dev --host api.test alice"), COMMAND_GOOD);
-    assert_non_null(strstr(out_text, settings));
-    assert_non_null(strstr(out_text, "--cert certs/alice.crt"));
+    assert_int_equal(command_test_run("certs dev --host api.test alice"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, settings));
+    assert_non_null(strstr(command_test_out, "--cert certs/alice.crt"));
     fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
     (void)close(fd);
-    assert_int_equal(run("check"), COMMAND_GOOD);
-    assert_string_equal(err_text, "");
+    assert_int_equal(command_test_run("check"), COMMAND_GOOD);
+    assert_string_equal(command_test_err, "");
     assert_int_equal(rename("certs/alice.key", "certs/server.key"), 0);
-    assert_int_equal(run("check"), COMMAND_BAD);
-    assert_int_equal(strncmp(err_text, "gateway.tls: ", 13), 0);
-    assert_int_equal(run("certs dev"), COMMAND_BAD);
-    assert_int_equal(strncmp(err_text, "portcullis certs dev: ", 22), 0);
-    assert_int_equal(run("certs dev --days 0"), COMMAND_USAGE);
-    assert_int_equal(run("certs dev --days 9x"), COMMAND_USAGE);
-    assert_int_equal(run("certs dev --folder new --days 1"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("check"), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "gateway.tls: ", 13), 0);
+    assert_int_equal(command_test_run("certs dev"), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "portcullis certs dev: ", 22), 0);
+    assert_int_equal(command_test_run("certs dev --days 0"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("certs dev --days 9x"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("certs dev --folder new --days 1"), COMMAND_GOOD);
     assert_int_equal(access("new/server.key", F_OK), 0);
     assert_int_equal(rename("new", "certs.new"), 0);
-    assert_int_equal(run("certs dev --force --days 2"), COMMAND_GOOD);
-    assert_int_equal(run("check"), COMMAND_GOOD);
-    assert_non_null(strstr(err_text, "warning: gateway.tls.certificate: ends within "));
-    assert_string_equal(out_text, "The settings are good for development, with 1 warning.\n");
-    assert_int_equal(run("certs"), COMMAND_USAGE);
-    assert_non_null(strstr(err_text, "certs dev"));
+    assert_int_equal(command_test_run("certs dev --force --days 2"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("check"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_err, "warning: gateway.tls.certificate: ends within "));
+    assert_string_equal(command_test_out,
+                        "The settings are good for development, with 1 warning.\n");
+    assert_int_equal(command_test_run("certs"), COMMAND_USAGE);
+    assert_non_null(strstr(command_test_err, "certs dev"));
 }
 
 /* A key file must hold a key for the algorithm. */
@@ -290,34 +232,10 @@ static void token_keys_are_read(void **state)
 
     assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
     (void)close(fd);
-    assert_int_equal(run("certs dev"), COMMAND_GOOD);
-    assert_int_equal(run_with("check", right), COMMAND_GOOD);
-    assert_int_equal(run_with("check", wrong), COMMAND_BAD);
-    assert_int_equal(strncmp(err_text, "jwt.key_file: ", 14), 0);
-}
-
-/* Runs a program on the text that a command printed; its exit code. */
-static int feed(const char *const *argv, const char *text)
-{
-    int ends[2];
-    int status = -1;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)dup2(ends[0], STDIN_FILENO);
-        (void)close(ends[1]);
-        (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    (void)close(ends[0]);
-    assert_int_equal(write(ends[1], text, strlen(text)), (ssize_t)strlen(text));
-    (void)close(ends[1]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    assert_int_equal(command_test_run("certs dev"), COMMAND_GOOD);
+    assert_int_equal(command_test_run_with("check", right), COMMAND_GOOD);
+    assert_int_equal(command_test_run_with("check", wrong), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "jwt.key_file: ", 14), 0);
 }
 
 /* Each shell reads its script without a complaint, where that shell is installed. */
@@ -331,8 +249,8 @@ static void scripts_are_well_formed(void **state)
         int answer;
 
         (void)snprintf(line, sizeof(line), "completion %s", shells[i][0]);
-        assert_int_equal(run(line), COMMAND_GOOD);
-        answer = feed(shells[i], out_text);
+        assert_int_equal(command_test_run(line), COMMAND_GOOD);
+        answer = command_test_feed(shells[i], command_test_out);
         assert_true(answer == 0 || (answer == 127 && i > 0));
     }
 }
@@ -354,16 +272,16 @@ static void bash_completes(void **state)
         {"portcullis completion z", "2", "^zsh$"},
     };
 
-    assert_int_equal(run("completion bash"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("completion bash"), COMMAND_GOOD);
     for (size_t i = 0; i < PC_COUNT(cases); i++) {
-        static char script[TEXT_BYTES_MAX + 512];
+        static char script[COMMAND_TEST_BYTES_MAX + 512];
         static const char *const bash[] = {"bash", NULL};
 
         (void)snprintf(script, sizeof(script),
                        "%s\nCOMP_WORDS=(%s); COMP_CWORD=%s; _portcullis; "
                        "printf '%%s\\n' \"${COMPREPLY[@]}\" | grep -q -- '%s'\n",
-                       out_text, cases[i].words, cases[i].count, cases[i].wanted);
-        assert_int_equal(feed(bash, script), 0);
+                       command_test_out, cases[i].words, cases[i].count, cases[i].wanted);
+        assert_int_equal(command_test_feed(bash, script), 0);
     }
 }
 
@@ -379,10 +297,14 @@ int main(void)
         cmocka_unit_test(version_is_told),
         cmocka_unit_test(scripts_are_well_formed),
         cmocka_unit_test(bash_completes),
-        cmocka_unit_test_setup_teardown(migrate_brings_up_to_date, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(migrate_tells_what_is_wrong, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(certs_are_made, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(token_keys_are_read, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(migrate_brings_up_to_date, command_test_folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(migrate_tells_what_is_wrong, command_test_folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(certs_are_made, command_test_folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(token_keys_are_read, command_test_folder_make,
+                                        command_test_folder_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
