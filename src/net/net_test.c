@@ -306,8 +306,8 @@ static void tells_when_the_client_is_gone(void **state)
     net_client_send(fd, SPAN_OF("POST /later HTTP/1.1\r\nContent-Length: 9\r\n\r\n"));
     net_harness_wait(&harness.told, told + 2);
     assert_int_equal(close(fd), 0);
-    net_harness_wait(&harness.gone, gone + 1);
-    net_harness_wait(&harness.recycled, told + 1);
+    net_harness_wait(&harness.gone, gone + 2);
+    net_harness_wait(&harness.recycled, told + 2);
 }
 
 /* Whoever cuts the connection need not be told that it is gone. */
