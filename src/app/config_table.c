@@ -26,10 +26,10 @@ static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS
     {.path = "requests_per_minute",                                                                \
      .type = CONFIG_NUMBER,                                                                        \
      ROW_AT(requests_per_minute),                                                                  \
-     RANGE(1, 1000000),                                                                            \
+     RANGE(1, 1000000000),                                                                         \
      .about = "Requests a minute; as in general when left out."},                                  \
     {                                                                                              \
-        .path = "burst", .type = CONFIG_NUMBER, ROW_AT(burst), RANGE(1, 1000000),                  \
+        .path = "burst", .type = CONFIG_NUMBER, ROW_AT(burst), RANGE(1, 1000000000),               \
         .about = "Requests that may come at once; as many as requests_per_minute when left out."   \
     }
 
@@ -316,13 +316,13 @@ const struct config_setting config_settings[] = {
      .environ = {"RATE_LIMIT_REQUESTS_PER_MINUTE"},
      .type = CONFIG_NUMBER,
      AT(limits.requests_per_minute),
-     RANGE(1, 1000000),
+     RANGE(1, 1000000000),
      .fallback = "60",
      .about = "Requests a minute of one client: an address before it signed in, a user after."},
     {.path = "limits.burst",
      .type = CONFIG_NUMBER,
      AT(limits.burst),
-     RANGE(0, 1000000),
+     RANGE(0, 1000000000),
      .fallback = "0",
      .about = "Requests that may come at once; 0 is as many as requests_per_minute."},
     {.path = "limits.clients_max",
