@@ -299,7 +299,7 @@ static void read_json(struct play *play)
     struct span type = link_header(&play->reply, SPAN_OF("Content-Type"), &count);
 
     play->json = NULL;
-    if (memmem(type.ptr, type.len, "json", 4) != NULL &&
+    if (play_holds(type, SPAN_OF("json")) &&
         json_read(arena_copy(&play->arena, play->reply.body), &play->arena, &root, NULL) == ERR_OK)
         play->json = root;
 }

@@ -59,6 +59,9 @@ PC_CHECKED bool judge_text(struct play *play, struct span rest);
 PC_CHECKED bool judge_absent(struct play *play, struct span rest);
 PC_CHECKED bool judge_find(struct play *play, struct span what, struct span *ret_value);
 
+/* Is `part` somewhere in `text`? */
+bool play_holds(struct span text, struct span part);
+
 /* Takes the first word off *rest, and the blanks behind it. */
 struct span play_word(struct span *rest);
 

@@ -105,6 +105,7 @@ static bool load(struct world *world, struct span yaml, struct config *ret)
 
 struct sql {
     struct store_statement statement;
+    int64_t number;
 };
 
 static enum err sql_run(struct store_conn *conn, struct store_job *job)
@@ -112,6 +113,20 @@ static enum err sql_run(struct store_conn *conn, struct store_job *job)
     const struct sql *sql = job->context;
 
     return store_exec(conn, &sql->statement, NULL, 0, NULL);
+}
+
+static enum err number_run(struct store_conn *conn, struct store_job *job)
+{
+    struct sql *sql = job->context;
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, &sql->statement, NULL, 0, &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows))
+        return store_rows_end(rows, ERR_NOT_FOUND);
+    sql->number = store_rows_i64(rows, 0);
+    return store_rows_err(rows);
 }
 
 static struct store *open_store(const struct world *world)
@@ -130,22 +145,41 @@ static struct store *open_store(const struct world *world)
     return store;
 }
 
-bool world_sql(const struct world *world, struct span text)
+/* Runs a text as a statement, on a store handle of its own. */
+static enum err run_text(const struct world *world, struct span text, store_run_fn *run,
+                         int64_t *ret_number)
 {
     struct store *store = open_store(world);
     char copy[4096];
     struct sql sql = {.statement = {.name = "scenario", .sqlite = copy}};
     enum err err;
 
-    if (store == NULL || text.len >= sizeof(copy))
-        return false;
+    if (store == NULL)
+        return ERR_STORE_UNAVAILABLE;
+    PC_ASSERT(text.len < sizeof(copy));
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    err = store_do(store, sql_run, &sql, true);
+    err = store_do(store, run, &sql, run == sql_run);
     store_close(store);
     if (err)
         printf("# %s: %s\n", err_name(err), copy);
-    return err == ERR_OK;
+    else
+        *ret_number = sql.number;
+    return err;
+}
+
+bool world_sql(const struct world *world, struct span text)
+{
+    int64_t none;
+
+    return run_text(world, text, sql_run, &none) == ERR_OK;
+}
+
+int64_t world_number(const struct world *world, struct span sql)
+{
+    int64_t number;
+
+    return run_text(world, sql, number_run, &number) == ERR_OK ? number : -1;
 }
 
 static bool empty_postgres(const struct world *world)

@@ -33,6 +33,9 @@ void world_clock_move(struct world *world, int64_t ns);
 /* Runs one SQL statement on the store, from outside. */
 PC_CHECKED bool world_sql(const struct world *world, struct span sql);
 
+/* The number that a query answers in its first row; -1 when it fails. */
+int64_t world_number(const struct world *world, struct span sql);
+
 /* Takes over another configuration, as SIGHUP does. */
 PC_CHECKED bool world_reload(struct world *world, struct span yaml);
 
