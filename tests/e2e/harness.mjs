@@ -89,11 +89,15 @@ async function environment(data, overrides) {
  * Runs a command of the program to its end: { code, signal, stdout, stderr }. Without a time limit
  * of its own a program that should refuse to start could run for ever.
  */
-export async function command(args, { env = {}, data = temporaryFolder(), timeout = 10_000 } = {}) {
+export async function command(
+  args,
+  { env = {}, data = temporaryFolder(), timeout = 10_000, input } = {},
+) {
   const child = spawn(program, args, {
     env: await environment(data, env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   running.add(child);
   const out = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text) => {
