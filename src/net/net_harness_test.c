@@ -338,7 +338,7 @@ void net_client_send(int fd, struct span bytes)
 
 void net_client_expect(int fd, struct span bytes)
 {
-    char got[4096];
+    char got[4096] = {0};
     size_t at = 0;
 
     assert_true(bytes.len <= sizeof(got));

@@ -132,13 +132,15 @@ void net_server_free(struct net_server *server)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } address = {.in6 = {0}};
     socklen_t bytes = sizeof(address);
 
-    PC_ASSERT(getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    PC_ASSERT(getsockname(fd, &address.any, &bytes) == 0);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.in6.sin6_port : address.in.sin_port);
 }
 
 static void unbind(struct net_server *server, size_t at)

@@ -18,8 +18,6 @@
 
 enum { ARGS_MAX = 16, OUT_BYTES = 4 * 1024 * 1024, PATH_BYTES = 128 };
 
-extern char **environ;
-
 static struct net_harness harness;
 static char folder[] = "/tmp/net_tls_XXXXXX";
 static char out[OUT_BYTES];
