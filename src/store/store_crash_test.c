@@ -325,17 +325,14 @@ static void a_hanging_server_is_given_up(void **state)
 {
     struct kit *kit = *state;
     struct store *store;
-    struct kit_job kj;
     struct kit_number number = {.statement = &kit_count};
 
     server_only(kit);
     kit->options.statement_timeout_ms = 500;
     kit->options.busy_timeout_ms = 500;
+    kit->options.readers = 1; /* the one that is connected */
     store = kit_open_with_table(kit);
-    kit_exec(store, &slow_function);
-    kit_exec(store, &slow_commit);
     assert_int_equal(kit_things(store), 0);
-    kit_job_init(&kj, 1);
     control("freeze");
     assert_int_equal(store_do(store, kit_number0_run, &number, false), ERR_STORE_UNAVAILABLE);
     control("thaw");

@@ -239,6 +239,80 @@ static void no_update_is_lost(void **state)
     store_close(stores[0]);
 }
 
+/* Increments, but lets another commit between its read and its write, the first time. */
+struct meddled {
+    struct store_job job;
+    struct store *other;
+    size_t runs;
+    enum err other_err;
+    sem_t over;
+};
+
+static enum err meddled_run(struct store_conn *conn, struct store_job *job)
+{
+    static const struct store_statement get = {.name = "meddled_get",
+                                               .sqlite = "SELECT number FROM things WHERE id = ?1"};
+    static const struct store_statement set = {
+        .name = "meddled_set", .sqlite = "UPDATE things SET number = ?2 WHERE id = ?1"};
+    struct meddled *meddled = PC_CONTAINER(job, struct meddled, job);
+    struct kit_number number = {.statement = &get, .id = 1};
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, number.statement, STORE_PARAMS(STORE_I64(1)), &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows))
+        return store_rows_end(rows, ERR_NOT_FOUND);
+    number.result = store_rows_i64_or(rows, 0, 0);
+    if (meddled->runs++ == 0)
+        meddled->other_err = store_do(meddled->other, increment_run, NULL, true);
+    return store_exec(conn, &set, STORE_PARAMS(STORE_I64(1), STORE_I64(number.result + 1)), NULL);
+}
+
+static void meddled_done(struct store_job *job)
+{
+    (void)sem_post(&PC_CONTAINER(job, struct meddled, job)->over);
+}
+
+/* What was read is still true when it is written: either the other had to wait (SQLite), or this
+ * one is run again and sees the other's change (PostgreSQL). In a batch and alone. */
+static void what_was_read_is_still_true(void **state)
+{
+    static const struct store_statement get = {.name = "get_meddled",
+                                               .sqlite = "SELECT number FROM things WHERE id = ?1"};
+    struct kit *kit = *state;
+    struct store *store = kit_open_with_table(kit);
+    struct kit_number number = {.statement = &get, .id = 1};
+    struct meddled meddled = {.job = {.run = meddled_run, .done = meddled_done}};
+    static struct crowd crowd;
+    int64_t expected = 0;
+
+    kit->options.busy_timeout_ms = 100;
+    meddled.other = kit_open(kit);
+    assert_int_equal(sem_init(&meddled.over, 0, 0), 0);
+    assert_int_equal(kit_add(store, 1), ERR_OK);
+    for (size_t company = 0; company < 2; company++) {
+        crowd_hold(&crowd, store);
+        meddled.runs = 0;
+        assert_int_equal(store_write(store, &meddled.job), ERR_OK);
+        if (company > 0)
+            assert_int_equal(store_write(store, &crowd.jobs[2].job), ERR_OK);
+        crowd_release(&crowd, 0);
+        while (sem_wait(&meddled.over) != 0)
+            continue;
+        assert_int_equal(meddled.job.err, ERR_OK);
+        expected += 1 + (meddled.other_err == ERR_OK);
+        assert_int_equal(meddled.runs, meddled.other_err == ERR_OK ? 2 : 1);
+        if (company > 0)
+            kit_await(&crowd.jobs[2]);
+        assert_int_equal(store_do(store, kit_number_run, &number, false), ERR_OK);
+        assert_int_equal(number.result, expected);
+    }
+    assert_int_equal(meddled.other_err, kit->postgres ? ERR_OK : ERR_BUSY);
+    store_close(meddled.other);
+    store_close(store);
+}
+
 struct two_counts {
     struct store *store;
     int64_t first, second;
@@ -313,6 +387,7 @@ int main(void)
         KIT_TEST(closing_finishes_what_is_queued),
         KIT_TEST(one_of_many_gets_a_name),
         KIT_TEST(no_update_is_lost),
+        KIT_TEST(what_was_read_is_still_true),
         KIT_TEST(a_snapshot_sees_one_moment),
         KIT_TEST(a_lock_is_waited_for_within_a_bound),
     };
