@@ -77,6 +77,25 @@ static void greet(const struct command_call *call, const struct config *config,
     (void)fflush(call->io->err);
 }
 
+/* The generation that the program was started with. */
+static const struct generation *first_of(const struct generation *newest)
+{
+    while (newest->older != NULL)
+        newest = newest->older;
+    return newest;
+}
+
+static void tell_waiting(const struct command_call *call, const struct generation *running,
+                         const struct generation *wanted)
+{
+    char names[2048];
+    struct sbuf out = sbuf_over(names, sizeof(names));
+
+    if (config_needs_restart(&running->settings.config, &wanted->settings.config, &out))
+        command_tell(call, "these settings changed but wait for the next start: %.*s",
+                     SPAN_ARG(sbuf_span(&out)));
+}
+
 static void reload(const struct command_call *call, struct serve *serve, struct generation **newest)
 {
     struct generation *next = alloc_zero(sizeof(*next));
@@ -96,6 +115,7 @@ static void reload(const struct command_call *call, struct serve *serve, struct 
     }
     next->older = *newest;
     *newest = next;
+    tell_waiting(call, first_of(next), next);
 }
 
 static enum command_exit run_until_told(const struct command_call *call, struct generation **newest)

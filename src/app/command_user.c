@@ -6,6 +6,7 @@
 
 #include "app/command_password.h"
 #include "app/command_store.h"
+#include "app/serve.h"
 #include "auth/auth.h"
 #include "json/json_schema.h"
 #include "json/json_writer.h"
@@ -208,17 +209,6 @@ static enum err find(struct store_conn *conn, struct work *work, struct auth_use
     return auth_user_by_email(conn, work->wanted, &work->arena, ret);
 }
 
-static struct crypto_password_policy policy_of(const struct config *config)
-{
-    return (struct crypto_password_policy){.kind = config->password.scheme == CONFIG_BCRYPT
-                                                       ? CRYPTO_PASSWORD_BCRYPT
-                                                       : CRYPTO_PASSWORD_ARGON2ID,
-                                           .bcrypt_cost = config->password.bcrypt_cost,
-                                           .argon2_memory_kib = config->password.argon2_memory_kib,
-                                           .argon2_passes = config->password.argon2_passes,
-                                           .argon2_lanes = config->password.argon2_lanes};
-}
-
 static enum command_exit password_judge(const struct command_call *call,
                                         const struct config *config, struct span password)
 {
@@ -243,7 +233,7 @@ static enum command_exit password_judge(const struct command_call *call,
 static enum command_exit hash_read(const struct command_call *call, const struct config *config,
                                    struct work *work)
 {
-    struct crypto_password_policy policy = policy_of(config);
+    struct crypto_password_policy policy = serve_password_policy(config);
     char hash[CRYPTO_PASSWORD_HASH_BYTES];
     struct command_password password;
     enum command_exit answer;

@@ -36,7 +36,7 @@ struct config_texts {
     size_t count;
 };
 
-/* One place where connections are taken. `host` is an IPv4 or IPv6 address. TLS is
+/* One place where connections are taken. `host` is a name or an address. TLS is
  * on when `certificate` is set. */
 struct config_listener {
     const char *host;
@@ -93,8 +93,7 @@ struct config {
         uint32_t idle_timeout_ms;   /* between requests */
         uint32_t body_timeout_ms;   /* between bytes of a body */
         uint32_t write_timeout_ms;  /* a reply that nobody takes */
-        uint32_t request_timeout_ms;
-        uint32_t body_rate_min; /* bytes a second, after a grace of a few seconds */
+        uint32_t body_rate_min;     /* bytes a second, after a grace of a few seconds */
         uint32_t connections_max;
         uint32_t connections_per_ip_max;
         uint32_t requests_per_connection_max;
@@ -131,7 +130,6 @@ struct config {
         uint32_t refresh_days;
         uint32_t grace_s;
         uint32_t leeway_s;
-        uint32_t cache_tokens_max;
     } jwt;
 
     struct {
@@ -205,6 +203,11 @@ PC_CHECKED enum err config_load(const struct config_sources *sources, struct are
 /* Every effective setting with its origin, a line each; secrets are masked. */
 void config_explain(const struct config *config, const struct config_origins *origins,
                     struct sbuf *out);
+
+/* Names every setting that differs between the two and that a running program does not take over,
+ * "gateway.port, workers.loops"; false when there is none. */
+bool config_needs_restart(const struct config *running, const struct config *wanted,
+                          struct sbuf *out);
 
 /* docs/configuration.md and portcullis.example.yaml, made from the table. */
 void config_reference(struct sbuf *out);

@@ -12,6 +12,7 @@
  *   config_url.c     the parts of a database URL
  *   config_secret.c  whether a secret is one
  *   config_files.c   the file itself and the files that settings name
+ *   config_change.c  what a reload would have to leave
  *   config_show.c    --explain, the reference and the example
  *
  * Threads: one at a time.    Memory: all in the arena. */
@@ -32,7 +33,7 @@ enum config_type {
 /* The form that a text must have. */
 enum config_form {
     CONFIG_ANY,
-    CONFIG_ADDRESS,  /* an IPv4 or IPv6 address */
+    CONFIG_HOST,     /* a name or an address */
     CONFIG_NETWORK,  /* an address with a prefix length */
     CONFIG_ORIGIN,   /* scheme://host[:port], or * */
     CONFIG_DATABASE, /* sqlite: or postgresql: */
@@ -59,6 +60,7 @@ struct config_setting {
     bool file;         /* names a file that must be readable */
     bool file_secret;  /* and that nobody else may read */
     bool required;     /* in a row */
+    bool live;         /* a reload takes it over */
 };
 
 extern const struct config_setting config_settings[];

@@ -210,7 +210,7 @@ static void reference_row(const struct config_setting *setting, const char *name
     sbuf_add_lit(out, " | ");
     for (size_t i = 0; i < PC_COUNT(setting->environ) && setting->environ[i] != NULL; i++)
         sbuf_add_format(out, "%s`%s`", i > 0 ? ", " : "", setting->environ[i]);
-    sbuf_add_format(out, " | %s |\n", setting->about);
+    sbuf_add_format(out, " | %s%s |\n", setting->about, setting->live ? " ↻" : "");
 }
 
 static void reference_head(struct sbuf *out)
@@ -249,6 +249,8 @@ void config_reference(struct sbuf *out)
         "--explain` prints what is in force and where it came from,\n`portcullis check --example` "
         "prints a commented file to begin with. Unknown keys are errors; anchors, aliases and tags "
         "are not read.\n\n"
+        "SIGHUP makes a running program read its settings again; it takes over those marked ↻ and "
+        "says which changed ones have to wait for its next start.\n\n"
         "## General\n\n");
     reference_head(out);
     for (size_t i = 0; i < config_setting_count; i++) {

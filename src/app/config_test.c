@@ -5,92 +5,21 @@
 
 #include "base/alloc.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-enum { ARENA_BYTES_MAX = 8 * 1024 * 1024, TEXT_BYTES_MAX = 64 * 1024 };
-
-#define SECRET "tR7xQ2mK9vB4nL8wZ3cF6hJ1yD5gS0pA"
-#define SECRET_LONG                                                                                \
-    SECRET "uE"                                                                                    \
-           "8oW4iP6qX1kN7bV3jM9fG2dT5rC0sLzY"
-
-/* One loading with everything it needs. */
-struct fixture {
-    struct arena arena;
-    struct config_sources sources;
-    struct span text;
-    struct config config;
-    struct config_origins origins;
-    struct config_problems problems;
-    char told_bytes[TEXT_BYTES_MAX];
-};
-
-static struct fixture fixture;
-
-/* All that was told, as one text. */
-static void collect(void)
-{
-    struct fixture *f = &fixture;
-    struct sbuf out = sbuf_over(f->told_bytes, sizeof(f->told_bytes) - 1);
-
-    for (size_t i = 0; i < f->problems.count; i++) {
-        if (i > 0)
-            sbuf_add_char(&out, '\n');
-        if (f->problems.list[i].warning)
-            sbuf_add_lit(&out, "warning: ");
-        sbuf_add(&out, f->problems.list[i].line);
-    }
-    f->told_bytes[out.len] = '\0';
-}
-
-static enum err load(const char *text, const char *const *variables)
-{
-    struct fixture *f = &fixture;
-    enum err err;
-
-    arena_reset(&f->arena);
-    f->text = span_from(text);
-    f->sources = (struct config_sources){
-        .path = "portcullis.yaml", .text = &f->text, .environ = variables, .files_unchecked = true};
-    err = config_load(&f->sources, &f->arena, &f->config, &f->origins, &f->problems);
-    collect();
-    return err;
-}
-
-static const char *told(void)
-{
-    return fixture.told_bytes;
-}
-
-static int set_up(void **state)
-{
-    arena_init(&fixture.arena, NULL, 0, ARENA_BYTES_MAX);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    arena_reset(&fixture.arena);
-    return 0;
-}
 
 /* Every wrong file is told as the table says, word for word, with line and column. */
 static void bad_files_are_told(void **state)
 {
     for (size_t i = 0; i < config_bad_case_count; i++) {
         const struct config_case *bad = &config_bad_cases[i];
-        enum err err = load(bad->text, NULL);
+        enum err err = config_test_load(bad->text, NULL);
 
-        assert_string_equal(told(), bad->told);
+        assert_string_equal(config_test_told(), bad->told);
         assert_int_equal(err, strncmp(bad->told, "warning: ", 9) == 0 ? ERR_OK : ERR_CONFIG);
     }
     assert_true(config_bad_case_count >= 100);
@@ -105,11 +34,13 @@ static void bytes_that_are_no_text(void **state)
     struct span text = span_make(nul, sizeof(nul) - 1);
     struct config_sources sources = {.path = "p.yaml", .text = &text};
 
-    assert_int_equal(load("data: a\nlog:\n  path: \xC3\xA9\xFFx\n", NULL), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml:3:10: this byte is a NUL or not UTF-8");
-    assert_int_equal(config_load(&sources, &fixture.arena, &config, NULL, &problems), ERR_CONFIG);
+    assert_int_equal(config_test_load("data: a\nlog:\n  path: \xC3\xA9\xFFx\n", NULL), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "portcullis.yaml:3:10: this byte is a NUL or not UTF-8");
+    assert_int_equal(config_load(&sources, &config_test.arena, &config, NULL, &problems),
+                     ERR_CONFIG);
     assert_true(span_is(problems.list[0].line, "p.yaml:3:5: this byte is a NUL or not UTF-8"));
-    assert_int_equal(load("\xFE\xFF", NULL), ERR_CONFIG);
+    assert_int_equal(config_test_load("\xFE\xFF", NULL), ERR_CONFIG);
 }
 
 /* Every default in the table passes the check that a user's value would have to pass. */
@@ -135,22 +66,22 @@ static void defaults_are_good_values(void **state)
 /* Without a file and an environment there are the defaults of development. */
 static void nothing_given_is_development(void **state)
 {
-    assert_int_equal(load("", NULL), ERR_OK);
-    assert_string_equal(told(), "");
-    assert_int_equal(fixture.config.environment, CONFIG_DEVELOPMENT);
-    assert_string_equal(fixture.config.gateway.host, "127.0.0.1");
-    assert_int_equal(fixture.config.gateway.port, 8000);
-    assert_int_equal(fixture.config.limits.requests_per_minute, 60);
-    assert_int_equal(fixture.config.breaker.failure_threshold, 5);
-    assert_int_equal(fixture.config.breaker.timeout_s, 60);
-    assert_int_equal(fixture.config.jwt.access_minutes, 30);
-    assert_string_equal(fixture.config.jwt.algorithm, "HS256");
-    assert_null(fixture.config.jwt.secret);
-    assert_int_equal(fixture.config.metrics.allow.count, 2);
-    assert_string_equal(fixture.config.metrics.allow.items[1], "::1/128");
-    assert_int_equal(fixture.config.gateway.client_auth, CONFIG_CLIENT_NONE);
-    assert_int_equal(load("# only a comment\n", NULL), ERR_OK);
-    assert_int_equal(load("---\n", NULL), ERR_CONFIG);
+    assert_int_equal(config_test_load("", NULL), ERR_OK);
+    assert_string_equal(config_test_told(), "");
+    assert_int_equal(config_test.config.environment, CONFIG_DEVELOPMENT);
+    assert_string_equal(config_test.config.gateway.host, "127.0.0.1");
+    assert_int_equal(config_test.config.gateway.port, 8000);
+    assert_int_equal(config_test.config.limits.requests_per_minute, 60);
+    assert_int_equal(config_test.config.breaker.failure_threshold, 5);
+    assert_int_equal(config_test.config.breaker.timeout_s, 60);
+    assert_int_equal(config_test.config.jwt.access_minutes, 30);
+    assert_string_equal(config_test.config.jwt.algorithm, "HS256");
+    assert_null(config_test.config.jwt.secret);
+    assert_int_equal(config_test.config.metrics.allow.count, 2);
+    assert_string_equal(config_test.config.metrics.allow.items[1], "::1/128");
+    assert_int_equal(config_test.config.gateway.client_auth, CONFIG_CLIENT_NONE);
+    assert_int_equal(config_test_load("# only a comment\n", NULL), ERR_OK);
+    assert_int_equal(config_test_load("---\n", NULL), ERR_CONFIG);
 }
 
 /* libcyaml puts every kind of value where it belongs, and what is left out keeps its default. */
@@ -172,10 +103,10 @@ static void file_values_arrive(void **state)
                                "      requests_per_minute: 10\n"
                                "      burst: 3\n"
                                "    - {route: \"GET /api/v1/x/{id}\", burst: 2}\n";
-    const struct config *config = &fixture.config;
+    const struct config *config = &config_test.config;
 
-    assert_int_equal(load(text, NULL), ERR_OK);
-    assert_string_equal(told(), "");
+    assert_int_equal(config_test_load(text, NULL), ERR_OK);
+    assert_string_equal(config_test_told(), "");
     assert_string_equal(config->data, "/var/lib/portcullis");
     assert_string_equal(config->gateway.host, "::1");
     assert_int_equal(config->gateway.port, 443);
@@ -212,7 +143,7 @@ static void numbers_agree_at_their_edges(void **state)
             char text[256];
             struct sbuf number = sbuf_over(digits, sizeof(digits));
             struct sbuf yaml = sbuf_over(text, sizeof(text) - 1);
-            struct sbuf why = sbuf_over(fixture.told_bytes, sizeof(fixture.told_bytes));
+            struct sbuf why = sbuf_over(config_test.told_bytes, sizeof(config_test.told_bytes));
             struct span section =
                 span_slice(span_from(setting->path), 0, span_find(span_from(setting->path), '.'));
             uint32_t loaded;
@@ -222,12 +153,13 @@ static void numbers_agree_at_their_edges(void **state)
             sbuf_add_format(&yaml, "%.*s:\n  %s: %.*s\n", SPAN_ARG(section),
                             setting->path + section.len + 1, SPAN_ARG(sbuf_span(&number)));
             text[yaml.len] = '\0';
-            if (load(text, NULL) != ERR_OK) { /* the rules may mind an edge, loading may not */
-                assert_true(j == 2 || strstr(told(), "is not a number") == NULL);
+            if (config_test_load(text, NULL) !=
+                ERR_OK) { /* the rules may mind an edge, loading may not */
+                assert_true(j == 2 || strstr(config_test_told(), "is not a number") == NULL);
                 continue;
             }
             assert_true(j < 2);
-            memcpy(&loaded, (const char *)&fixture.config + setting->offset, sizeof(loaded));
+            memcpy(&loaded, (const char *)&config_test.config + setting->offset, sizeof(loaded));
             assert_int_equal(loaded, values[j]);
         }
     }
@@ -237,25 +169,28 @@ static void numbers_agree_at_their_edges(void **state)
 static void origins_are_kept(void **state)
 {
     static const char *const environ[] = {"HOME=/root", "PORT=9001", "ALLOWED_ORIGINS=", NULL};
-    const struct config_origin *of = fixture.origins.of;
-    struct sbuf out = sbuf_over(fixture.told_bytes, sizeof(fixture.told_bytes) - 1);
+    const struct config_origin *of = config_test.origins.of;
+    struct sbuf out = sbuf_over(config_test.told_bytes, sizeof(config_test.told_bytes) - 1);
 
-    assert_int_equal(load("gateway:\n  port: 1\n  host: 127.0.0.2\n", environ), ERR_OK);
-    assert_int_equal(fixture.config.gateway.port, 9001);
+    assert_int_equal(config_test_load("gateway:\n  port: 1\n  host: 127.0.0.2\n", environ), ERR_OK);
+    assert_int_equal(config_test.config.gateway.port, 9001);
     assert_int_equal(of[config_setting_at("gateway.port")].kind, CONFIG_FROM_ENVIRONMENT);
     assert_string_equal(of[config_setting_at("gateway.port")].name, "PORT");
     assert_int_equal(of[config_setting_at("gateway.host")].kind, CONFIG_FROM_FILE);
     assert_int_equal(of[config_setting_at("gateway.host")].line, 3);
     assert_int_equal(of[config_setting_at("cors.allowed_origins")].kind, CONFIG_FROM_DEFAULT);
 
-    config_explain(&fixture.config, &fixture.origins, &out);
-    fixture.told_bytes[out.len] = '\0';
-    assert_non_null(strstr(told(), "gateway.port                        9001                "
-                                   "          environment PORT\n"));
-    assert_non_null(strstr(told(), "gateway.host                        127.0.0.2           "
-                                   "          portcullis.yaml:3\n"));
-    assert_non_null(strstr(told(), "log.level                           info                "
-                                   "          default\n"));
+    config_explain(&config_test.config, &config_test.origins, &out);
+    config_test.told_bytes[out.len] = '\0';
+    assert_non_null(strstr(config_test_told(),
+                           "gateway.port                        9001                "
+                           "          environment PORT\n"));
+    assert_non_null(strstr(config_test_told(),
+                           "gateway.host                        127.0.0.2           "
+                           "          portcullis.yaml:3\n"));
+    assert_non_null(strstr(config_test_told(),
+                           "log.level                           info                "
+                           "          default\n"));
 }
 
 /* Wrong values of the environment are told by their name, all of them, along with the file's. */
@@ -269,9 +204,9 @@ static void bad_environment_is_told(void **state)
                                           "JWT_ALGORITHM=none",
                                           NULL};
 
-    assert_int_equal(load("log:\n  levle: info\n", environ), ERR_CONFIG);
+    assert_int_equal(config_test_load("log:\n  levle: info\n", environ), ERR_CONFIG);
     assert_string_equal(
-        told(),
+        config_test_told(),
         "portcullis.yaml:2:3: unknown key \"levle\" in log, did you mean \"level\"?\n"
         "environment ENVIRONMENT: \"prod\" is not production or development, did you mean "
         "production?\n"
@@ -290,9 +225,10 @@ static void environment_must_be_text(void **state)
 {
     static const char *const variables[] = {"PORTCULLIS_DATA=a\xFF", NULL};
 
-    assert_int_equal(load("", variables), ERR_CONFIG);
-    assert_string_equal(told(), "environment PORTCULLIS_DATA: the text holds a NUL or is not "
-                                "UTF-8");
+    assert_int_equal(config_test_load("", variables), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "environment PORTCULLIS_DATA: the text holds a NUL or is not "
+                        "UTF-8");
 }
 
 /* Several names of one setting may be set when they agree. */
@@ -303,12 +239,13 @@ static void names_of_one_setting_agree(void **state)
     static const char *const other[] = {"ACCOUNT_DATABASE_URL=sqlite:a.db",
                                         "TRANSACTION_DATABASE_URL=sqlite:b.db", NULL};
 
-    assert_int_equal(load("", same), ERR_OK);
-    assert_string_equal(fixture.config.database.url, "sqlite:a.db");
-    assert_int_equal(load("", other), ERR_CONFIG);
-    assert_string_equal(told(), "environment TRANSACTION_DATABASE_URL: differs from "
-                                "ACCOUNT_DATABASE_URL, but both name database.url; money and "
-                                "accounts share one commit, so they need one database");
+    assert_int_equal(config_test_load("", same), ERR_OK);
+    assert_string_equal(config_test.config.database.url, "sqlite:a.db");
+    assert_int_equal(config_test_load("", other), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "environment TRANSACTION_DATABASE_URL: differs from "
+                        "ACCOUNT_DATABASE_URL, but both name database.url; money and "
+                        "accounts share one commit, so they need one database");
 }
 
 /* A name that this version does not serve is not passed over in silence. */
@@ -316,14 +253,15 @@ static void unserved_names_warn(void **state)
 {
     static const char *const environ[] = {"REDIS_URL=redis://redis:6379/0", NULL};
 
-    assert_int_equal(load("", environ), ERR_OK);
-    assert_string_equal(told(), "warning: environment REDIS_URL: has no effect: limits are kept "
-                                "in this process and are not shared");
+    assert_int_equal(config_test_load("", environ), ERR_OK);
+    assert_string_equal(config_test_told(),
+                        "warning: environment REDIS_URL: has no effect: limits are kept "
+                        "in this process and are not shared");
 }
 
 #define GOOD                                                                                       \
-    "ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET, "TLS_TERMINATED_IN_FRONT=true",            \
-        "TRUSTED_PROXIES=10.0.0.0/8"
+    "ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,                                \
+        "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"
 
 static const struct {
     const char *environ[8];
@@ -337,10 +275,11 @@ static const struct {
       "TRUSTED_PROXIES=10.0.0.0/8"},
      "environment JWT_SECRET_KEY: jwt.secret: the secret is well known from examples, make one "
      "with `openssl rand -base64 48`"},
-    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET},
      "gateway.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
-    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET, "TLS_TERMINATED_IN_FRONT=true"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
+      "TLS_TERMINATED_IN_FRONT=true"},
      "warning: trusted_proxies: is empty though a proxy stands in front, so all clients share "
      "that proxy's address and its limit"},
     {{GOOD, "ALLOWED_ORIGINS=*"},
@@ -387,20 +326,21 @@ static void production_refuses(void **state)
         bool good = production_cases[i].told[0] == '\0' ||
                     strncmp(production_cases[i].told, "warning: ", 9) == 0;
 
-        assert_int_equal(load("", production_cases[i].environ), good ? ERR_OK : ERR_CONFIG);
-        assert_string_equal(told(), production_cases[i].told);
+        assert_int_equal(config_test_load("", production_cases[i].environ),
+                         good ? ERR_OK : ERR_CONFIG);
+        assert_string_equal(config_test_told(), production_cases[i].told);
     }
-    assert_int_equal(load("", production_cases[0].environ), ERR_OK);
-    assert_string_equal(fixture.config.gateway.host, "0.0.0.0");
-    assert_int_equal(fixture.config.cors.allowed_origins.count, 0);
-    assert_int_equal(
-        load("password:\n  scheme: bcrypt\n  bcrypt_cost: 9\n", production_cases[0].environ),
-        ERR_CONFIG);
-    assert_int_equal(load("password:\n  argon2_memory_kib: 7168\n  argon2_passes: 4\n",
-                          production_cases[0].environ),
+    assert_int_equal(config_test_load("", production_cases[0].environ), ERR_OK);
+    assert_string_equal(config_test.config.gateway.host, "0.0.0.0");
+    assert_int_equal(config_test.config.cors.allowed_origins.count, 0);
+    assert_int_equal(config_test_load("password:\n  scheme: bcrypt\n  bcrypt_cost: 9\n",
+                                      production_cases[0].environ),
                      ERR_CONFIG);
-    assert_int_equal(load("password:\n  argon2_memory_kib: 4096\n  argon2_passes: 16\n",
-                          production_cases[0].environ),
+    assert_int_equal(config_test_load("password:\n  argon2_memory_kib: 7168\n  argon2_passes: 4\n",
+                                      production_cases[0].environ),
+                     ERR_CONFIG);
+    assert_int_equal(config_test_load("password:\n  argon2_memory_kib: 4096\n  argon2_passes: 16\n",
+                                      production_cases[0].environ),
                      ERR_CONFIG);
 }
 
@@ -411,8 +351,8 @@ static void secrets_are_weighed(void **state)
         const char *secret;
         const char *weakness;
     } cases[] = {
-        {SECRET, NULL},
-        {SECRET_LONG, NULL},
+        {CONFIG_TEST_SECRET, NULL},
+        {CONFIG_TEST_SECRET_LONG, NULL},
         {"0f9d3c5e7a1b2846d0c8e6f4a2b39517", NULL},
         {"secret", "is well known from examples"},
         {"Change-Me", "is well known from examples"},
@@ -465,19 +405,70 @@ static void secrets_are_never_shown(void **state)
     };
 
     for (size_t i = 0; i < PC_COUNT(texts) + PC_COUNT(environs); i++) {
-        struct sbuf out = sbuf_over(fixture.told_bytes, sizeof(fixture.told_bytes) - 1);
+        struct sbuf out = sbuf_over(config_test.told_bytes, sizeof(config_test.told_bytes) - 1);
         bool file = i < PC_COUNT(texts);
-        enum err err = load(file ? texts[i] : "", file ? NULL : environs[i - PC_COUNT(texts)]);
+        enum err err =
+            config_test_load(file ? texts[i] : "", file ? NULL : environs[i - PC_COUNT(texts)]);
 
         if (i != 2) /* there it is a key, not a value */
-            assert_null(strstr(told(), HIDDEN));
+            assert_null(strstr(config_test_told(), HIDDEN));
         if (err)
             continue;
-        config_explain(&fixture.config, &fixture.origins, &out);
-        fixture.told_bytes[out.len] = '\0';
-        assert_null(strstr(told(), HIDDEN));
-        assert_non_null(strstr(told(), "********"));
+        config_explain(&config_test.config, &config_test.origins, &out);
+        config_test.told_bytes[out.len] = '\0';
+        assert_null(strstr(config_test_told(), HIDDEN));
+        assert_non_null(strstr(config_test_told(), "********"));
     }
+}
+
+/* Of what changed, a reload takes over some and the rest is named. */
+static void changes_that_wait_are_named(void **state)
+{
+    static const char *const texts[] = {
+        "gateway:\n  port: 1\n",
+        "log:\n  level: warn\n",
+        "password:\n  scheme: bcrypt\n",
+        "log:\n  access: false\n",
+        "jwt:\n  secret: abc\n",
+        "jwt:\n  issuer: b\n",
+        "limits: {burst: 5, requests_per_minute: 9, users: [{user: 1, burst: 2}]}\n",
+        "trusted_proxies: [10.0.0.0/8]\ncors:\n  allowed_origins: []\n",
+        "",
+    };
+    static const char *const names[] = {"gateway.port",
+                                        "log.level",
+                                        "password.scheme",
+                                        "log.access",
+                                        "jwt.secret",
+                                        "jwt.issuer",
+                                        "",
+                                        "",
+                                        ""};
+    struct config before;
+    struct arena kept;
+
+    assert_int_equal(config_test_load("", NULL), ERR_OK);
+    before = config_test.config; /* its texts must outlive the next loading */
+    kept = config_test.arena;
+    arena_init(&config_test.arena, NULL, 0, CONFIG_TEST_ARENA_BYTES_MAX);
+    for (size_t i = 0; i < PC_COUNT(texts); i++) {
+        char text[256];
+        struct sbuf out = sbuf_over(text, sizeof(text));
+
+        assert_int_equal(config_test_load(texts[i], NULL), ERR_OK);
+        assert_int_equal(config_needs_restart(&before, &config_test.config, &out),
+                         names[i][0] != '\0');
+        assert_true(span_is(sbuf_span(&out), names[i]));
+    }
+    assert_int_equal(config_test_load("gateway:\n  port: 1\nworkers:\n  loops: 1\n", NULL), ERR_OK);
+    {
+        char text[256];
+        struct sbuf out = sbuf_over(text, sizeof(text));
+
+        assert_true(config_needs_restart(&before, &config_test.config, &out));
+        assert_true(span_is(sbuf_span(&out), "gateway.port, workers.loops"));
+    }
+    arena_reset(&kept);
 }
 
 /* The list of problems is bounded and says how many found no room. */
@@ -489,169 +480,10 @@ static void many_problems_are_counted(void **state)
     for (size_t i = 0; i < 200; i++)
         sbuf_add_format(&yaml, "wrong%zu: 1\n", i);
     text[yaml.len] = '\0';
-    assert_int_equal(load(text, NULL), ERR_CONFIG);
-    assert_int_equal(fixture.problems.count, CONFIG_PROBLEMS_MAX);
-    assert_int_equal(fixture.problems.errors, 200);
-    assert_int_equal(fixture.problems.omitted, 200 - CONFIG_PROBLEMS_MAX);
-}
-
-/* ---- on the disk ---- */
-
-static char folder[] = "/tmp/portcullis-config-XXXXXX";
-
-static int folder_make(void **state)
-{
-    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-    return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int folder_remove(void **state)
-{
-    static const char *const names[] = {"portcullis.yaml", "secret", "key.pem", "cert.pem"};
-
-    for (size_t i = 0; i < PC_COUNT(names); i++)
-        (void)unlink(names[i]);
-    return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-static void file_write(const char *name, const char *text, mode_t mode)
-{
-    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    assert_int_equal(fchmod(fd, mode), 0);
-    (void)close(fd);
-}
-
-static enum err load_file(const char *path, const char *const *variables)
-{
-    struct config_sources sources = {.path = path, .environ = variables};
-    struct fixture *f = &fixture;
-    enum err err;
-
-    arena_reset(&f->arena);
-    err = config_load(&sources, &f->arena, &f->config, &f->origins, &f->problems);
-    collect();
-    return err;
-}
-
-/* Without --config the file in the working folder is read if there is one; a file that was asked
- * for must be there, be a file, and be of a sane size. */
-static void file_is_found(void **state)
-{
-    char *large = alloc_zero(CONFIG_FILE_BYTES_MAX + 2);
-
-    assert_int_equal(load_file(NULL, NULL), ERR_OK);
-    file_write("portcullis.yaml", "gateway:\n  port: 1\n", 0644);
-    assert_int_equal(load_file(NULL, NULL), ERR_OK);
-    assert_int_equal(fixture.config.gateway.port, 1);
-    assert_int_equal(load_file("other.yaml", NULL), ERR_IO);
-    assert_string_equal(told(), "other.yaml: cannot be read: No such file or directory");
-    assert_int_equal(load_file(folder, NULL), ERR_IO);
-    assert_non_null(large);
-    memset(large, '#', CONFIG_FILE_BYTES_MAX + 1);
-    file_write("portcullis.yaml", large, 0644);
-    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml: is longer than 262144 bytes");
-    alloc_free(large);
-}
-
-/* A file with a secret in it is for its owner only: production refuses, development warns. */
-static void secret_files_are_private(void **state)
-{
-    static const char *const production[] = {
-        "ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",
-        "JWT_SECRET_KEY_FILE=secret", NULL};
-    static const char *const inside[] = {"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true",
-                                         "TRUSTED_PROXIES=10.0.0.0/8", NULL};
-
-    file_write("secret", SECRET "\nsecond line\n", 0600);
-    assert_int_equal(load_file(NULL, production), ERR_OK);
-    assert_string_equal(fixture.config.jwt.secret, SECRET);
-    file_write("secret", SECRET "\n", 0604);
-    assert_int_equal(load_file(NULL, production), ERR_CONFIG);
-    assert_string_equal(told(), "environment JWT_SECRET_KEY_FILE: jwt.secret_file: the file secret "
-                                "can be read or changed by others, give it mode 0600");
-    assert_int_equal(load_file(NULL, production + 1), ERR_OK);
-    assert_true(fixture.problems.list[0].warning);
-
-    file_write("portcullis.yaml", "jwt:\n  secret: " SECRET "\n", 0644);
-    assert_int_equal(load_file(NULL, inside), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml:2:3: jwt.secret: the file portcullis.yaml can be "
-                                "read or changed by others, give it mode 0600");
-    assert_int_equal(load_file(NULL, production), ERR_CONFIG); /* the secret file is still open */
-    file_write("portcullis.yaml", "jwt:\n  secret: " SECRET "\n", 0600);
-    assert_int_equal(load_file(NULL, inside), ERR_OK);
-}
-
-/* So does a database password in the file. */
-static void database_password_is_private(void **state)
-{
-    static const char *const production[] = {"ENVIRONMENT=production", "JWT_SECRET_KEY=" SECRET,
-                                             "TLS_TERMINATED_IN_FRONT=true",
-                                             "TRUSTED_PROXIES=10.0.0.0/8", NULL};
-
-    file_write("portcullis.yaml", "database:\n  url: postgresql://a:b@c/d\n", 0644);
-    assert_int_equal(load_file(NULL, production), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml:2:3: database.url: the file portcullis.yaml can "
-                                "be read or changed by others, give it mode 0600");
-    file_write("portcullis.yaml", "database:\n  url: postgresql://a@c/d\n", 0644);
-    assert_int_equal(load_file(NULL, production), ERR_OK);
-}
-
-/* Files that settings name must be readable files, and a secret must be in its file. */
-static void named_files_are_checked(void **state)
-{
-    static const char *const production[] = {"ENVIRONMENT=production", NULL};
-
-    file_write("portcullis.yaml",
-               "gateway:\n  tls: {certificate: cert.pem, key: key.pem}\njwt:\n  secret_file: "
-               "secret\n",
-               0644);
-    file_write("cert.pem", "x", 0644);
-    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
-    assert_string_equal(
-        told(), "portcullis.yaml:2:32: gateway.tls.key: the file key.pem cannot be read: No such "
-                "file or directory\n"
-                "portcullis.yaml:4:3: jwt.secret_file: the file secret cannot be read: No such "
-                "file or directory");
-    file_write("key.pem", "x", 0600);
-    assert_int_equal(load_file(NULL, production), ERR_CONFIG);
-    assert_int_equal(fixture.problems.errors, 1); /* not "production needs a secret" as well */
-    file_write("secret", "\n", 0600);
-    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml:4:3: jwt.secret_file: the first line of secret "
-                                "must be a secret of 1 to 1024 bytes");
-}
-
-/* A folder is no certificate. */
-static void named_folders_are_refused(void **state)
-{
-    file_write("portcullis.yaml", "gateway:\n  tls: {certificate: /etc, key: key.pem}\n", 0644);
-    file_write("key.pem", "x", 0600);
-    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
-    assert_string_equal(told(),
-                        "portcullis.yaml:2:9: gateway.tls.certificate: the file /etc cannot "
-                        "be read: Is a directory");
-}
-
-/* The secret comes from one place: two in one source are a mistake, and what the environment gives
- * stands over what the file names. */
-static void secret_has_one_source(void **state)
-{
-    static const char *const variables[] = {"JWT_SECRET_KEY=" SECRET "x", NULL};
-
-    file_write("secret", SECRET "\n", 0600);
-    file_write("portcullis.yaml", "jwt:\n  secret_file: secret\n", 0600);
-    assert_int_equal(load_file(NULL, NULL), ERR_OK);
-    assert_string_equal(fixture.config.jwt.secret, SECRET);
-    assert_int_equal(load_file(NULL, variables), ERR_OK);
-    assert_string_equal(fixture.config.jwt.secret, SECRET "x");
-    file_write("portcullis.yaml", "jwt:\n  secret_file: secret\n  secret: " SECRET "\n", 0600);
-    assert_int_equal(load_file(NULL, NULL), ERR_CONFIG);
-    assert_string_equal(told(), "portcullis.yaml:2:3: jwt.secret_file: give either this or "
-                                "jwt.secret, not both");
+    assert_int_equal(config_test_load(text, NULL), ERR_CONFIG);
+    assert_int_equal(config_test.problems.count, CONFIG_PROBLEMS_MAX);
+    assert_int_equal(config_test.problems.errors, 200);
+    assert_int_equal(config_test.problems.omitted, 200 - CONFIG_PROBLEMS_MAX);
 }
 
 /* ---- memory ---- */
@@ -664,23 +496,23 @@ static void memory_runs_out(void **state)
                                "burst: 1}]\njwt:\n  secret: abc\n";
     size_t refused = 0;
 
-    arena_reset(&fixture.arena);
+    arena_reset(&config_test.arena);
     for (size_t bytes = 0; bytes < 80000; bytes += 160) {
         enum err err;
 
-        arena_init(&fixture.arena, NULL, 0, bytes);
-        err = load(text, environ);
+        arena_init(&config_test.arena, NULL, 0, bytes);
+        err = config_test_load(text, environ);
         assert_true(err == ERR_OK || err == ERR_NO_MEMORY);
         refused += err == ERR_NO_MEMORY ? 1 : 0;
-        arena_reset(&fixture.arena);
+        arena_reset(&config_test.arena);
     }
     assert_true(refused > 20);
-    arena_init(&fixture.arena, NULL, 0, ARENA_BYTES_MAX);
+    arena_init(&config_test.arena, NULL, 0, CONFIG_TEST_ARENA_BYTES_MAX);
     for (uint64_t nth = 1;; nth++) {
         enum err err;
 
         alloc_fail_at(nth);
-        err = load(text, environ);
+        err = config_test_load(text, environ);
         if (alloc_fail_pending())
             break;
         assert_int_equal(err, ERR_NO_MEMORY);
@@ -692,7 +524,7 @@ static void memory_runs_out(void **state)
 
 static void assert_same_as_file(const char *path, struct span text)
 {
-    static char bytes[TEXT_BYTES_MAX];
+    static char bytes[CONFIG_TEST_TEXT_BYTES_MAX];
     FILE *file = fopen(path, "re");
     size_t len;
 
@@ -708,8 +540,8 @@ static void assert_same_as_file(const char *path, struct span text)
  *   portcullis check --example >portcullis.example.yaml */
 static void pages_have_not_drifted(void **state)
 {
-    struct sbuf reference = sbuf_on(&fixture.arena, TEXT_BYTES_MAX);
-    struct sbuf example = sbuf_on(&fixture.arena, TEXT_BYTES_MAX);
+    struct sbuf reference = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
+    struct sbuf example = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
 
     config_reference(&reference);
     assert_false(reference.full);
@@ -723,8 +555,8 @@ static void pages_have_not_drifted(void **state)
  * and says what the defaults say. */
 static void example_can_be_used(void **state)
 {
-    struct sbuf example = sbuf_on(&fixture.arena, TEXT_BYTES_MAX);
-    static char text[TEXT_BYTES_MAX];
+    struct sbuf example = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
+    static char text[CONFIG_TEST_TEXT_BYTES_MAX];
     struct sbuf yaml = sbuf_over(text, sizeof(text) - 1);
     struct span rest;
     struct span line;
@@ -741,9 +573,9 @@ static void example_can_be_used(void **state)
         }
     }
     text[yaml.len] = '\0';
-    assert_int_equal(load(text, NULL), ERR_CONFIG);
-    assert_int_equal(fixture.problems.errors, 1);
-    assert_non_null(strstr(told(), "jwt.key_file: HS256 signs with a secret"));
+    assert_int_equal(config_test_load(text, NULL), ERR_CONFIG);
+    assert_int_equal(config_test.problems.errors, 1);
+    assert_non_null(strstr(config_test_told(), "jwt.key_file: HS256 signs with a secret"));
 }
 
 /* The parts of a URL, however wild its password. */
@@ -783,18 +615,13 @@ int main(void)
         cmocka_unit_test(production_refuses),
         cmocka_unit_test(secrets_are_weighed),
         cmocka_unit_test(secrets_are_never_shown),
+        cmocka_unit_test(changes_that_wait_are_named),
         cmocka_unit_test(many_problems_are_counted),
-        cmocka_unit_test_setup_teardown(file_is_found, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(secret_files_are_private, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(database_password_is_private, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(named_files_are_checked, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(named_folders_are_refused, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(secret_has_one_source, folder_make, folder_remove),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(pages_have_not_drifted),
         cmocka_unit_test(example_can_be_used),
         cmocka_unit_test(urls_are_read),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, config_test_set_up, config_test_tear_down);
 }

@@ -42,8 +42,8 @@ static const char *form_kind(enum config_form form)
     switch (form) {
     case CONFIG_ANY:
         return "a text";
-    case CONFIG_ADDRESS:
-        return "an address such as 127.0.0.1, 0.0.0.0 or ::";
+    case CONFIG_HOST:
+        return "a host name or an address such as 127.0.0.1, 0.0.0.0 or ::";
     case CONFIG_NETWORK:
         return "a network such as 10.0.0.0/8 or 2001:db8::/32";
     case CONFIG_ORIGIN:
@@ -230,8 +230,8 @@ static bool has_form(enum config_form form, struct span s)
     switch (form) {
     case CONFIG_ANY:
         return true;
-    case CONFIG_ADDRESS:
-        return is_address(s);
+    case CONFIG_HOST:
+        return is_host(s);
     case CONFIG_NETWORK:
         return is_network(s);
     case CONFIG_ORIGIN:

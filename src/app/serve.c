@@ -72,7 +72,7 @@ static enum err start_store(struct serve *serve, struct serve_fault *fault)
     return err ? serve_fail(fault, err, "%s", why.text) : ERR_OK;
 }
 
-static struct crypto_password_policy password_policy(const struct config *config)
+struct crypto_password_policy serve_password_policy(const struct config *config)
 {
     return (struct crypto_password_policy){.kind = config->password.scheme == CONFIG_BCRYPT
                                                        ? CRYPTO_PASSWORD_BCRYPT
@@ -96,7 +96,7 @@ static enum err start_auth(struct serve *serve, struct serve_fault *fault)
                                    .refresh_s = (int64_t)config->jwt.refresh_days * 86400,
                                    .grace_s = config->jwt.grace_s,
                                    .leeway_s = config->jwt.leeway_s,
-                                   .policy = password_policy(config),
+                                   .policy = serve_password_policy(config),
                                    .password_chars_min = config->password.length_min};
     enum err err = serve_keys(serve, fault);
 

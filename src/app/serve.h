@@ -10,6 +10,7 @@
 #include "app/config.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "crypto/password.h"
 #include "http/http.h"
 
 struct serve;
@@ -37,6 +38,9 @@ PC_CHECKED enum err serve_start(const struct serve_options *options, struct serv
 
 /* What the gateway's listener offers, without its context and policy: for its API document. */
 struct http_service_options serve_gateway_options(const char *version);
+
+/* How new passwords are hashed. */
+struct crypto_password_policy serve_password_policy(const struct config *config);
 
 /* The port that the gateway is bound to. */
 uint16_t serve_port(const struct serve *serve);
