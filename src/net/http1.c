@@ -191,21 +191,28 @@ static enum err lines_check(struct net_http1 *http1, const char *text, size_t by
     return ERR_OK;
 }
 
+/* The line that is not complete yet: may it still become a request line? */
+static enum err partial_line_check(const struct net_http1 *http1, const char *line, size_t bytes)
+{
+    if (bytes == 0)
+        return ERR_OK;
+    if (line[0] != '\r' && !is_token_char((unsigned char)line[0])) /* a TLS hello, for one */
+        return ERR_BAD_REQUEST;
+    if (bytes > http1->limits->target_bytes_max + REQUEST_LINE_EXTRA + 1)
+        return ERR_URI_TOO_LONG;
+    return ERR_OK;
+}
+
 /* A head that is not complete yet: may it still become one? */
 static enum err partial_check(const struct net_http1 *http1, const char *text, size_t bytes)
 {
-    unsigned char first;
+    enum err err = ERR_OK;
 
-    if (http1->lines > 0)
-        return bytes > http1->limits->head_bytes_max ? ERR_HEADERS_TOO_LARGE : ERR_OK;
-    if (http1->line_at == bytes)
-        return ERR_OK;
-    first = (unsigned char)text[http1->line_at];
-    if (first != '\r' && !is_token_char(first)) /* a TLS hello, for one */
-        return ERR_BAD_REQUEST;
-    if (bytes - http1->line_at > http1->limits->target_bytes_max + REQUEST_LINE_EXTRA + 1)
-        return ERR_URI_TOO_LONG;
-    return ERR_OK;
+    if (http1->lines == 0)
+        err = partial_line_check(http1, text + http1->line_at, bytes - http1->line_at);
+    if (err == ERR_OK && bytes > http1->limits->head_bytes_max)
+        err = ERR_HEADERS_TOO_LARGE;
+    return err;
 }
 
 /* Puts `bytes` of the input behind what is there. False without memory. */

@@ -163,6 +163,14 @@ static void reads_what_is_good(void **state)
          "POST / 1.1|content-length=1|expect=100-Continue|?100;body x;end;"},
         {SPAN("GET / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n"),
          "GET / 1.1|expect=100-continue;end;"},
+        /* Blanks around values and bytes above ASCII are legal. */
+        {SPAN("POST / HTTP/1.1\r\nContent-Length: 1  \r\nConnection:  close \r\nX: \xc3\xa9 "
+              "\r\n\r\nx"),
+         "POST / 1.1 close|content-length=1|connection=close|x=\xc3\xa9;body x;end;"},
+        {SPAN("POST / HTTP/1.1\r\nTransfer-Encoding:\tchunked \r\n\r\n0\r\n\r\n"),
+         "POST / 1.1|transfer-encoding=chunked;end;"},
+        {SPAN("POST / HTTP/1.1\r\nTRANSFER-ENCODING: CHUNKED\r\n\r\n0\r\n\r\n"),
+         "POST / 1.1|transfer-encoding=CHUNKED;end;"},
         /* Offers to change the protocol are not taken. */
         {SPAN("GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
               "GET / HTTP/1.1\r\n\r\n"),
@@ -356,6 +364,20 @@ static void refuses_what_is_too_long(void **state)
                  CHUNKS_HEAD "ERR_HEADERS_TOO_LARGE;");
 }
 
+/* Bounds that do not fit each other refuse as well, instead of waiting for ever. */
+static void refuses_with_odd_limits(void **state)
+{
+    static const struct net_http1_limits odd = {
+        .head_bytes_max = 32, .headers_max = 8, .target_bytes_max = 4096};
+    static struct reading r;
+
+    reading_start(&r);
+    net_http1_start(&r.http1, &r.arena, &odd);
+    reading_feed(&r, SPAN_OF("GET /aaaaaaaaaaaaaaaaaaaa"));
+    reading_feed(&r, SPAN_OF("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    expect_trace(&r, "ERR_HEADERS_TOO_LARGE;", "odd", 0);
+}
+
 /* Running out of memory at any point is an answer, not a crash. */
 static void survives_without_memory(void **state)
 {
@@ -379,6 +401,7 @@ int main(void)
         cmocka_unit_test(reads_what_is_good),        cmocka_unit_test(trailers_are_dropped),
         cmocka_unit_test(refuses_what_is_ambiguous), cmocka_unit_test(refuses_bad_chunks),
         cmocka_unit_test(refuses_what_is_too_long),  cmocka_unit_test(survives_without_memory),
+        cmocka_unit_test(refuses_with_odd_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
