@@ -188,7 +188,6 @@ test('what is no JSON object is refused before its members', async () => {
   const send = (body, type = 'application/json') =>
     gate.request('POST', '/api/v1/auth/login', { body, headers: { 'Content-Type': type } });
   for (const body of [
-    '',
     '{',
     '{"email":"a"',
     '{"email":1,"email":2}',
@@ -197,7 +196,7 @@ test('what is no JSON object is refused before its members', async () => {
     '\u0000',
   ])
     assertProblem(await send(body), 400);
-  for (const body of ['[]', '"text"', '7', 'null']) {
+  for (const body of ['', '[]', '"text"', '7', 'null']) {
     const reply = await send(body);
     assert.ok([400, 422].includes(reply.status), `${body}: ${reply.status}`);
     assertProblem(reply, reply.status);

@@ -20,8 +20,22 @@ const openssl = (...args) => execFileSync('openssl', args, { stdio: 'pipe' });
 function certificate(name, subject, issuer, extension) {
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   const by = issuer ? ['-CA', file(`${issuer}.crt`), '-CAkey', file(`${issuer}.key`)] : [];
-  openssl('req', '-x509', ...key, '-days', '2', '-subj', subject, '-addext', extension, ...by,
-    '-keyout', file(`${name}.key`), '-out', file(`${name}.crt`));
+  openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-days',
+    '2',
+    '-subj',
+    subject,
+    '-addext',
+    extension,
+    ...by,
+    '-keyout',
+    file(`${name}.key`),
+    '-out',
+    file(`${name}.crt`),
+  );
   fs.chmodSync(file(`${name}.key`), 0o600);
 }
 
