@@ -327,7 +327,7 @@ static enum err handle(struct http_call *call)
     call->extra = (struct sbuf){0};
     if (call->problems != NULL)
         call->problems->count = 0;
-    return call->handle(&call->req);
+    return call->visited(&call->req);
 }
 
 static enum err handle_in_store(struct store_conn *conn, struct store_job *job)
@@ -398,6 +398,7 @@ static enum verdict stop_run(struct http_call *call)
         call->run_err = ERR_OK;
     }
     while (call->run_err == ERR_OK && call->hopping) {
+        call->visited = call->handle;
         if (call->run == HTTP_RUN_LOOP) {
             call->run_err = handle(call);
             continue;

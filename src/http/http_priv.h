@@ -132,6 +132,7 @@ struct http_call {
     struct net_job hash;    /* takes it to a hash thread */
     enum http_run run;      /* the stop asked for by http_hop */
     http_handler_fn *handle;
+    http_handler_fn *visited; /* where it is; the stop asked for must not replace it */
     bool hopping;
     enum err run_err;
 

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ * What may happen to a request while it is on its way: its job is run again. Routes of the test's
+ * own on a whole service. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "http/http.h"
+#include "net/net_pool.h"
+
+enum { REPLY_BYTES = 4096, WAIT_S = 10 };
+
+static char dir[] = "/tmp/portcullis-journey-XXXXXX";
+static struct store *store;
+static struct net_pool *pool;
+static struct http_engine *engine;
+static struct http_service *service;
+static struct net_server *server;
+static struct net_listener *listener;
+
+/* ---- routes -----------------------------------------------------------------------------------
+ */
+
+static atomic_int first_runs;
+static atomic_int last_runs;
+
+static enum err last(struct http_request *req)
+{
+    atomic_fetch_add(&last_runs, 1);
+    return http_reply_empty(req, 204);
+}
+
+/* The first time, the transaction is lost after the handler was done. */
+static enum err written_twice(struct http_request *req)
+{
+    enum err err = http_hop(req, HTTP_RUN_LOOP, last);
+
+    if (err)
+        return err;
+    return atomic_fetch_add(&first_runs, 1) == 0 ? ERR_STORE_RETRY : ERR_OK;
+}
+
+static const struct http_route routes[] = {
+    {.method = NET_METHOD_POST,
+     .path = "/twice",
+     .access = HTTP_ACCESS_OPEN,
+     .run = HTTP_RUN_WRITE,
+     .handle = written_twice,
+     .id = "twice"},
+    {.path = NULL},
+};
+
+/* ---- the service ------------------------------------------------------------------------------
+ */
+
+static bool start_engine(void)
+{
+    static const struct http_policy policy = {
+        .rate = {.requests = 100000, .period_ns = 60 * CLOCK_NS_PER_S},
+        .rate_verify = {.requests = 100000, .period_ns = 60 * CLOCK_NS_PER_S},
+        .body_bytes_max = 65536,
+        .breaker_failures = 1000};
+    static const struct http_route *const tables[] = {routes};
+    const struct store_options store_options = {.data_dir = dir};
+    const struct http_service_options service_options = {
+        .name = "test", .tables = tables, .table_count = 1, .policy = &policy};
+    struct http_engine_options options = {.clock = &clock_system, .random = &random_system};
+    const char *why;
+
+    if (mkdtemp(dir) == NULL || store_open(&store_options, &store, NULL) != ERR_OK ||
+        net_pool_new("hash", 1, 1, &pool) != ERR_OK)
+        return false;
+    options.store = store;
+    options.hash_pool = pool;
+    return http_engine_new(&options, &engine) == ERR_OK &&
+           http_service_new(engine, &service_options, &service, &why) == ERR_OK;
+}
+
+static int start(void **state)
+{
+    const struct net_server_options options = {.loops = 1,
+                                               .loop_started = http_loop_started,
+                                               .loop_stopped = http_loop_stopped};
+    struct net_server_options with_engine = options;
+    struct net_listener_options listening = {.name = "test", .app = &http_net_app};
+
+    (void)state;
+    if (!start_engine())
+        return -1;
+    with_engine.loop_context = engine;
+    listening.app_context = service;
+    return net_server_new(&with_engine, &server) == ERR_OK &&
+                   net_server_listen_none(server, &listening, &listener) == ERR_OK &&
+                   net_server_start(server) == ERR_OK
+               ? 0
+               : -1;
+}
+
+static int stop(void **state)
+{
+    char command[64];
+
+    (void)state;
+    net_server_free(server);
+    net_pool_free(pool);
+    store_close(store);
+    http_service_free(service);
+    http_engine_free(engine);
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    return system(command);
+}
+
+/* ---- a client ---------------------------------------------------------------------------------
+ */
+
+static int dial(void)
+{
+    const struct timeval wait = {.tv_sec = WAIT_S};
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+    assert_int_equal(net_server_adopt(server, listener, pair[1]), ERR_OK);
+    return pair[0];
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* The status of the next answer, which must come in one piece. */
+static int hear(int fd)
+{
+    char text[REPLY_BYTES];
+    ssize_t len = read(fd, text, sizeof(text) - 1);
+
+    assert_true(len > 12);
+    text[len] = '\0';
+    assert_memory_equal(text, "HTTP/1.1 ", 9);
+    return (int)strtol(text + 9, NULL, 10);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------
+ */
+
+/* A handler of the writer that asks for another stop, and whose transaction is rolled back: it is
+ * the one that runs again, not the stop it asked for. */
+static void what_is_rolled_back_runs_again(void **state)
+{
+    int fd = dial();
+
+    (void)state;
+    atomic_store(&last_runs, 0);
+    say(fd, "POST /twice HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(hear(fd), 204);
+    assert_int_equal(atomic_load(&first_runs), 2);
+    assert_int_equal(atomic_load(&last_runs), 1);
+    (void)close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_rolled_back_runs_again),
+    };
+
+    return cmocka_run_group_tests_name("journey", tests, start, stop);
+}
