@@ -168,12 +168,17 @@ static void leave(struct http_call *call)
         net_stream_pause(call->stream);
 }
 
-static void stay(struct http_call *call)
+/* It could not leave. The answer comes first: resuming may bring a body that is refused, or the
+ * news that the client is gone, and each of them would be an answer too. */
+static enum verdict turn_away(struct http_call *call, enum err err)
 {
+    struct net_stream *stream = call->stream;
+
     call->waiting = false;
-    if (!call->body_done)
-        net_stream_resume(call->stream);
-    net_stream_release(call->stream);
+    http_call_fail(call, err);
+    net_stream_resume(stream);
+    net_stream_release(stream);
+    return DONE;
 }
 
 /* On the loop again, with run_err set. The journey goes on first: only a stop that waits for the
@@ -228,10 +233,7 @@ static enum verdict stop_rights(struct http_call *call)
         call->store = (struct store_job){.run = rights_run, .done = store_done};
         leave(call);
         err = store_read(engine->options.store, &call->store);
-        if (err == ERR_OK)
-            return WAIT;
-        stay(call);
-        return finish(call, err);
+        return err == ERR_OK ? WAIT : turn_away(call, err);
     }
     if (call->run_err)
         return err_status(call->run_err) == 401 ? refuse_token(call, call->run_err)
@@ -382,7 +384,7 @@ static enum verdict refuse_busy(struct http_call *call, enum err err)
         breaker_abandon(call->state->breaker, call->ticket);
         call->breaker_held = false;
     }
-    return finish(call, err);
+    return turn_away(call, err);
 }
 
 /* First visit: run here or send away. Later visits: the result of one stop is here; it is an error,
@@ -405,10 +407,7 @@ static enum verdict stop_run(struct http_call *call)
         }
         leave(call);
         err = dispatch(call);
-        if (err == ERR_OK)
-            return WAIT;
-        stay(call);
-        return refuse_busy(call, err);
+        return err == ERR_OK ? WAIT : refuse_busy(call, err);
     }
     if (call->run_err)
         return finish(call, call->run_err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What may happen to a request while it is on its way: its job is run again. Routes of the test's
- * own on a whole service. */
+ * What may happen to a request while it is on its way: its job is run again, the queue ahead is
+ * full. Routes of the test's own on a whole service. */
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -50,6 +51,11 @@ static enum err written_twice(struct http_request *req)
     return atomic_fetch_add(&first_runs, 1) == 0 ? ERR_STORE_RETRY : ERR_OK;
 }
 
+static enum err read_then_hash(struct http_request *req)
+{
+    return http_hop(req, HTTP_RUN_HASH, last);
+}
+
 static const struct http_route routes[] = {
     {.method = NET_METHOD_POST,
      .path = "/twice",
@@ -57,6 +63,12 @@ static const struct http_route routes[] = {
      .run = HTTP_RUN_WRITE,
      .handle = written_twice,
      .id = "twice"},
+    {.method = NET_METHOD_POST,
+     .path = "/far",
+     .access = HTTP_ACCESS_OPEN,
+     .run = HTTP_RUN_READ,
+     .handle = read_then_hash,
+     .id = "far"},
     {.path = NULL},
 };
 
@@ -169,10 +181,56 @@ static void what_is_rolled_back_runs_again(void **state)
     (void)close(fd);
 }
 
+static sem_t begun, go_on;
+
+static void wait_for_test(struct net_job *job)
+{
+    (void)job;
+    (void)sem_post(&begun);
+    (void)sem_wait(&go_on);
+}
+
+static void tell_test(struct net_job *job)
+{
+    (void)job;
+    (void)sem_post(&begun);
+}
+
+/* A full queue half way, while a body that nobody asked for waits to be read and is malformed: one
+ * answer, not two. */
+static void a_full_queue_is_one_answer(void **state)
+{
+    static struct net_job running = {.run = wait_for_test};
+    static struct net_job queued = {.run = tell_test};
+    int fd = dial();
+
+    (void)state;
+    assert_int_equal(sem_init(&begun, 0, 0), 0);
+    assert_int_equal(sem_init(&go_on, 0, 0), 0);
+    assert_int_equal(net_pool_submit(pool, &running), ERR_OK);
+    assert_int_equal(sem_wait(&begun), 0);
+    assert_int_equal(net_pool_submit(pool, &queued), ERR_OK);
+    say(fd, "POST /far HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n");
+    assert_int_equal(hear(fd), 503);
+    (void)close(fd);
+    /* The same with a client that goes away instead. */
+    fd = dial();
+    say(fd, "POST /far HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    (void)close(fd);
+    fd = dial();
+    say(fd, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(hear(fd), 200);
+    (void)close(fd);
+    assert_int_equal(sem_post(&go_on), 0);
+    assert_int_equal(sem_wait(&begun), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_rolled_back_runs_again),
+        cmocka_unit_test(a_full_queue_is_one_answer),
     };
 
     return cmocka_run_group_tests_name("journey", tests, start, stop);
