@@ -219,7 +219,8 @@ static enum err rights_run(struct store_conn *conn, struct store_job *job)
     return identity->load(identity->context, conn, call->req.arena, &call->principal);
 }
 
-/* Twice: on the way out, and when the rights are here. */
+/* Twice: on the way out, and when the rights are here. Again when they changed before the body was
+ * here. */
 static enum verdict stop_rights(struct http_call *call)
 {
     struct http_engine *engine = call->lane->engine;
@@ -500,6 +501,18 @@ static void on_body(struct net_stream *stream, struct span bytes)
         http_call_fail(call, call->req.arena->overflowed ? ERR_NO_MEMORY : ERR_BODY_TOO_LARGE);
 }
 
+/* A client may take long over its body; the rights that counted when its head came may be gone.
+ * Then they are asked for again, once. */
+static void look_at_rights_again(struct http_call *call)
+{
+    if (call->req.principal == NULL ||
+        http_rights_are_fresh(call->lane, call->principal.user_id, call->principal.epoch))
+        return;
+    call->req.principal = NULL;
+    call->store.run = NULL;
+    call->stop = HTTP_STOP_RIGHTS;
+}
+
 static void on_end(struct net_stream *stream)
 {
     struct http_call *call = *net_stream_slot(stream);
@@ -507,8 +520,10 @@ static void on_end(struct net_stream *stream)
     if (call == NULL || call->body_done)
         return;
     call->body_done = true;
-    if (!call->answered && !call->waiting && call->stop == HTTP_STOP_BODY)
-        journey_go(call);
+    if (call->answered || call->waiting || call->stop != HTTP_STOP_BODY)
+        return;
+    look_at_rights_again(call);
+    journey_go(call);
 }
 
 static void on_refuse(struct net_stream *stream, enum err err)

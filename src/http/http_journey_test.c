@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What may happen to a request while it is on its way: its job is run again, the queue ahead is
- * full. Routes of the test's own on a whole service. */
+ * full, its user's rights change. Routes of the test's own on a whole service. */
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 #include "http/http.h"
 #include "net/net_pool.h"
 
-enum { REPLY_BYTES = 4096, WAIT_S = 10 };
+enum { REPLY_BYTES = 4096, WAIT_S = 10, USER = 7 };
 
 static char dir[] = "/tmp/portcullis-journey-XXXXXX";
 static struct store *store;
@@ -32,8 +32,26 @@ static struct net_listener *listener;
 /* ---- routes -----------------------------------------------------------------------------------
  */
 
+struct note {
+    bool loud, has_loud;
+};
+
+static const struct json_field note_fields[] = {
+    {.name = "loud",
+     .kind = JSON_KIND_BOOL,
+     .optional = true,
+     .offset = offsetof(struct note, loud),
+     .has_offset = offsetof(struct note, has_loud)},
+};
+static const struct json_schema note_schema = {.name = "Note",
+                                               .about = "What a test sends.",
+                                               .fields = note_fields,
+                                               .field_count = PC_COUNT(note_fields),
+                                               .bytes = sizeof(struct note)};
+
 static atomic_int first_runs;
 static atomic_int last_runs;
+static atomic_bool is_admin;
 
 static enum err last(struct http_request *req)
 {
@@ -69,8 +87,38 @@ static const struct http_route routes[] = {
      .run = HTTP_RUN_READ,
      .handle = read_then_hash,
      .id = "far"},
+    {.method = NET_METHOD_PATCH,
+     .path = "/admin",
+     .access = HTTP_ACCESS_ADMIN,
+     .body = &note_schema,
+     .run = HTTP_RUN_LOOP,
+     .handle = last,
+     .id = "admin"},
     {.path = NULL},
 };
+
+/* Any token is good, and always the same user's. */
+static enum err verify(void *context, struct span token, int64_t now_s, struct arena *arena,
+                       struct http_principal *ret_principal)
+{
+    (void)context;
+    (void)token;
+    (void)arena;
+    *ret_principal = (struct http_principal){.user_id = USER, .expires_at_s = now_s + 3600};
+    return ERR_OK;
+}
+
+static enum err load(void *context, struct store_conn *conn, struct arena *arena,
+                     struct http_principal *principal)
+{
+    (void)context;
+    (void)conn;
+    (void)arena;
+    principal->username = SPAN_OF("tester");
+    principal->email = SPAN_OF("tester@example.com");
+    principal->is_admin = atomic_load(&is_admin);
+    return ERR_OK;
+}
 
 /* ---- the service ------------------------------------------------------------------------------
  */
@@ -86,7 +134,9 @@ static bool start_engine(void)
     const struct store_options store_options = {.data_dir = dir};
     const struct http_service_options service_options = {
         .name = "test", .tables = tables, .table_count = 1, .policy = &policy};
-    struct http_engine_options options = {.clock = &clock_system, .random = &random_system};
+    struct http_engine_options options = {.clock = &clock_system,
+                                          .random = &random_system,
+                                          .identity = {.verify = verify, .load = load}};
     const char *why;
 
     if (mkdtemp(dir) == NULL || store_open(&store_options, &store, NULL) != ERR_OK ||
@@ -226,11 +276,31 @@ static void a_full_queue_is_one_answer(void **state)
     assert_int_equal(sem_wait(&begun), 0);
 }
 
+/* Who was an administrator when the head came, and is none when the body is here, may not. */
+static void rights_are_those_when_the_body_is_here(void **state)
+{
+    int fd = dial();
+
+    (void)state;
+    atomic_store(&is_admin, true);
+    http_engine_feed_alive(engine, clock_monotonic_ns(&clock_system));
+    say(fd, "PATCH /admin HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n"
+            "Content-Type: application/json\r\nContent-Length: 2\r\n"
+            "Expect: 100-continue\r\n\r\n");
+    assert_int_equal(hear(fd), 100);
+    atomic_store(&is_admin, false);
+    http_forget_user(engine, USER);
+    say(fd, "{}");
+    assert_int_equal(hear(fd), 403);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_rolled_back_runs_again),
         cmocka_unit_test(a_full_queue_is_one_answer),
+        cmocka_unit_test(rights_are_those_when_the_body_is_here),
     };
 
     return cmocka_run_group_tests_name("journey", tests, start, stop);

@@ -182,6 +182,7 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out);
 PC_CHECKED enum err http_token_take(struct http_call *call, struct span *ret_token);
 bool http_cache_find(struct http_call *call); /* fills principal on a hit */
 void http_cache_store(struct http_call *call);
+bool http_rights_are_fresh(const struct http_lane *lane, int64_t user_id, uint32_t epoch);
 PC_CHECKED enum err http_cache_new(struct http_cache **ret_cache);
 void http_cache_free(struct http_cache *cache);
 

@@ -79,14 +79,19 @@ static struct entry *cache_set(const struct http_call *call)
     return call->lane->cache->sets[at & (CACHE_SETS - 1)];
 }
 
+bool http_rights_are_fresh(const struct http_lane *lane, int64_t user_id, uint32_t epoch)
+{
+    const struct http_epochs *epochs = &lane->engine->epochs;
+    int64_t feed_ns = atomic_load_explicit(&epochs->feed_ns, memory_order_acquire);
+
+    return epoch == http_epoch_now(epochs, user_id) &&
+           net_loop_now_ns(lane->loop) - feed_ns <= HTTP_FEED_STALE_MS * CLOCK_NS_PER_MS;
+}
+
 static bool entry_good(const struct http_call *call, const struct entry *entry)
 {
-    const struct http_engine *engine = call->lane->engine;
-    int64_t feed_ns = atomic_load_explicit(&engine->epochs.feed_ns, memory_order_acquire);
-
     return entry->expires_at_s > net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_S &&
-           entry->epoch == http_epoch_now(&engine->epochs, entry->user_id) &&
-           net_loop_now_ns(call->lane->loop) - feed_ns <= HTTP_FEED_STALE_MS * CLOCK_NS_PER_MS;
+           http_rights_are_fresh(call->lane, entry->user_id, entry->epoch);
 }
 
 /* The principal's texts are copied: the entry may be given away while the request still runs. */
