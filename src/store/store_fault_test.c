@@ -419,6 +419,50 @@ static void foreign_files_are_left_alone(void **state)
     store_close(kit_open(kit));
 }
 
+static enum err scan_run(struct store_conn *conn, struct store_job *job)
+{
+    static const struct store_statement scan = {.name = "scan",
+                                                .sqlite = "SELECT length(name) FROM things"};
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, &scan, NULL, 0, &rows);
+
+    (void)job;
+    if (err)
+        return err;
+    while (store_next(rows))
+        (void)store_rows_i64(rows, 0);
+    return store_rows_err(rows);
+}
+
+/* Damage is reported as damage, and shows in the state of the store. */
+static void a_damaged_page_is_called_damage(void **state)
+{
+    static const struct store_statement many = {
+        .name = "many",
+        .sqlite = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000)"
+                  " INSERT INTO things (id, name) SELECT x, 'a name of some length ' || x FROM n"};
+    struct kit *kit = *state;
+    struct store *store;
+    char path[96];
+    FILE *file;
+
+    sqlite_only(kit);
+    store = kit_open_with_table(kit);
+    kit_exec(store, &many);
+    store_close(store);
+    (void)snprintf(path, sizeof(path), "%s/test.db", kit->dir);
+    file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 5 * 4096, SEEK_SET), 0);
+    for (int i = 0; i < 10 * 4096; i++)
+        (void)fputc(0xA5, file);
+    (void)fclose(file);
+    store = kit_open(kit);
+    assert_int_equal(store_do(store, scan_run, NULL, false), ERR_STORE_CORRUPT);
+    assert_int_equal(store_ready(store), ERR_STORE_CORRUPT);
+    store_close(store);
+}
+
 /* Writing into a file that nobody can find any more would only look like success. */
 static void a_moved_file_takes_no_write(void **state)
 {
@@ -633,6 +677,7 @@ int main(void)
         KIT_TEST(a_full_batch_keeps_its_small_jobs),
         KIT_TEST(a_read_only_file_is_refused_at_once),
         KIT_TEST(foreign_files_are_left_alone),
+        KIT_TEST(a_damaged_page_is_called_damage),
         KIT_TEST(a_moved_file_takes_no_write),
         KIT_TEST(the_handle_is_set_up_for_safety),
         KIT_TEST(servers_refuse_clearly),
