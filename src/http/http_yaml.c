@@ -57,7 +57,10 @@ static void add_item(struct sbuf *out, const struct json_value *item, bool list,
 static void add_value(struct sbuf *out, const struct json_value *value, unsigned depth)
 {
     if (!is_block(value)) {
-        sbuf_add(out, value->source);
+        if (json_is_text(value))
+            sbuf_add_json(out, value->text); /* YAML knows no surrogate pairs: not as it was */
+        else
+            sbuf_add(out, value->source);
         sbuf_add_char(out, '\n');
         return;
     }

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ * The API document of the gateway, held against the tables it is made from; and its YAML against
+ * its JSON, as libyaml reads it. */
+#include "app/serve.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "json/json.h"
+
+enum { DOCUMENT_BYTES_MAX = 2 * 1024 * 1024, DEPTH_MAX = 32, IDS_MAX = 256 };
+
+static struct arena arena;
+static struct http_service_options options;
+static struct span json_text;
+static const struct json_value *root;
+
+static int make(void **state)
+{
+    struct sbuf out;
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 16 * DOCUMENT_BYTES_MAX);
+    out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
+    options = serve_gateway_options("1.2.3");
+    if (http_openapi_write(&options, &out) != ERR_OK)
+        return -1;
+    json_text = sbuf_span(&out);
+    return json_read(json_text, &arena, &root, NULL) == ERR_OK ? 0 : -1;
+}
+
+static int drop(void **state)
+{
+    (void)state;
+    arena_reset(&arena);
+    return 0;
+}
+
+/* Calls for every value of the document, deepest last. */
+typedef void visit_fn(const struct json_value *value);
+
+static void walk(const struct json_value *value, visit_fn *visit, unsigned depth)
+{
+    assert_in_range(depth, 0, DEPTH_MAX);
+    visit(value);
+    for (uint32_t i = 0; i < value->count; i++)
+        walk(&value->items[i], visit, depth + 1);
+}
+
+static const char *method_name(enum net_method method)
+{
+    static const char *const names[NET_METHOD_COUNT] = {[NET_METHOD_GET] = "get",
+                                                        [NET_METHOD_POST] = "post",
+                                                        [NET_METHOD_PUT] = "put",
+                                                        [NET_METHOD_PATCH] = "patch",
+                                                        [NET_METHOD_DELETE] = "delete"};
+
+    return names[method];
+}
+
+/* What a row says of its protection, the document says. */
+static void assert_operation(const struct http_route *row, const struct json_value *operation)
+{
+    const struct json_value *answers = json_get(operation, "responses");
+    bool secret = row->access == HTTP_ACCESS_BEARER || row->access == HTTP_ACCESS_ADMIN;
+    struct span id;
+
+    assert_true(json_to_text(json_get(operation, "operationId"), &id) && span_is(id, row->id));
+    assert_int_equal(json_get(operation, "security")->count, secret ? 1 : 0);
+    assert_int_equal(json_get(answers, "401") != NULL && secret, secret);
+    assert_int_equal(json_get(answers, "403") != NULL,
+                     row->access == HTTP_ACCESS_ADMIN || strcmp(row->id, "auth_login") == 0);
+    assert_int_equal(json_get(answers, "429") != NULL, row->rate == HTTP_RATE_LIMITED);
+    assert_int_equal(json_get(operation, "requestBody") != NULL, row->body != NULL);
+    assert_int_equal(json_get(answers, "413") != NULL, row->body != NULL);
+    assert_int_equal(json_get(answers, "422") != NULL, row->body != NULL || row->input != NULL);
+}
+
+static void every_route_is_there(void **state)
+{
+    const struct json_value *paths = json_get(root, "paths");
+    size_t rows = 0;
+    size_t found = 0;
+
+    (void)state;
+    for (size_t i = 0; i < options.table_count; i++) {
+        for (const struct http_route *row = options.tables[i]; row->path != NULL; row++) {
+            const struct json_value *operation =
+                json_get(json_get(paths, row->path), method_name(row->method));
+
+            assert_int_equal(operation == NULL, row->hidden);
+            if (row->hidden)
+                continue;
+            rows++;
+            assert_operation(row, operation);
+        }
+    }
+    for (uint32_t i = 0; i < paths->count; i++)
+        found += paths->items[i].count;
+    assert_int_equal(found, rows); /* and nothing else is */
+}
+
+static struct span ids[IDS_MAX];
+static size_t id_count;
+
+static void collect_id(const struct json_value *value)
+{
+    if (!span_is(value->name, "operationId"))
+        return;
+    assert_in_range(id_count, 0, IDS_MAX - 1);
+    for (size_t i = 0; i < id_count; i++)
+        assert_false(span_equal(ids[i], value->text));
+    ids[id_count++] = value->text;
+}
+
+static void names_of_operations_are_unique(void **state)
+{
+    (void)state;
+    id_count = 0;
+    walk(root, collect_id, 0);
+    assert_true(id_count >= 10);
+}
+
+static size_t refs;
+
+static void follow(const struct json_value *value)
+{
+    const struct json_value *at = root;
+    struct span rest = value->text;
+    struct span part;
+
+    if (!span_is(value->name, "$ref"))
+        return;
+    refs++;
+    assert_true(span_cut(&rest, '/', &part) && span_is(part, "#"));
+    while (span_cut(&rest, '/', &part)) {
+        at = json_get_span(at, part);
+        if (at == NULL)
+            fail_msg("%.*s leads nowhere", SPAN_ARG(value->text));
+    }
+}
+
+static void references_lead_somewhere(void **state)
+{
+    (void)state;
+    refs = 0;
+    walk(root, follow, 0);
+    assert_true(refs >= 20);
+}
+
+static struct span wanted;
+
+static void meet(const struct json_value *value)
+{
+    if (span_is(value->name, "$ref") && span_ends(value->text, wanted))
+        refs++;
+}
+
+/* A schema that nobody refers to has been forgotten. */
+static void schemas_are_all_used(void **state)
+{
+    const struct json_value *schemas = json_get(json_get(root, "components"), "schemas");
+
+    (void)state;
+    for (uint32_t i = 0; i < schemas->count; i++) {
+        refs = 0;
+        wanted = schemas->items[i].name;
+        walk(root, meet, 0);
+        if (refs == 0)
+            fail_msg("%.*s is used nowhere", SPAN_ARG(wanted));
+    }
+}
+
+/* ---- YAML -------------------------------------------------------------------------------------
+ */
+
+static struct span node_text(const yaml_node_t *node)
+{
+    return span_make(node->data.scalar.value, node->data.scalar.length);
+}
+
+static void assert_same(yaml_document_t *doc, const yaml_node_t *node,
+                        const struct json_value *value);
+
+static void assert_same_members(yaml_document_t *doc, const yaml_node_t *node,
+                                const struct json_value *value)
+{
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+
+    assert_int_equal(node->data.mapping.pairs.top - pair, value->count);
+    for (uint32_t i = 0; i < value->count; i++, pair++) {
+        assert_true(
+            span_equal(node_text(yaml_document_get_node(doc, pair->key)), value->items[i].name));
+        assert_same(doc, yaml_document_get_node(doc, pair->value), &value->items[i]);
+    }
+}
+
+static void assert_same_items(yaml_document_t *doc, const yaml_node_t *node,
+                              const struct json_value *value)
+{
+    const yaml_node_item_t *item = node->data.sequence.items.start;
+
+    assert_int_equal(node->data.sequence.items.top - item, value->count);
+    for (uint32_t i = 0; i < value->count; i++, item++)
+        assert_same(doc, yaml_document_get_node(doc, *item), &value->items[i]);
+}
+
+static void assert_same(yaml_document_t *doc, const yaml_node_t *node,
+                        const struct json_value *value)
+{
+    bool quoted;
+
+    if (value->type == JSON_OBJECT || value->type == JSON_LIST) {
+        assert_int_equal(node->type,
+                         value->type == JSON_OBJECT ? YAML_MAPPING_NODE : YAML_SEQUENCE_NODE);
+        if (value->type == JSON_OBJECT)
+            assert_same_members(doc, node, value);
+        else
+            assert_same_items(doc, node, value);
+        return;
+    }
+    assert_int_equal(node->type, YAML_SCALAR_NODE);
+    quoted = node->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    assert_int_equal(quoted, value->type == JSON_TEXT); /* "true" is no truth, "1" no number */
+    if (!span_equal(node_text(node), quoted ? value->text : value->source))
+        fail_msg("%.*s became %.*s", SPAN_ARG(value->source), SPAN_ARG(node_text(node)));
+}
+
+static void assert_yaml_says(struct span json)
+{
+    const struct json_value *value;
+    struct sbuf out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
+    yaml_parser_t parser;
+    yaml_document_t doc;
+
+    assert_int_equal(json_read(json, &arena, &value, NULL), ERR_OK);
+    assert_int_equal(http_openapi_yaml(json, &arena, &out), ERR_OK);
+    assert_int_equal(yaml_parser_initialize(&parser), 1);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)out.ptr, out.len);
+    if (yaml_parser_load(&parser, &doc) != 1)
+        fail_msg("line %zu: %s in %.*s", parser.problem_mark.line, parser.problem, SPAN_ARG(json));
+    assert_same(&doc, yaml_document_get_root_node(&doc), value);
+    yaml_document_delete(&doc);
+    yaml_parser_delete(&parser);
+}
+
+static void yaml_says_the_same(void **state)
+{
+    (void)state;
+    assert_yaml_says(json_text);
+}
+
+/* Names and texts that YAML would take for something else. */
+static void yaml_keeps_odd_texts(void **state)
+{
+    static const char *const texts[] = {
+        "{\"a\":\"true\",\"b\":\"null\",\"c\":\"1.0\",\"d\":\"\",\"e\":\" x \",\"f\":\"# no\"}",
+        "{\"yes\":1,\"no\":2,\"on\":3,\"null\":null,\"true\":true,\"n\":4,\"y\":5}",
+        "{\"200\":{},\"/a/{b}\":[],\"x-y\":[[],[1,[2]],{}],\"a b\":-1.5e3,\"\":0,\"-\":1}",
+        "{\"a\":\"line\\nline\\t\\\"quoted\\\" \\\\ back\",\"b\":\"\\u00e9\\u20ac\\ud83d\\ude00\"}",
+        "{\"a\":[{\"b\":[{\"c\":1},{\"d\":[]}]},\"e\",false]}",
+        "{\"$ref\":\"#/a\",\"key: value\":\"- item\",\"*\":\"&anchor\",\"!\":\"%\",\"@\":\"`\"}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(texts); i++)
+        assert_yaml_says(span_from(texts[i]));
+}
+
+/* A buffer that is too small is an error, not half a document. */
+static void a_small_buffer_is_told(void **state)
+{
+    char small[512];
+    struct sbuf out = sbuf_over(small, sizeof(small));
+
+    (void)state;
+    assert_int_equal(http_openapi_write(&options, &out), ERR_NO_SPACE);
+    out = sbuf_over(small, sizeof(small));
+    assert_int_equal(http_openapi_yaml(json_text, &arena, &out), ERR_NO_SPACE);
+    assert_int_equal(http_openapi_yaml(SPAN_OF("{"), &arena, &out), ERR_JSON_SYNTAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_route_is_there),
+        cmocka_unit_test(names_of_operations_are_unique),
+        cmocka_unit_test(references_lead_somewhere),
+        cmocka_unit_test(schemas_are_all_used),
+        cmocka_unit_test(yaml_says_the_same),
+        cmocka_unit_test(yaml_keeps_odd_texts),
+        cmocka_unit_test(a_small_buffer_is_told),
+    };
+
+    return cmocka_run_group_tests_name("serve_openapi", tests, make, drop);
+}
