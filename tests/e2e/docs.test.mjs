@@ -50,7 +50,11 @@ async function open(name, options = {}) {
     if (!request.url().startsWith(gate.url) && !request.url().startsWith('data:'))
       complaints.push(`outside: ${request.url()}`);
   });
-  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`));
+  page.on('requestfailed', (request) => {
+    // What is under way when a page is left or loaded anew is aborted by the browser itself.
+    if (request.failure()?.errorText !== 'net::ERR_ABORTED')
+      complaints.push(`failed: ${request.url()}`);
+  });
   page.on('response', (response) => {
     if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`);
   });
