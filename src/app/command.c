@@ -212,11 +212,35 @@ static bool option_take(struct command_call *call, struct words *words)
     return true;
 }
 
+static bool is_choice(const char *const *choices, const char *word)
+{
+    for (size_t i = 0; choices[i] != NULL; i++)
+        if (strcmp(choices[i], word) == 0)
+            return true;
+    return false;
+}
+
+static void refuse_choice(const struct command_call *call, const char *word)
+{
+    char names[128];
+    struct sbuf out = sbuf_over(names, sizeof(names));
+
+    for (size_t i = 0; call->command->operand_choices[i] != NULL; i++)
+        sbuf_add_format(&out, "%s%s", i > 0 ? ", " : "", call->command->operand_choices[i]);
+    command_tell(call, "does not know \"%s\", there is: %.*s", word, SPAN_ARG(sbuf_span(&out)));
+}
+
 static bool operand_take(struct command_call *call, struct words *words)
 {
+    const char *const *choices = call->command->operand_choices;
+
     if (call->operand_count == call->command->operands_max) {
         command_tell(call, "does not know what to do with \"%s\", see `portcullis %s --help`",
                      words->at[0], call->command->name);
+        return false;
+    }
+    if (choices != NULL && !is_choice(choices, words->at[0])) {
+        refuse_choice(call, words->at[0]);
         return false;
     }
     call->operands[call->operand_count++] = words->at[0];

@@ -276,13 +276,8 @@ static enum command_exit completion_run(const struct command_call *call)
 
     arena_init(&arena, NULL, 0, 4 * SCRIPT_BYTES_MAX);
     out = sbuf_on(&arena, SCRIPT_BYTES_MAX);
-    if (command_completion_for(call->operands[0], &out)) {
-        answer = command_print(call, &out);
-    } else {
-        command_tell(call, "there is no script for \"%s\", only for bash, zsh and fish",
-                     call->operands[0]);
-        answer = COMMAND_USAGE;
-    }
+    PC_ASSERT(command_completion_for(call->operands[0], &out));
+    answer = command_print(call, &out);
     arena_reset(&arena);
     return answer;
 }

@@ -35,8 +35,9 @@ static void wrong_lines_are_told(void **state)
                                "`portcullis check --help`\n"},
         {"completion", "portcullis completion: needs bash|zsh|fish, see `portcullis completion "
                        "--help`\n"},
-        {"completion tcsh", "portcullis completion: there is no script for \"tcsh\", only for "
-                            "bash, zsh and fish\n"},
+        {"completion tcsh",
+         "portcullis completion: does not know \"tcsh\", there is: bash, zsh, fish\n"},
+        {"openapi nothing", "portcullis openapi: does not know \"nothing\", there is: gateway\n"},
         {"certs dve", "portcullis: unknown command \"certs dve\", did you mean \"certs dev\"?\n"},
         {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
     };

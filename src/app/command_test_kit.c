@@ -4,6 +4,7 @@
 
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ int command_test_feed(const char *const *argv, const char *text)
 {
     int ends[2];
     int status = -1;
+    void (*before)(int);
     pid_t child;
 
     assert_int_equal(pipe(ends), 0);
@@ -89,8 +91,10 @@ int command_test_feed(const char *const *argv, const char *text)
         _exit(127);
     }
     (void)close(ends[0]);
-    assert_int_equal(write(ends[1], text, strlen(text)), (ssize_t)strlen(text));
+    before = signal(SIGPIPE, SIG_IGN); /* a program that is not there reads nothing */
+    (void)!write(ends[1], text, strlen(text));
     (void)close(ends[1]);
+    (void)signal(SIGPIPE, before);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);

@@ -144,6 +144,20 @@ static void bad_users_are_refused(void **state)
     assert_null(strstr(command_test_out, "xyz"));
 }
 
+/* A password may not be longer than any that is hashed; the terminal may go before it came. */
+static void endless_passwords_are_refused(void **state)
+{
+    char input[LIMIT_PASSWORD_BYTES_MAX + 3];
+
+    memset(input, 'x', sizeof(input));
+    input[sizeof(input) - 1] = '\0';
+    assert_int_equal(create("ada@example.com", input), COMMAND_BAD);
+    assert_string_equal(command_test_err,
+                        "portcullis user create: a password has at most 1024 bytes\n");
+    assert_int_equal(command_test_run("user create ada@example.com --password-stdin"), COMMAND_BAD);
+    assert_string_equal(command_test_err, "portcullis user create: cannot read the password\n");
+}
+
 /* Users are disabled and enabled by address or id; someone stays in charge. */
 static void users_are_disabled(void **state)
 {
@@ -322,6 +336,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(first_admin_is_created, folder_make,
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(bad_users_are_refused, folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(endless_passwords_are_refused, folder_make,
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(users_are_disabled, folder_make,
                                         command_test_folder_remove),

@@ -15,30 +15,6 @@ static bool same_text(const void *a, const void *b)
     return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
 }
 
-static bool same_texts(const struct config_texts *a, const struct config_texts *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
-}
-
-static bool same(const struct config_setting *setting, const void *a, const void *b);
-
-static bool same_rows(const struct config_setting *setting, const struct config_limits *a,
-                      const struct config_limits *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        for (size_t j = 0; j < setting->row_count; j++)
-            if (!same(&setting->row[j], &a->items[i], &b->items[i]))
-                return false;
-    return true;
-}
-
 /* Is the setting's value the same in the structs at `a` and `b`? */
 static bool same(const struct config_setting *setting, const void *a, const void *b)
 {
@@ -54,11 +30,10 @@ static bool same(const struct config_setting *setting, const void *a, const void
     case CONFIG_TEXT:
         return same_text(left, right);
     case CONFIG_TEXTS:
-        return same_texts(left, right);
     case CONFIG_ROWS:
-        return same_rows(setting, left, right);
+        break;
     }
-    PC_WRONG("unknown type");
+    PC_WRONG("all lists are live");
 }
 
 bool config_needs_restart(const struct config *running, const struct config *wanted,

@@ -53,6 +53,8 @@ static void defaults_are_good_values(void **state)
         assert_true(strlen(setting->path) < CONFIG_PATH_BYTES_MAX);
         assert_non_null(setting->about);
         assert_true(setting->fallback == NULL || setting->type != CONFIG_ROWS);
+        assert_true(setting->live ||
+                    (setting->type != CONFIG_TEXTS && setting->type != CONFIG_ROWS));
         for (size_t j = 0; j < PC_COUNT(values); j++) {
             char buffer[256];
             struct sbuf why = sbuf_over(buffer, sizeof(buffer));
@@ -191,6 +193,25 @@ static void origins_are_kept(void **state)
     assert_non_null(strstr(config_test_told(),
                            "log.level                           info                "
                            "          default\n"));
+}
+
+/* Lists and rows are explained as one would write them. */
+static void lists_are_explained(void **state)
+{
+    struct sbuf out = sbuf_over(config_test.told_bytes, sizeof(config_test.told_bytes) - 1);
+
+    assert_int_equal(
+        config_test_load("trusted_proxies: [10.0.0.0/8, \"::1\"]\nlog:\n  access: false\n"
+                         "limits:\n  plans:\n    - {plan: gold, burst: 5}\n"
+                         "    - {plan: free, requests_per_minute: 9}\n",
+                         NULL),
+        ERR_OK);
+    config_explain(&config_test.config, &config_test.origins, &out);
+    config_test.told_bytes[out.len] = '\0';
+    assert_non_null(strstr(config_test_told(), " [10.0.0.0/8, ::1] "));
+    assert_non_null(strstr(config_test_told(),
+                           " [{plan: gold, burst: 5}, {plan: free, requests_per_minute: 9}] "));
+    assert_non_null(strstr(config_test_told(), "limits.users                        []"));
 }
 
 /* Wrong values of the environment are told by their name, all of them, along with the file's. */
@@ -608,6 +629,7 @@ int main(void)
         cmocka_unit_test(file_values_arrive),
         cmocka_unit_test(numbers_agree_at_their_edges),
         cmocka_unit_test(origins_are_kept),
+        cmocka_unit_test(lists_are_explained),
         cmocka_unit_test(bad_environment_is_told),
         cmocka_unit_test(environment_must_be_text),
         cmocka_unit_test(names_of_one_setting_agree),

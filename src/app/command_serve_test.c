@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ * `portcullis serve` from its first word to its last, in a process of its own: what it prints, what
+ * its signals do, and how it ends. */
+#include "app/command_test.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The program under way, and what it has printed on standard error. */
+static struct {
+    pid_t pid;
+    int err;
+    char told[16 * 1024];
+    size_t told_bytes;
+} program;
+
+static const char *const serve[] = {"portcullis", "serve", "--only", "gateway"};
+static const char *const any_port[] = {"PORT=0", "LOG_LEVEL=error", NULL};
+
+static void start(int count, const char *const *argv, const char *const *variables)
+{
+    int ends[2];
+
+    memset(&program, 0, sizeof(program));
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    (void)fflush(NULL);
+    program.pid = fork();
+    assert_true(program.pid >= 0);
+    if (program.pid == 0) {
+        struct command_io io = {.in = -1, .environ = variables};
+
+        io.err = fdopen(ends[1], "w");
+        io.out = fopen("/dev/null", "we");
+        (void)setvbuf(io.err, NULL, _IONBF, 0);
+        exit(command_main(count, argv, &io));
+    }
+    (void)close(ends[1]);
+    program.err = ends[0];
+}
+
+/* Reads on until the program has printed this. */
+static void wait_for(const char *text)
+{
+    while (strstr(program.told, text) == NULL) {
+        ssize_t got = read(program.err, program.told + program.told_bytes,
+                           sizeof(program.told) - 1 - program.told_bytes);
+
+        if (got <= 0)
+            fail_msg("the program ended without \"%s\" after: %s", text, program.told);
+        program.told_bytes += (size_t)got;
+    }
+}
+
+static int stop(int with)
+{
+    int status = -1;
+
+    if (with != 0)
+        assert_int_equal(kill(program.pid, with), 0);
+    while (read(program.err, program.told, 1) > 0)
+        continue;
+    assert_int_equal(waitpid(program.pid, &status, 0), program.pid);
+    (void)close(program.err);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* The status of GET /livez on the port that was told. */
+static int ask(void)
+{
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const char *url = strstr(program.told, "http://127.0.0.1:");
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct span digits = span_from(url + 17);
+    uint64_t port;
+    char answer[64] = {0};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(span_to_u64(span_slice(digits, 0, span_find(digits, '\n')), &port));
+    address.sin_port = htons((uint16_t)port);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_true(recv(fd, answer, 12, MSG_WAITALL) == 12);
+    (void)close(fd);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
+    return (answer[9] - '0') * 100 + (answer[10] - '0') * 10 + (answer[11] - '0');
+}
+
+static void settings_write(const char *text)
+{
+    FILE *file = fopen("portcullis.yaml", "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+#define LOG "log:\n  path: log\n"
+
+static int folder_make(void **state)
+{
+    if (command_test_folder_make(state) != 0)
+        return -1;
+    settings_write(LOG);
+    return 0;
+}
+
+/* A first start from nothing answers, tells its users once, and ends well on SIGTERM. */
+static void serves_from_nothing(void **state)
+{
+    start(2, serve, any_port);
+    wait_for("/api/docs\n");
+    wait_for("admin@example.com    admin123   administrator\n");
+    assert_int_equal(ask(), 200);
+    assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
+
+    start(4, serve, any_port);
+    wait_for("/api/docs\n");
+    assert_null(strstr(program.told, "admin123"));
+    assert_int_equal(stop(SIGINT), COMMAND_GOOD);
+}
+
+/* SIGHUP takes over what it can and names what waits; a bad file changes nothing. */
+static void reloads_when_told(void **state)
+{
+    start(2, serve, any_port);
+    wait_for("/api/docs\n");
+    settings_write(LOG "workers:\n  loops: 3\nlimits:\n  burst: 5\n");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    wait_for("these settings changed but wait for the next start: workers.loops\n");
+    settings_write("workers:\n  lops: 3\n");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    wait_for("portcullis.yaml:2:3: unknown key \"lops\" in workers, did you mean \"loops\"?\n");
+    wait_for("the former settings stay in force\n");
+    settings_write(LOG "gateway:\n  tls: {certificate: portcullis.yaml, key: portcullis.yaml}\n");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    wait_for("restart instead; the former settings stay in force\n");
+    assert_int_equal(ask(), 200);
+    assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
+}
+
+/* What cannot start says why and ends with 1; wrong use with 2. */
+static void refuses_to_start(void **state)
+{
+    static const char *const production[] = {"ENVIRONMENT=production", NULL};
+    static const char *const nowhere[] = {"PORT=0", "LOG_LEVEL=error",
+                                          "DATABASE_URL=sqlite:/nonexistent/x.db", NULL};
+
+    assert_int_equal(command_test_run_with("serve", production), COMMAND_BAD);
+    assert_non_null(strstr(command_test_err, "jwt.secret: production needs a secret of its own"));
+    assert_non_null(strstr(command_test_err, "production does not listen in plain HTTP"));
+    assert_int_equal(command_test_run("serve --only account"), COMMAND_USAGE);
+    start(2, serve, nowhere);
+    wait_for("portcullis serve: ");
+    assert_int_equal(stop(0), COMMAND_BAD);
+}
+
+/* The API document needs no server. */
+static void describes_itself(void **state)
+{
+    assert_int_equal(command_test_run("openapi"), COMMAND_GOOD);
+    assert_int_equal(strncmp(command_test_out, "{", 1), 0);
+    assert_non_null(strstr(command_test_out, "\"/api/v1/auth/login\""));
+    assert_int_equal(command_test_run("openapi gateway --yaml"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "openapi: "));
+    assert_int_equal(command_test_run("openapi nothing"), COMMAND_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(serves_from_nothing, folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(reloads_when_told, folder_make, command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(refuses_to_start, folder_make, command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(describes_itself, folder_make, command_test_folder_remove),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
