@@ -150,9 +150,8 @@ static bool start_engine(void)
 
 static int start(void **state)
 {
-    const struct net_server_options options = {.loops = 1,
-                                               .loop_started = http_loop_started,
-                                               .loop_stopped = http_loop_stopped};
+    const struct net_server_options options = {
+        .loops = 1, .loop_started = http_loop_started, .loop_stopped = http_loop_stopped};
     struct net_server_options with_engine = options;
     struct net_listener_options listening = {.name = "test", .app = &http_net_app};
 
