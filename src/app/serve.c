@@ -368,8 +368,9 @@ void serve_stop(struct serve *serve)
         log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
     }
     auth_feed_stop(serve->feed);
+    net_server_stop(serve->server); /* requests on their way still need what follows */
     net_pool_free(serve->hash_pool);
-    store_close(serve->store); /* its last jobs still post to the loops */
+    store_close(serve->store); /* its threads may still be waking a loop */
     net_server_free(serve->server);
     crypto_tls_context_free(serve->tls);
     http_service_free(serve->gateway);

@@ -281,8 +281,12 @@ PC_CHECKED enum err net_server_adopt(struct net_server *server, struct net_liste
  * Any thread but a loop's; once. */
 bool net_server_drain(struct net_server *server, int64_t deadline_ms);
 
-/* Cuts what is left, waits until every held stream is released, joins the threads and frees. The
- * threads that hold streams must still run. Accepts NULL. */
+/* Cuts what is left, waits until every held stream is released and joins the threads. The threads
+ * that hold streams must still run, and may post to the loops until the server is freed. Accepts
+ * NULL. */
+void net_server_stop(struct net_server *server);
+
+/* Stops, unless that was done, and frees. Threads that post to a loop must be over. Accepts NULL. */
 void net_server_free(struct net_server *server);
 
 size_t net_server_loop_count(const struct net_server *server);

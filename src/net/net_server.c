@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A server: its loops and listeners, from start to drain.
  *
- *   net_server_new -> net_server_listen* -> net_server_start -> net_server_drain -> net_server_free
+ *   net_server_new -> net_server_listen* -> net_server_start -> net_server_drain
+ *                  -> net_server_stop -> net_server_free
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -109,7 +110,7 @@ enum err net_server_new(const struct net_server_options *options, struct net_ser
     return ERR_OK;
 }
 
-void net_server_free(struct net_server *server)
+void net_server_stop(struct net_server *server)
 {
     if (server == NULL)
         return;
@@ -119,6 +120,13 @@ void net_server_free(struct net_server *server)
     }
     for (size_t i = 0; i < server->loop_count; i++)
         net_loop_join(server->loops[i]);
+}
+
+void net_server_free(struct net_server *server)
+{
+    if (server == NULL)
+        return;
+    net_server_stop(server);
     for (size_t i = 0; i < server->loop_count; i++)
         net_loop_free(server->loops[i]);
     for (size_t i = 0; i < server->listener_count; i++)
