@@ -80,7 +80,7 @@ struct auth_user_new {
     bool is_admin;
 };
 
-/* What must be unique: lower case, no blanks around. In the arena. */
+/* What must be unique: lower case, no blanks around. In the arena; {NULL, 0} when it is full. */
 struct span auth_key_of(struct span name, struct arena *arena);
 
 /* ERR_TAKEN when the e-mail address or username is in use: *ret_field says which. */

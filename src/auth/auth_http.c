@@ -383,12 +383,15 @@ static enum err login(struct http_request *req)
     const struct login_body *body = req->body;
     struct auth *auth = auth_of(req);
     struct work *work;
+    struct span key = auth_key_of(body->email, req->arena);
     bool known = false;
     unsigned char address[16] = {0};
     enum err err = work_begin(req, &work);
 
     if (err)
         return err;
+    if (key.ptr == NULL)
+        return ERR_NO_MEMORY;
     err = auth_user_by_email(req->store, body->email, req->arena, &work->user);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
@@ -398,8 +401,7 @@ static enum err login(struct http_request *req)
         return err;
     if (!http_address_read(req->address, address))
         memset(address, 0, sizeof(address));
-    limit_guess_check(auth->guess, auth_key_of(body->email, req->arena),
-                      limit_address(span_make(address, sizeof(address))), known,
+    limit_guess_check(auth->guess, key, limit_address(span_make(address, sizeof(address))), known,
                       clock_monotonic_ns(auth->options.clock), &work->attempt);
     if (!work->attempt.allowed) {
         metric_add(auth->login_results[2], 1);

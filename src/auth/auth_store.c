@@ -83,7 +83,11 @@ static enum err user_one(struct store_conn *conn, const struct store_statement *
 enum err auth_user_by_email(struct store_conn *conn, struct span email, struct arena *arena,
                             struct auth_user *ret_user)
 {
-    return user_one(conn, &user_by_email, STORE_TEXT(auth_key_of(email, arena)), arena, ret_user);
+    struct span key = auth_key_of(email, arena);
+
+    if (key.ptr == NULL)
+        return ERR_NO_MEMORY;
+    return user_one(conn, &user_by_email, STORE_TEXT(key), arena, ret_user);
 }
 
 enum err auth_user_by_id(struct store_conn *conn, int64_t id, struct arena *arena,
@@ -109,16 +113,19 @@ enum err auth_user_create(struct store_conn *conn, const struct auth_user_new *u
 {
     PC_AUTO(store_rows) rows = NULL;
     struct span email_key = auth_key_of(user->email, arena);
+    struct span username_key = auth_key_of(user->username, arena);
     bool email_taken;
     enum err err;
 
-    err = store_query(
-        conn, &user_insert,
-        STORE_PARAMS(STORE_TEXT(user->username), STORE_TEXT(auth_key_of(user->username, arena)),
-                     STORE_TEXT(user->email), STORE_TEXT(email_key),
-                     STORE_TEXT(user->password_hash), STORE_TEXT_OR_NULL(user->full_name),
-                     STORE_BOOL(user->is_admin), STORE_I64(now_ns)),
-        &rows);
+    if (email_key.ptr == NULL || username_key.ptr == NULL)
+        return ERR_NO_MEMORY;
+    err = store_query(conn, &user_insert,
+                      STORE_PARAMS(STORE_TEXT(user->username), STORE_TEXT(username_key),
+                                   STORE_TEXT(user->email), STORE_TEXT(email_key),
+                                   STORE_TEXT(user->password_hash),
+                                   STORE_TEXT_OR_NULL(user->full_name), STORE_BOOL(user->is_admin),
+                                   STORE_I64(now_ns)),
+                      &rows);
     if (err)
         return err;
     if (store_next(rows)) {

@@ -54,6 +54,20 @@ static enum err by_id(struct store_conn *conn, void *context)
     return auth_user_by_id(conn, finding->id, &bench.arena, &finding->user);
 }
 
+/* A name that there was no room to normalise is no name: it must not become the empty one. */
+static void a_full_arena_is_no_name(void **state)
+{
+    struct creation made = {.username = "anna", .email = "anna@example.com"};
+    struct finding finding = {.email = "anna@example.com"};
+
+    (void)state;
+    arena_reset(&bench.arena);
+    arena_init(&bench.arena, NULL, 0, 0);
+    assert_int_equal(writing(bench.store, create_steps, &made), ERR_NO_MEMORY);
+    assert_int_equal(reading(bench.store, by_email, &finding), ERR_NO_MEMORY);
+    assert_int_equal(number_of(&users_count), 0);
+}
+
 static void a_user_is_found_as_created(void **state)
 {
     struct finding finding = {.email = " ANNA@example.com ",
@@ -315,6 +329,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
         T(names_are_normalised),
+        T(a_full_arena_is_no_name),
         T(a_user_is_found_as_created),
         T(taken_names_are_told),
         T(users_come_page_by_page),
