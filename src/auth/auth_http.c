@@ -447,7 +447,9 @@ static enum err seal_pair(struct http_request *req, struct work *work)
 static enum err answer_again(struct http_request *req, struct span sealed)
 {
     const struct refresh_body *body = req->body;
-    struct work *work = req->work;
+    /* Not work->pair: what was signed stays, in case this is rolled back and we are first then. */
+    struct auth_pair pair = {.token_type = SPAN("bearer"),
+                             .expires_in = auth_of(req)->options.access_s};
     unsigned char key[CRYPTO_SEAL_KEY_BYTES];
     struct span plain;
     enum err err;
@@ -457,12 +459,10 @@ static enum err answer_again(struct http_request *req, struct span sealed)
     alloc_wipe(key, sizeof(key));
     if (err)
         return err == ERR_KEY ? ERR_TOKEN_INVALID : err;
-    work->pair = (struct auth_pair){.token_type = SPAN("bearer"),
-                                    .expires_in = auth_of(req)->options.access_s};
-    if (!span_cut(&plain, ' ', &work->pair.access_token))
+    if (!span_cut(&plain, ' ', &pair.access_token))
         return ERR_TOKEN_INVALID;
-    work->pair.refresh_token = plain;
-    return reply_pair(req);
+    pair.refresh_token = plain;
+    return http_reply(req, &pair);
 }
 
 static void forget_finally(struct http_request *req, enum err err)
