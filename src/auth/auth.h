@@ -124,7 +124,7 @@ PC_CHECKED enum err auth_seed(struct store *store, const struct auth_options *op
  */
 
 /* Follows identity_changes on behalf of this process, tells http/ which users changed, and clears
- * away what is long over. Runs on a thread of its own. */
+ * away what is long over. Looks once before it returns, then runs on a thread of its own. */
 struct auth_feed;
 PC_CHECKED enum err auth_feed_start(struct store *store, struct http_engine *engine,
                                     const struct clock *clock, struct logger *logger,

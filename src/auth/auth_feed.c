@@ -14,7 +14,7 @@
 
 enum {
     FEED_PERIOD_MS = 200,
-    FEED_ROWS_MAX = 4096, /* of one look; the rest comes with the next */
+    FEED_ROWS_MAX = 4096, /* of one look; the next follows at once */
     PURGE_PERIOD_S = 60,
     PURGE_KEEP_S = 24 * 3600, /* of changes and of sessions that are over */
 };
@@ -30,6 +30,7 @@ struct auth_feed {
     bool stopping; /* under lock */
     int64_t seen;  /* highest seq */
     bool started;  /* seen is set */
+    bool behind;   /* the last look was too short for all there was */
     int64_t purged_ns;
 };
 
@@ -67,6 +68,7 @@ static enum err feed_run(struct store_conn *conn, struct store_job *job)
 {
     struct auth_feed *feed = job->context;
     PC_AUTO(store_rows) rows = NULL;
+    size_t count = 0;
     enum err err;
 
     if (!feed->started)
@@ -78,8 +80,27 @@ static enum err feed_run(struct store_conn *conn, struct store_job *job)
     while (store_next(rows)) {
         http_forget_user(feed->engine, store_rows_i64(rows, 1));
         feed->seen = store_rows_i64(rows, 0);
+        count++;
     }
+    feed->behind = count == FEED_ROWS_MAX;
     return store_rows_err(rows);
+}
+
+/* Until nothing is left to be seen: only then may http/ trust what it has cached. */
+static enum err look(struct auth_feed *feed)
+{
+    int64_t asked_ns;
+    enum err err;
+
+    do {
+        asked_ns = clock_monotonic_ns(feed->clock);
+        err = store_do(feed->store, feed_run, feed, false);
+        if (err)
+            return err;
+    } while (feed->behind);
+    /* Alive as of the moment before we asked: a change after that is not in the answer. */
+    http_engine_feed_alive(feed->engine, asked_ns);
+    return ERR_OK;
 }
 
 static enum err purge_one(struct store_conn *conn, const struct store_statement *statement,
@@ -135,15 +156,18 @@ static void *feed_thread(void *context)
 {
     struct auth_feed *feed = context;
 
-    do {
-        int64_t asked_ns = clock_monotonic_ns(feed->clock);
-
-        /* Alive as of the moment before we asked: a change after that is not in the answer. */
-        if (store_do(feed->store, feed_run, feed, false) == ERR_OK)
-            http_engine_feed_alive(feed->engine, asked_ns);
-        purge_now_and_then(feed, asked_ns);
-    } while (wait_period(feed));
+    while (wait_period(feed)) {
+        (void)look(feed); /* its silence says enough */
+        purge_now_and_then(feed, clock_monotonic_ns(feed->clock));
+    }
     return NULL;
+}
+
+static void feed_free(struct auth_feed *feed)
+{
+    (void)pthread_cond_destroy(&feed->wake);
+    (void)pthread_mutex_destroy(&feed->lock);
+    alloc_free(feed);
 }
 
 enum err auth_feed_start(struct store *store, struct http_engine *engine, const struct clock *clock,
@@ -151,6 +175,7 @@ enum err auth_feed_start(struct store *store, struct http_engine *engine, const 
 {
     struct auth_feed *feed = alloc_zero(sizeof(*feed));
     pthread_condattr_t attr;
+    enum err err;
 
     if (feed == NULL)
         return ERR_NO_MEMORY;
@@ -164,9 +189,13 @@ enum err auth_feed_start(struct store *store, struct http_engine *engine, const 
     PC_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
     PC_ASSERT(pthread_cond_init(&feed->wake, &attr) == 0);
     PC_ASSERT(pthread_condattr_destroy(&attr) == 0);
-    if (pthread_create(&feed->thread, NULL, feed_thread, feed) != 0) {
-        alloc_free(feed);
-        return ERR_NO_MEMORY;
+    /* The first look before anybody can come in: what is cached after it cannot be older. */
+    err = look(feed);
+    if (!err && pthread_create(&feed->thread, NULL, feed_thread, feed) != 0)
+        err = ERR_NO_MEMORY;
+    if (err) {
+        feed_free(feed);
+        return err;
     }
     *ret_feed = feed;
     return ERR_OK;
@@ -181,7 +210,5 @@ void auth_feed_stop(struct auth_feed *feed)
     PC_ASSERT(pthread_cond_signal(&feed->wake) == 0);
     PC_ASSERT(pthread_mutex_unlock(&feed->lock) == 0);
     PC_ASSERT(pthread_join(feed->thread, NULL) == 0);
-    (void)pthread_cond_destroy(&feed->wake);
-    (void)pthread_mutex_destroy(&feed->lock);
-    alloc_free(feed);
+    feed_free(feed);
 }
