@@ -178,6 +178,12 @@ const struct config_case config_bad_cases[] = {
      "portcullis.yaml:3:7: limits.routes[0]: lacks \"route\""},
     {"limits:\n  routes:\n    - route: GET /x\n",
      "portcullis.yaml:2:3: limits.routes: \"GET /x\" sets no limit"},
+    {"limits:\n  requests_per_minute: 1\n  burst: 1000000000\n",
+     "portcullis.yaml:3:3: limits.burst: a burst of 1000000000 takes more than a year to fill at 1 "
+     "requests a minute"},
+    {"limits:\n  plans:\n    - {plan: gold, requests_per_minute: 2, burst: 2000000}\n",
+     "portcullis.yaml:2:3: limits.plans: a burst of 2000000 takes more than a year to fill at 2 "
+     "requests a minute"},
     {"limits:\n  users:\n    - user: 7\n      plan: gold\n",
      "portcullis.yaml:2:3: limits.users: \"7\" is on the plan \"gold\", which limits.plans lacks"},
     {"limits:\n  plans:\n    - {plan: gold, burst: 5}\n  users:\n    - {user: 7, plan: gold, "

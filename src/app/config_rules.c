@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "limit/limit.h"
+
 static bool in_production(const struct config_loader *loader)
 {
     return loader->config->environment == CONFIG_PRODUCTION;
@@ -221,6 +224,22 @@ static const char *limit_name(const struct config_limit *limit)
     return limit->user != NULL ? limit->user : limit->plan;
 }
 
+/* A bucket that takes years to fill is a mistake, and more than limit/ can count. A number left out
+ * means: as in general. */
+static void fill_rule(struct config_loader *loader, const char *path, uint32_t requests,
+                      uint32_t burst)
+{
+    const struct limit_rate rate = {
+        .requests = requests ? requests : loader->config->limits.requests_per_minute,
+        .period_ns = 60 * CLOCK_NS_PER_S,
+        .burst = requests || burst ? burst : loader->config->limits.burst};
+
+    if (!limit_rate_is_valid(&rate))
+        config_problem_with(loader, false, path,
+                            "a burst of %u takes more than a year to fill at %u requests a minute",
+                            rate.burst, rate.requests);
+}
+
 static void limits_rule(struct config_loader *loader, const char *path,
                         const struct config_limits *limits)
 {
@@ -239,6 +258,8 @@ static void limits_rule(struct config_loader *loader, const char *path,
                                 limit_name(limit));
         if (!by_plan && !by_number)
             config_problem_with(loader, false, path, "\"%.128s\" sets no limit", limit_name(limit));
+        if (by_number)
+            fill_rule(loader, path, limit->requests_per_minute, limit->burst);
         if (by_plan && !plan_exists(loader->config, limit->plan))
             config_problem_with(loader, false, path,
                                 "\"%.128s\" is on the plan \"%.64s\", which limits.plans lacks",
@@ -259,6 +280,7 @@ void config_rules(struct config_loader *loader)
     cors_rule(loader);
     http_rule(loader);
     database_rule(loader);
+    fill_rule(loader, "limits.burst", 0, 0);
     limits_rule(loader, "limits.routes", &config->limits.routes);
     limits_rule(loader, "limits.plans", &config->limits.plans);
     limits_rule(loader, "limits.users", &config->limits.users);
