@@ -60,14 +60,16 @@ static void generations_free(struct generation *generation)
 static void greet(const struct command_call *call, const struct config *config,
                   const struct serve *serve)
 {
-    const char *scheme = config->gateway.certificate ? "https" : "http";
-    unsigned port = serve_port(serve);
+    bool bare = strchr(config->gateway.host, ':') != NULL; /* RFC 3986, 3.2.2 */
+    char url[512];
+    struct sbuf out = sbuf_over(url, sizeof(url));
 
+    sbuf_add_format(&out, "%s://%s%s%s:%u", config->gateway.certificate ? "https" : "http",
+                    bare ? "[" : "", config->gateway.host, bare ? "]" : "", serve_port(serve));
     (void)fprintf(call->io->err,
-                  "portcullis %s: the gateway answers on %s://%s:%u\n"
-                  "  API pages: %s://%s:%u/api/docs\n",
-                  command_version_number(), scheme, config->gateway.host, port, scheme,
-                  config->gateway.host, port);
+                  "portcullis %s: the gateway answers on %.*s\n"
+                  "  API pages: %.*s/api/docs\n",
+                  command_version_number(), SPAN_ARG(sbuf_span(&out)), SPAN_ARG(sbuf_span(&out)));
     if (serve_seeded(serve) > 0)
         (void)fprintf(call->io->err,
                       "  First start in development: these users were made (printed only now)\n"

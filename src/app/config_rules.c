@@ -48,13 +48,15 @@ static void secret_rule(struct config_loader *loader)
         return;
     }
     weakness = config_secret_weakness(secret);
-    if (weakness != NULL)
-        config_problem_with(loader, !in_production(loader), "jwt.secret",
-                            "the secret %s, make one with `openssl rand -base64 48`", weakness);
-    else if (secret.len < secret_bytes_min(config))
-        config_problem_with(loader, !in_production(loader), "jwt.secret",
-                            "the secret is shorter than the %u bytes that %s needs",
+    if (secret.len < secret_bytes_min(config) && !config_secret_is_known(secret))
+        config_problem_with(loader, false, "jwt.secret",
+                            "the secret is shorter than the %u bytes that %s needs, make one with "
+                            "`openssl rand -base64 48`",
                             secret_bytes_min(config), config->jwt.algorithm);
+    else if (weakness != NULL)
+        config_problem_with(
+            loader, !in_production(loader) && secret.len >= secret_bytes_min(config), "jwt.secret",
+            "the secret %s, make one with `openssl rand -base64 48`", weakness);
 }
 
 static void key_rule(struct config_loader *loader)

@@ -388,6 +388,8 @@ void config_example(struct sbuf *out)
         const struct config_setting *setting = &config_settings[i];
         size_t depth = depth_of(setting->path);
 
+        if (setting->secret && setting->fallback == NULL)
+            continue; /* a secret in an example would become a well-known one */
         example_sections(setting->path, before, out);
         example_comment(setting->about, depth, out);
         indent(out, depth);

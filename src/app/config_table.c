@@ -386,7 +386,6 @@ const struct config_setting config_settings[] = {
      AT(jwt.secret),
      RANGE(1, CONFIG_SECRET_BYTES_MAX),
      .secret = true,
-     .example = "kM3v...",
      .about = "Secret that signs tokens with HS256, HS384 or HS512; development makes one in the "
               "data folder when there is none."},
     {.path = "jwt.secret_file",
@@ -397,7 +396,7 @@ const struct config_setting config_settings[] = {
      .file = true,
      .file_secret = true,
      .example = "/etc/portcullis/jwt.secret",
-     .about = "File whose first line is that secret."},
+     .about = "File whose first line is the secret for HS256, HS384 or HS512."},
     {.path = "jwt.algorithm",
      .environ = {"JWT_ALGORITHM"},
      .type = CONFIG_TEXT,

@@ -335,7 +335,7 @@ static const struct {
      "database.sslmode, require, stands over it"},
     {{GOOD, "JWT_ALGORITHM=HS512"},
      "environment JWT_SECRET_KEY: jwt.secret: the secret is shorter than the 64 bytes that "
-     "HS512 needs"},
+     "HS512 needs, make one with `openssl rand -base64 48`"},
     {{GOOD, "JWT_ALGORITHM=ES256"},
      "warning: environment JWT_SECRET_KEY: jwt.secret: is not used, ES256 signs with a key"},
 };
@@ -363,6 +363,24 @@ static void production_refuses(void **state)
     assert_int_equal(config_test_load("password:\n  argon2_memory_kib: 4096\n  argon2_passes: 16\n",
                                       production_cases[0].environ),
                      ERR_CONFIG);
+}
+
+/* Development warns of a well-known secret, but one that is too short for its algorithm works
+ * nowhere. RFC 7518, 3.2. */
+static void development_is_lenient(void **state)
+{
+    static const char *const known[] = {"JWT_SECRET_KEY=your-secret-key-change-in-production",
+                                        NULL};
+    static const char *const brief[] = {"JWT_SECRET_KEY=tR7xQ2mK9vB4nL8wZ3cF6hJ1yD5gS0p", NULL};
+    static const char *const both[] = {"JWT_SECRET_KEY=secret", NULL};
+
+    assert_int_equal(config_test_load("", known), ERR_OK);
+    assert_int_equal(config_test.problems.count, 1);
+    assert_int_equal(config_test_load("", brief), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "environment JWT_SECRET_KEY: jwt.secret: the secret is shorter than the 32 "
+                        "bytes that HS256 needs, make one with `openssl rand -base64 48`");
+    assert_int_equal(config_test_load("", both), ERR_CONFIG);
 }
 
 /* Weak secrets are seen through, good ones pass. */
@@ -450,7 +468,7 @@ static void changes_that_wait_are_named(void **state)
         "log:\n  level: warn\n",
         "password:\n  scheme: bcrypt\n",
         "log:\n  access: false\n",
-        "jwt:\n  secret: abc\n",
+        "jwt:\n  secret: " CONFIG_TEST_SECRET "\n",
         "jwt:\n  issuer: b\n",
         "limits: {burst: 5, requests_per_minute: 9, users: [{user: 1, burst: 2}]}\n",
         "trusted_proxies: [10.0.0.0/8]\ncors:\n  allowed_origins: []\n",
@@ -514,7 +532,7 @@ static void memory_runs_out(void **state)
 {
     static const char *const environ[] = {"ALLOWED_ORIGINS=https://a.example", "PORT=1", NULL};
     static const char text[] = "trusted_proxies: [10.0.0.0/8]\nlimits:\n  plans: [{plan: a, "
-                               "burst: 1}]\njwt:\n  secret: abc\n";
+                               "burst: 1}]\njwt:\n  secret: " CONFIG_TEST_SECRET "\n";
     size_t refused = 0;
 
     arena_reset(&config_test.arena);
@@ -635,6 +653,7 @@ int main(void)
         cmocka_unit_test(names_of_one_setting_agree),
         cmocka_unit_test(unserved_names_warn),
         cmocka_unit_test(production_refuses),
+        cmocka_unit_test(development_is_lenient),
         cmocka_unit_test(secrets_are_weighed),
         cmocka_unit_test(secrets_are_never_shown),
         cmocka_unit_test(changes_that_wait_are_named),
