@@ -79,20 +79,3 @@ $$;
 
 CREATE TRIGGER identity_changes_turn BEFORE INSERT ON identity_changes
     FOR EACH STATEMENT EXECUTE FUNCTION identity_changes_turn();
-
-CREATE TABLE login_failures (
-    key text COLLATE "C" NOT NULL CONSTRAINT "login_failures.key" PRIMARY KEY,
-    failures bigint NOT NULL CHECK (failures > 0),
-    first_at bigint NOT NULL,
-    last_at bigint NOT NULL,
-    locked_until bigint NOT NULL DEFAULT 0
-);
-
-CREATE INDEX login_failures_by_time ON login_failures (last_at);
-
--- Keys made at first start that all processes on one store share.
-CREATE TABLE secrets (
-    name text COLLATE "C" NOT NULL CONSTRAINT "secrets.name" PRIMARY KEY,
-    value bytea NOT NULL,
-    created_at bigint NOT NULL
-);

@@ -63,20 +63,3 @@ CREATE TABLE identity_changes (
 ) STRICT;
 
 CREATE INDEX identity_changes_by_time ON identity_changes (at);
-
-CREATE TABLE login_failures (
-    key text NOT NULL PRIMARY KEY,
-    failures integer NOT NULL CHECK (failures > 0),
-    first_at integer NOT NULL,
-    last_at integer NOT NULL,
-    locked_until integer NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX login_failures_by_time ON login_failures (last_at);
-
--- Keys made at first start that all processes on one store share.
-CREATE TABLE secrets (
-    name text NOT NULL PRIMARY KEY,
-    value blob NOT NULL,
-    created_at integer NOT NULL
-) STRICT, WITHOUT ROWID;

@@ -175,17 +175,18 @@ enum { BIG = 64 * 1024 };
 
 static const struct store_statement put_big = {
     .name = "put_big",
-    .sqlite = "INSERT INTO secrets (name, value, created_at) VALUES (?1, ?2, 1)"};
+    .sqlite = "INSERT INTO identity_changes (user_id, session_id, what, at) VALUES (1, ?1, ?2, 1)"};
 static const struct store_statement has_big = {
-    .name = "has_big", .sqlite = "SELECT count(*) FROM secrets WHERE name = ?1"};
+    .name = "has_big", .sqlite = "SELECT count(*) FROM identity_changes WHERE session_id = ?1"};
 
 static enum err put_big_run(struct store_conn *conn, struct store_job *job)
 {
     static char bytes[BIG];
 
+    memset(bytes, 'x', sizeof(bytes));
     return store_exec(conn, &put_big,
                       STORE_PARAMS(STORE_TEXT(span_from(job->context)),
-                                   STORE_BLOB(span_make(bytes, sizeof(bytes)))),
+                                   STORE_TEXT(span_make(bytes, sizeof(bytes)))),
                       NULL);
 }
 
