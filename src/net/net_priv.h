@@ -29,7 +29,7 @@ enum {
     NET_STREAMS_SPARE_MAX = 64,        /* per loop: kept for the next request */
     NET_OUTPUT_BYTES_MAX = 256 * 1024, /* per connection: waiting for a slow client */
     NET_DRAIN_BYTES_MAX = 64 * 1024,   /* of a body that nobody wants, to keep a connection */
-    NET_LINGER_BYTES_MAX = 256 * 1024, /* read and dropped behind the last answer */
+    NET_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* read and dropped behind the last answer */
     NET_LINGER_MS = 2000,              /* and for how long */
     NET_ACCEPT_BURST = 32,             /* per readiness of a listening socket */
     NET_ACCEPT_PAUSE_MS = 100,         /* without file descriptors */
