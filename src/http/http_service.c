@@ -116,7 +116,7 @@ static size_t rows_in(const struct http_route *table)
 
 static size_t rows_at_most(const struct http_service_options *options)
 {
-    size_t count = rows_in(http_builtin_routes) + rows_in(http_builtin_documents);
+    size_t count = rows_in(http_builtin_routes) + 2 * rows_in(http_builtin_documents);
     size_t assets;
 
     (void)web_list(&assets);
@@ -189,32 +189,38 @@ static enum err add_table(struct http_service *service, const struct http_route 
     return ERR_OK;
 }
 
-/* Adds `row` at docs_base + tail. */
-static enum err add_below(struct http_service *service, const struct http_route *row,
-                          struct span tail, const struct web_asset *asset, const char **reterr_why)
+/* Adds `row` at base + tail. */
+static enum err add_below(struct http_service *service, const char *base,
+                          const struct http_route *row, struct span tail,
+                          const struct web_asset *asset, const char **reterr_why)
 {
     char text[256];
     struct sbuf path = sbuf_over(text, sizeof(text));
     const char *kept;
 
-    sbuf_add_text(&path, service->options.docs_base);
+    sbuf_add_text(&path, base);
     sbuf_add(&path, tail);
     kept = path.full ? NULL : arena_string(&service->arena, sbuf_span(&path));
     return kept ? add_row(service, row, kept, asset, reterr_why) : ERR_NO_MEMORY;
 }
 
+/* The API's document is at the root of every listener too, wherever its pages are. */
 static enum err add_documents(struct http_service *service, const char **reterr_why)
 {
+    const char *base = service->options.docs_base;
     size_t count;
     const struct web_asset *assets = web_list(&count);
     enum err err = ERR_OK;
 
-    if (service->options.docs_base == NULL)
+    if (base == NULL)
         return ERR_OK;
-    for (const struct http_route *row = http_builtin_documents; row->path && !err; row++)
-        err = add_below(service, row, span_from(row->path), NULL, reterr_why);
+    for (const struct http_route *row = http_builtin_documents; row->path && !err; row++) {
+        err = add_below(service, base, row, span_from(row->path), NULL, reterr_why);
+        if (!err && !span_is(span_from(base), "/"))
+            err = add_below(service, "/", row, span_from(row->path), NULL, reterr_why);
+    }
     for (size_t i = 0; i < count && !err; i++)
-        err = add_below(service, &http_builtin_asset, assets[i].path, &assets[i], reterr_why);
+        err = add_below(service, base, &http_builtin_asset, assets[i].path, &assets[i], reterr_why);
     return err ? err : http_builtin_render(service);
 }
 
