@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What may happen to a request while it is on its way: its job is run again, the queue ahead is
- * full, its user's rights change. Routes of the test's own on a whole service. */
+ * full, its user's rights change; and what its line in the log must not hold. Routes of the test's
+ * own on a whole service. */
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,8 @@
 enum { REPLY_BYTES = 4096, WAIT_S = 10, USER = 7 };
 
 static char dir[] = "/tmp/portcullis-journey-XXXXXX";
+static char log_path[64];
+static struct logger *logger;
 static struct store *store;
 static struct net_pool *pool;
 static struct http_engine *engine;
@@ -131,6 +134,7 @@ static bool start_engine(void)
         .body_bytes_max = 65536,
         .breaker_failures = 1000};
     static const struct http_route *const tables[] = {routes};
+    const struct log_options logging = {.path = log_path};
     const struct store_options store_options = {.data_dir = dir};
     const struct http_service_options service_options = {
         .name = "test", .tables = tables, .table_count = 1, .policy = &policy};
@@ -139,9 +143,15 @@ static bool start_engine(void)
                                           .identity = {.verify = verify, .load = load}};
     const char *why;
 
-    if (mkdtemp(dir) == NULL || store_open(&store_options, &store, NULL) != ERR_OK ||
+    if (mkdtemp(dir) == NULL)
+        return false;
+    (void)snprintf(log_path, sizeof(log_path), "%s/log", dir);
+    if (log_open(&logging, &logger) != ERR_OK ||
+        store_open(&store_options, &store, NULL) != ERR_OK ||
         net_pool_new("hash", 1, 1, &pool) != ERR_OK)
         return false;
+    options.logger = logger;
+    options.access_log = true;
     options.store = store;
     options.hash_pool = pool;
     return http_engine_new(&options, &engine) == ERR_OK &&
@@ -177,6 +187,7 @@ static int stop(void **state)
     store_close(store);
     http_service_free(service);
     http_engine_free(engine);
+    log_close(logger);
     (void)snprintf(command, sizeof(command), "rm -r %s", dir);
     return system(command);
 }
@@ -294,12 +305,51 @@ static void rights_are_those_when_the_body_is_here(void **state)
     (void)close(fd);
 }
 
+/* The access log's next line for this path, which nobody answers. */
+static void log_must_say(const char *path, const char *said)
+{
+    static long seen;
+    char text[REPLY_BYTES];
+    int fd = dial();
+    FILE *log;
+
+    (void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    say(fd, text);
+    assert_int_equal(hear(fd), 404);
+    (void)close(fd);
+    assert_true(log_flush(logger, WAIT_S * 1000));
+    log = fopen(log_path, "r");
+    assert_non_null(log);
+    assert_int_equal(fseek(log, seen, SEEK_SET), 0);
+    do
+        assert_non_null(fgets(text, sizeof(text), log));
+    while (strstr(text, "\"status_code\":404") == NULL);
+    seen = ftell(log);
+    (void)fclose(log);
+    if (strstr(text, said) == NULL)
+        fail_msg("%s is logged as %s", path, text);
+}
+
+/* A card number in a path is masked, with its usual blanks and dashes too; an id is not. */
+static void the_log_holds_no_card_number(void **state)
+{
+    (void)state;
+    log_must_say("/c/4111111111111111/x", "\"/c/************/x\"");
+    log_must_say("/c/4111-1111-1111-1111/x", "\"/c/************/x\"");
+    log_must_say("/c/4111%201111%201111%201111", "\"/c/************\"");
+    log_must_say("/c/4111--1111-11/1111-2-", "\"/c/4111--1111-11/1111-2-\"");
+    log_must_say("/u/0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d",
+                 "\"/u/0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d\"");
+    log_must_say("/u/12345678901-", "\"/u/12345678901-\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_rolled_back_runs_again),
         cmocka_unit_test(a_full_queue_is_one_answer),
         cmocka_unit_test(rights_are_those_when_the_body_is_here),
+        cmocka_unit_test(the_log_holds_no_card_number),
     };
 
     return cmocka_run_group_tests_name("journey", tests, start, stop);

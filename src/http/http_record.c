@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LINE_BYTES = 4096 };
+enum { LINE_BYTES = 4096, CARD_DIGITS_MIN = 12 };
 
 static const struct metric_def requests_def = {.name = "http_requests_total",
                                                .help = "Requests answered.",
@@ -134,29 +134,46 @@ static struct metric_series *status_series(const struct http_call *call)
     return series;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Where a run of digits ends that may be a card number: a single blank or dash between two digits
+ * is part of it. */
+static size_t digits_end(struct span path, size_t at, size_t *ret_digits)
+{
+    *ret_digits = 0;
+    for (; at < path.len; at++) {
+        char c = path.ptr[at];
+        bool joins = (c == ' ' || c == '-') && *ret_digits > 0 && at + 1 < path.len &&
+                     is_digit(path.ptr[at - 1]) && is_digit(path.ptr[at + 1]);
+
+        if (is_digit(c))
+            (*ret_digits)++;
+        else if (!joins)
+            break;
+    }
+    return at;
+}
+
 /* Card numbers must not reach the log by way of a path: runs of 12 and more digits are masked. */
 static void add_path(struct sbuf *out, struct span path)
 {
     char text[1024];
     struct sbuf masked = sbuf_over(text, sizeof(text));
-    size_t run = 0;
+    size_t digits;
 
     if (path.len > 512)
         path = span_slice(path, 0, 512);
-    for (size_t i = 0; i <= path.len; i++) {
-        bool digit = i < path.len && path.ptr[i] >= '0' && path.ptr[i] <= '9';
+    for (size_t at = 0; at < path.len;) {
+        size_t end = digits_end(path, at, &digits);
 
-        if (digit) {
-            run++;
-            continue;
-        }
-        if (run >= 12)
+        if (digits >= CARD_DIGITS_MIN)
             sbuf_add_lit(&masked, "************");
         else
-            sbuf_add(&masked, span_slice(path, i - run, i));
-        run = 0;
-        if (i < path.len)
-            sbuf_add_char(&masked, path.ptr[i]);
+            sbuf_add(&masked, span_slice(path, at, end > at ? end : at + 1));
+        at = end > at ? end : at + 1;
     }
     sbuf_add_json(out, sbuf_span(&masked));
 }
