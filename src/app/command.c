@@ -86,7 +86,8 @@ static bool is_command(const struct command *command, struct words words)
         return false;
     if (!span_is(span_slice(name, 0, space), words.at[0]))
         return false;
-    return space == name.len || span_is(span_slice(name, space + 1, name.len), words.at[1]);
+    return space == name.len ||
+           (words.count > 1 && span_is(span_slice(name, space + 1, name.len), words.at[1]));
 }
 
 static const struct command *find(struct words words)

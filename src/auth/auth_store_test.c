@@ -328,16 +328,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        T(names_are_normalised),
-        T(a_full_arena_is_no_name),
-        T(a_user_is_found_as_created),
-        T(taken_names_are_told),
-        T(users_come_page_by_page),
-        T(rights_change_and_are_told),
-        T(the_last_administrator_stays),
-        T(two_processes_leave_one_administrator),
-        T(the_first_users_are_made_once),
-        T(nobody_is_added_to_a_store_in_use),
+        T(names_are_normalised),          T(a_full_arena_is_no_name),
+        T(a_user_is_found_as_created),    T(taken_names_are_told),
+        T(users_come_page_by_page),       T(rights_change_and_are_told),
+        T(the_last_administrator_stays),  T(two_processes_leave_one_administrator),
+        T(the_first_users_are_made_once), T(nobody_is_added_to_a_store_in_use),
     };
 #undef T
 

@@ -215,12 +215,13 @@ static void say(int fd, const char *text)
 static int hear(int fd)
 {
     char text[REPLY_BYTES];
-    ssize_t len = read(fd, text, sizeof(text) - 1);
+    ssize_t len = read(fd, text, sizeof(text));
+    uint64_t status;
 
     assert_true(len > 12);
-    text[len] = '\0';
     assert_memory_equal(text, "HTTP/1.1 ", 9);
-    return (int)strtol(text + 9, NULL, 10);
+    assert_true(span_to_u64(span_make(text + 9, 3), &status));
+    return (int)status;
 }
 
 /* ---- tests ------------------------------------------------------------------------------------

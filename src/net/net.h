@@ -286,7 +286,8 @@ bool net_server_drain(struct net_server *server, int64_t deadline_ms);
  * NULL. */
 void net_server_stop(struct net_server *server);
 
-/* Stops, unless that was done, and frees. Threads that post to a loop must be over. Accepts NULL. */
+/* Stops, unless that was done, and frees. Threads that post to a loop must be over. Accepts
+ * NULL. */
 void net_server_free(struct net_server *server);
 
 size_t net_server_loop_count(const struct net_server *server);

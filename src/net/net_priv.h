@@ -21,19 +21,19 @@
 #include "net/net.h"
 
 enum {
-    NET_READ_BYTES = 64 * 1024,        /* per loop: what one read takes of a body */
-    NET_READ_HEAD_BYTES = 16 * 1024,   /* and of a new request: less comes too early */
-    NET_DRAIN_FIRST_MS = 500,          /* for the first request, when shutting down */
-    NET_SCRATCH_BYTES = 32 * 1024,     /* per loop: a small answer is put together here */
-    NET_STREAM_FIRST_BYTES = 4096,     /* of a stream's arena */
-    NET_STREAMS_SPARE_MAX = 64,        /* per loop: kept for the next request */
-    NET_OUTPUT_BYTES_MAX = 256 * 1024, /* per connection: waiting for a slow client */
-    NET_DRAIN_BYTES_MAX = 64 * 1024,   /* of a body that nobody wants, to keep a connection */
+    NET_READ_BYTES = 64 * 1024,              /* per loop: what one read takes of a body */
+    NET_READ_HEAD_BYTES = 16 * 1024,         /* and of a new request: less comes too early */
+    NET_DRAIN_FIRST_MS = 500,                /* for the first request, when shutting down */
+    NET_SCRATCH_BYTES = 32 * 1024,           /* per loop: a small answer is put together here */
+    NET_STREAM_FIRST_BYTES = 4096,           /* of a stream's arena */
+    NET_STREAMS_SPARE_MAX = 64,              /* per loop: kept for the next request */
+    NET_OUTPUT_BYTES_MAX = 256 * 1024,       /* per connection: waiting for a slow client */
+    NET_DRAIN_BYTES_MAX = 64 * 1024,         /* of a body that nobody wants, to keep a connection */
     NET_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* read and dropped behind the last answer */
-    NET_LINGER_MS = 2000,              /* and for how long */
-    NET_ACCEPT_BURST = 32,             /* per readiness of a listening socket */
-    NET_ACCEPT_PAUSE_MS = 100,         /* without file descriptors */
-    NET_LISTENERS_MAX = 32,            /* per server */
+    NET_LINGER_MS = 2000,                    /* and for how long */
+    NET_ACCEPT_BURST = 32,                   /* per readiness of a listening socket */
+    NET_ACCEPT_PAUSE_MS = 100,               /* without file descriptors */
+    NET_LISTENERS_MAX = 32,                  /* per server */
     NET_LISTEN_BACKLOG = 4096,
 };
 
