@@ -141,7 +141,7 @@ bool judge_absent(struct play *play, struct span rest)
         return json_at(play, rest) == NULL || play_fail(play, "it is there");
     if (span_is(what, "text"))
         return !play_holds(play->reply.body, rest) || play_fail(play, "the body holds it");
-    (void)link_header(&play->reply, rest, &count);
+    (void)link_header(&play->reply, what, &count);
     return count == 0 || play_fail(play, "it is there");
 }
 

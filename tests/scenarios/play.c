@@ -34,9 +34,9 @@ struct span play_word(struct span *rest)
     return word;
 }
 
-void play_begin(struct play *play, struct world *world)
+void play_begin(struct play *play, struct world *world, struct play_kept *kept)
 {
-    *play = (struct play){.world = world, .repeat = 1};
+    *play = (struct play){.world = world, .kept = kept, .repeat = 1};
     arena_init(&play->arena, NULL, 0, ARENA_BYTES_MAX);
 }
 
@@ -58,12 +58,19 @@ void play_end(struct play *play)
 /* ---- what is kept -----------------------------------------------------------------------------
  */
 
+/* A newer value under the same name takes the place of the older. */
 static bool keep(struct play *play, struct span name, struct span value)
 {
-    if (play->kept_count == PLAY_KEPT_MAX)
+    struct play_kept *kept = play->kept;
+    size_t at = 0;
+
+    while (at < kept->count && !span_equal(kept->list[at].name, name))
+        at++;
+    if (at == PLAY_KEPT_MAX)
         return play_fail(play, "too much is kept");
-    play->kept[play->kept_count].name = arena_copy(&play->arena, name);
-    play->kept[play->kept_count++].value = arena_copy(&play->arena, value);
+    if (at == kept->count)
+        kept->list[kept->count++].name = arena_copy(kept->arena, name);
+    kept->list[at].value = arena_copy(kept->arena, value);
     return true;
 }
 
@@ -74,12 +81,11 @@ static bool name_char(char c)
     return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* The newest thing kept under that name. */
 static bool kept_find(const struct play *play, struct span name, struct span *ret_value)
 {
-    for (size_t i = play->kept_count; i-- > 0;) {
-        if (span_equal(play->kept[i].name, name)) {
-            *ret_value = play->kept[i].value;
+    for (size_t i = 0; i < play->kept->count; i++) {
+        if (span_equal(play->kept->list[i].name, name)) {
+            *ret_value = play->kept->list[i].value;
             return true;
         }
     }
@@ -470,6 +476,26 @@ static bool step_sql(struct play *play, struct span rest)
     return world_sql(play->world, rest) || play_fail(play, "the statement fails");
 }
 
+/* "count 3 SELECT count(*) ...": what the store says, at once or within the given time. */
+static bool step_count(struct play *play, struct span rest)
+{
+    int64_t until_ns =
+        clock_monotonic_ns(&clock_system) + (int64_t)play->within_ms * CLOCK_NS_PER_MS;
+    int64_t wanted;
+    int64_t found;
+
+    if (!span_to_i64(play_word(&rest), &wanted))
+        return play_fail(play, "how many?");
+    for (found = world_number(play->world, rest); found != wanted;) {
+        if (clock_monotonic_ns(&clock_system) >= until_ns)
+            return play_fail(play, "there are %lld", (long long)found);
+        pause_ms(50);
+        found = world_number(play->world, rest);
+    }
+    play->within_ms = 0;
+    return true;
+}
+
 static bool step_repeat(struct play *play, struct span rest)
 {
     return span_to_u64(rest, &play->repeat) || play_fail(play, "how many times?");
@@ -526,15 +552,15 @@ static const struct {
     const char *word;
     step_fn *run;
 } steps[] = {
-    {">", step_header_line},   {"body", step_body},     {"filler", step_filler},
-    {"chunked", step_chunked}, {"raw", step_raw},       {"raw-times", step_raw_times},
-    {"=", step_answer},        {"send", step_send},     {"closed", step_closed},
-    {"open", step_open},       {"on", step_on},         {"hangup", step_hangup},
-    {"wait", step_wait},       {"clock", step_clock},   {"store", step_store},
-    {"sql", step_sql},         {"repeat", step_repeat}, {"within", step_within},
-    {"keep", step_keep},       {"let", step_let},       {"only", step_only},
-    {"header", judge_header},  {"json", judge_json},    {"text", judge_text},
-    {"no", judge_absent},
+    {">", step_header_line},   {"body", step_body},      {"filler", step_filler},
+    {"chunked", step_chunked}, {"raw", step_raw},        {"raw-times", step_raw_times},
+    {"=", step_answer},        {"send", step_send},      {"closed", step_closed},
+    {"open", step_open},       {"on", step_on},          {"hangup", step_hangup},
+    {"wait", step_wait},       {"clock", step_clock},    {"store", step_store},
+    {"sql", step_sql},         {"count", step_count},    {"repeat", step_repeat},
+    {"within", step_within},   {"keep", step_keep},      {"let", step_let},
+    {"only", step_only},       {"header", judge_header}, {"json", judge_json},
+    {"text", judge_text},      {"no", judge_absent},
 };
 
 static bool is_method(struct span word)

@@ -23,16 +23,22 @@ struct play_request {
     bool has_body, has_type;
 };
 
+/* What "keep" keeps: for the rest of its file. */
+struct play_kept {
+    struct arena *arena;
+    struct {
+        struct span name, value;
+    } list[PLAY_KEPT_MAX];
+    size_t count;
+};
+
 struct play {
     struct world *world;
+    struct play_kept *kept;
     struct arena arena;
     struct link *links[PLAY_LINKS_MAX];
     bool used_up[PLAY_LINKS_MAX]; /* the last reply said "Connection: close" */
     size_t at;                    /* the connection in use */
-    struct {
-        struct span name, value;
-    } kept[PLAY_KEPT_MAX];
-    size_t kept_count;
     struct play_request request;
     uint64_t repeat;
     uint64_t within_ms;
@@ -42,7 +48,7 @@ struct play {
     char why[PLAY_WHY_BYTES];      /* what went wrong */
 };
 
-void play_begin(struct play *play, struct world *world);
+void play_begin(struct play *play, struct world *world, struct play_kept *kept);
 void play_end(struct play *play);
 
 /* Plays one line. False with play->why when it does not go as it says. */

@@ -29,6 +29,7 @@ struct file {
     struct world world;
     bool running;
     struct arena arena;
+    struct play_kept kept;
 };
 
 static bool read_file(struct file *file)
@@ -100,7 +101,7 @@ static void play_scenario(struct tally *tally, struct file *file, struct span ti
     size_t failed_at = file->line;
     bool good = ensure_world(file);
 
-    play_begin(&play, &file->world);
+    play_begin(&play, &file->world, &file->kept);
     if (!good)
         (void)play_fail(&play, "the program does not start");
     while (file->rest.len > 0 && indented(span_slice(file->rest, 0, span_find(file->rest, '\n'))) &&
@@ -146,7 +147,8 @@ static void play_file(struct tally *tally, const char *path, enum world_way way)
     file = (struct file){.path = path, .name = slash ? slash + 1 : path};
     file.world.way = way;
     file.world.postgres = getenv("PORTCULLIS_TEST_POSTGRES_URL");
-    arena_init(&file.arena, NULL, 0, 16 * FILE_BYTES_MAX);
+    arena_init(&file.arena, NULL, 0, 64 * FILE_BYTES_MAX);
+    file.kept.arena = &file.arena;
     if (!read_file(&file)) {
         printf("Bail out! %s cannot be read\n", path);
         exit(2);
