@@ -77,7 +77,22 @@ static enum err read_then_hash(struct http_request *req)
     return http_hop(req, HTTP_RUN_HASH, last);
 }
 
+static enum err too_long(struct http_request *req)
+{
+    static char value[5000];
+
+    memset(value, 'x', sizeof(value));
+    http_reply_header(req, "X-Long", span_make(value, sizeof(value)));
+    return http_reply_text(req, 200, "text/plain", SPAN_OF("body"));
+}
+
 static const struct http_route routes[] = {
+    {.method = NET_METHOD_GET,
+     .path = "/long",
+     .access = HTTP_ACCESS_OPEN,
+     .run = HTTP_RUN_LOOP,
+     .handle = too_long,
+     .id = "long"},
     {.method = NET_METHOD_POST,
      .path = "/twice",
      .access = HTTP_ACCESS_OPEN,
@@ -344,6 +359,17 @@ static void the_log_holds_no_card_number(void **state)
     log_must_say("/u/12345678901-", "\"/u/12345678901-\"");
 }
 
+/* Header lines that do not fit are no answer: a line cut in two would run into the next. */
+static void a_cut_header_is_an_error(void **state)
+{
+    int fd = dial();
+
+    (void)state;
+    say(fd, "GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(hear(fd), 500);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_one_answer),
         cmocka_unit_test(rights_are_those_when_the_body_is_here),
         cmocka_unit_test(the_log_holds_no_card_number),
+        cmocka_unit_test(a_cut_header_is_an_error),
     };
 
     return cmocka_run_group_tests_name("journey", tests, start, stop);

@@ -130,6 +130,16 @@ static void release_breaker(struct http_call *call, int64_t now_ns)
     breaker_report(call->state->breaker, call->ticket, call->status < 500, now_ns);
 }
 
+/* A line that was cut off would swallow the next one, which tells where the body ends. */
+static void drop_cut_lines(struct http_call *call)
+{
+    if (!call->extra.full)
+        return;
+    call->extra = (struct sbuf){0};
+    if (call->err == ERR_OK)
+        call->err = ERR_NO_SPACE;
+}
+
 void http_call_answer(struct http_call *call)
 {
     const struct clock *clock = call->lane->engine->options.clock;
@@ -141,6 +151,7 @@ void http_call_answer(struct http_call *call)
     call->answered = true;
     if (call->finally != NULL)
         call->finally(&call->req, call->err);
+    drop_cut_lines(call);
     if (call->err != ERR_OK)
         http_problem_write(call);
     release_breaker(call, now_ns);
