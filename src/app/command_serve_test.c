@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ static void start(int count, const char *const *argv, const char *const *variabl
     if (program.pid == 0) {
         struct command_io io = {.in = -1, .environ = variables};
 
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing running */
         io.err = fdopen(ends[1], "w");
         io.out = fopen("/dev/null", "we");
         (void)setvbuf(io.err, NULL, _IONBF, 0);
