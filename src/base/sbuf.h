@@ -36,7 +36,7 @@ void sbuf_add_slowly(struct sbuf *out, const void *ptr, size_t len); /* what doe
 static inline void sbuf_add_bytes(struct sbuf *out, const void *ptr, size_t len)
 {
     if (PC_LIKELY(!out->full && len <= out->cap - out->len && len > 0)) {
-        memcpy(out->ptr + out->len, ptr, len);
+        memcpy(out->ptr + out->len, ptr, len); /* NOLINT: bytes that there are have an address */
         out->len += len;
     } else {
         sbuf_add_slowly(out, ptr, len);

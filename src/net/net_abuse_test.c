@@ -433,7 +433,8 @@ static void chaos_step(struct random_seeded *random, int *fd)
         break;
     case 4:
         word.len = draw(random, word.len + 1);
-        /* fall through */
+        (void)send(*fd, word.ptr, word.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        break;
     default:
         (void)send(*fd, word.ptr, word.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
