@@ -82,6 +82,15 @@ static bool ensure_world(struct file *file)
     return file->running;
 }
 
+/* On one line, so that no text of a reply is taken for TAP. */
+static void print_why(const struct file *file, const char *why, size_t line)
+{
+    printf("# %s:%zu: ", file->path, line);
+    for (const char *at = why; *at != '\0'; at++)
+        (void)putchar((unsigned char)*at < ' ' ? ' ' : *at);
+    (void)putchar('\n');
+}
+
 static void report(struct tally *tally, const struct file *file, struct span title, bool good,
                    const struct play *play, size_t line)
 {
@@ -90,7 +99,7 @@ static void report(struct tally *tally, const struct file *file, struct span tit
     printf("%s %zu - %s: %s: %.*s%s\n", good ? "ok" : "not ok", tally->played, tally->label,
            file->name, SPAN_ARG(title), play->skipped ? " # SKIP not here" : "");
     if (!good)
-        printf("# %s:%zu: %s\n", file->path, line, play->why);
+        print_why(file, play->why, line);
     (void)fflush(stdout);
 }
 
