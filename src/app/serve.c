@@ -345,8 +345,11 @@ enum err serve_reload(struct serve *serve, const struct config *config, struct s
     if (err)
         return serve_fail(reterr, err, "%s", err_sentence(err));
     err = reload_tls(serve, config, reterr);
-    if (!err)
+    if (!err) {
         err = http_service_policy(serve->gateway, &policy->policy);
+        if (err)
+            err = serve_fail(reterr, err, "%s", err_sentence(err));
+    }
     if (err) {
         serve_policy_free(policy);
         return err;
