@@ -100,6 +100,25 @@ static void a_session_opens_with_one_token(void **state)
     assert_int_equal(number_of(&changes_count), 0); /* nobody need hear of it */
 }
 
+static const struct store_statement many_logins = {
+    .name = "test_many_logins",
+    .sqlite = "INSERT INTO sessions (id, user_id, created_at, expires_at, address) "
+              "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
+              "SELECT 'many-' || i, (SELECT min(id) FROM users), 9000000000000000000 + i, "
+              "9000000000000000000 + i, '192.0.2.9' FROM n"};
+
+/* However often somebody logs in, a login looks at a bounded number of sessions. */
+static void the_latest_logins_make_an_address_known(void **state)
+{
+    struct story story = begin();
+
+    (void)state;
+    assert_int_equal(writing(bench.store, open_steps, &story), ERR_OK);
+    kit_exec(bench.store, &many_logins);
+    assert_int_equal(reading(bench.store, known_steps, &story), ERR_OK);
+    assert_false(story.known);
+}
+
 /* A token of another session is not found under this one. */
 static void a_token_belongs_to_its_session(void **state)
 {
@@ -326,10 +345,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_session_opens_with_one_token), T(a_token_belongs_to_its_session),
-        T(a_token_is_used_once),           T(ending_is_told_once_and_is_for_good),
-        T(what_ends_all_sessions),         T(a_pair_is_good_for_what_it_is),
-        T(slow_signatures_leave_the_loop), T(a_pair_needs_memory),
+        T(a_session_opens_with_one_token),
+        T(the_latest_logins_make_an_address_known),
+        T(a_token_belongs_to_its_session),
+        T(a_token_is_used_once),
+        T(ending_is_told_once_and_is_for_good),
+        T(what_ends_all_sessions),
+        T(a_pair_is_good_for_what_it_is),
+        T(slow_signatures_leave_the_loop),
+        T(a_pair_needs_memory),
     };
 #undef T
 
