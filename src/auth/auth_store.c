@@ -200,7 +200,7 @@ enum err auth_user_update(struct store_conn *conn, int64_t id,
                           const struct auth_user_change *change, int64_t now_ns,
                           struct arena *arena, struct auth_user *ret_user)
 {
-    struct auth_user before;
+    struct auth_user before = {0};
     struct auth_user after;
     enum err err = auth_user_by_id(conn, id, arena, &before);
 

@@ -233,7 +233,7 @@ void limit_take(struct limit_table *table, struct span key, const struct limit_r
     pace = pace_of(rate);
     PC_ASSERT(pace.room <= (uint64_t)AHEAD_MAX);
     for (;;) {
-        uint64_t word;
+        uint64_t word = 0;
         _Atomic uint64_t *at = find(&place, &word);
         uint64_t debt = debt_of(word, place.now);
         uint64_t taken = place.tag | ((place.now + debt + pace.step) & TIME_MASK);
@@ -249,7 +249,7 @@ void limit_peek(struct limit_table *table, struct span key, const struct limit_r
 {
     struct place place;
     struct pace pace;
-    uint64_t word;
+    uint64_t word = 0;
 
     if (rate->requests == 0) {
         deny_always(rate, ret_verdict);
@@ -266,7 +266,7 @@ void limit_return(struct limit_table *table, struct span key, const struct limit
 {
     struct place place = place_of(table, key, rate->id, now_ns);
     struct pace pace = pace_of(rate);
-    uint64_t word;
+    uint64_t word = 0;
     _Atomic uint64_t *at = find(&place, &word);
     uint64_t debt = debt_of(word, place.now);
 
