@@ -28,9 +28,8 @@ check: deps-build deps-check ## Layout, static analysis, house rules: clang-form
 	@scripts/check
 
 .PHONY: bench
-bench: deps-build deps-bench ## Measure beside nginx and HAProxy in the same rounds (BENCH_ARGS="--help")
-	@scripts/build build-release
-	@bench/run --portcullis build-release/portcullis $(BENCH_ARGS)
+bench: build deps-bench ## Measure beside nginx and HAProxy in the same rounds (BENCH_ARGS="--help")
+	@bench/run --portcullis $(BUILD)/portcullis $(BENCH_ARGS)
 
 ## Deeper
 .PHONY: fuzz
