@@ -238,13 +238,57 @@ FAILING(orders)
 FAILING(logout)
 #undef FAILING
 
+/* ---- the start --------------------------------------------------------------------------------
+ */
+
+enum { START_HEAP_MAX = 150, START_STEP = 5 };
+
+/* Whatever fails, the start says so or succeeds; either way all is given back. */
+static void start_and_stop(arm_fn *arm, uint64_t nth, bool *ret_waiting)
+{
+    static struct world other;
+    bool good;
+
+    other = (struct world){.way = WORLD_ADOPT};
+    (void)arm(nth);
+    good = world_start(&other, yaml);
+    *ret_waiting = arm(0);
+    if (good)
+        world_stop(&other);
+}
+
+static void starting_survives_the_store(void **state)
+{
+    bool waiting = false;
+    uint64_t nth = 0;
+
+    (void)state;
+    while (!waiting) {
+        start_and_stop(arm_store, ++nth, &waiting);
+        assert_in_range(nth, 1, TRIES_MAX);
+    }
+    assert_in_range(nth, 20, TRIES_MAX);
+}
+
+/* Not to the very end: what the loops need when their threads begin is asserted. */
+static void starting_survives_the_heap(void **state)
+{
+    bool waiting;
+
+    (void)state;
+    for (uint64_t nth = 1; nth < START_HEAP_MAX; nth += START_STEP) {
+        start_and_stop(arm_alloc, nth, &waiting);
+        assert_false(waiting);
+    }
+}
+
 int main(void)
 {
 #define BOTH(name)                                                                                 \
     cmocka_unit_test(name##_survives_the_store), cmocka_unit_test(name##_survives_the_heap)
     const struct CMUnitTest tests[] = {
         BOTH(login), BOTH(register), BOTH(refresh), BOTH(change),
-        BOTH(list),  BOTH(orders),   BOTH(logout),
+        BOTH(list),  BOTH(orders),   BOTH(logout),  BOTH(starting),
     };
 #undef BOTH
 

@@ -81,7 +81,7 @@ static bool load(struct world *world, struct span yaml, struct config *ret)
 {
     struct sbuf text = sbuf_on(&world->arena, YAML_BYTES_MAX);
     struct config_sources sources = {.path = "scenario.yaml"};
-    struct config_problems problems;
+    struct config_problems problems = {0};
     struct span whole;
 
     add_places(world, &text);
