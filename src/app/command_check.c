@@ -2,7 +2,7 @@
  * `portcullis check`: is the configuration good, what is in force and why, and what could be set.
  */
 #include "app/command.h"
-
+#include "app/serve.h"
 #include "base/clock.h"
 #include "crypto/key.h"
 #include "crypto/tls.h"
@@ -133,6 +133,16 @@ static enum command_exit keys_check(const struct command_call *call, const struc
     return certificate == COMMAND_GOOD ? key : certificate;
 }
 
+static enum command_exit routes_check(const struct command_call *call, const struct config *config)
+{
+    struct serve_fault fault;
+
+    if (serve_routes_check(config, &fault) == ERR_OK)
+        return COMMAND_GOOD;
+    (void)fprintf(call->io->err, "%s\n", fault.text);
+    return COMMAND_BAD;
+}
+
 static enum command_exit check_run(const struct command_call *call)
 {
     struct command_settings settings;
@@ -145,6 +155,8 @@ static enum command_exit check_run(const struct command_call *call)
     answer = command_settings_load(call, false, &settings);
     if (answer == COMMAND_GOOD)
         answer = keys_check(call, &settings.config, &warnings);
+    if (answer == COMMAND_GOOD)
+        answer = routes_check(call, &settings.config);
     if (answer == COMMAND_GOOD) {
         out = sbuf_on(&settings.arena, TEXT_BYTES_MAX);
         if (command_given(call, "--explain"))

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -124,6 +125,36 @@ static void check_answers(void **state)
     assert_int_equal(strncmp(command_test_out, "# Configuration\n", 16), 0);
     assert_int_equal(command_test_run("check --example"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_out, "#gateway:\n"));
+}
+
+/* A rate for a route that does not exist would limit nothing, so it is a mistake. */
+static void check_knows_the_routes(void **state)
+{
+    static const char *const lines[][2] = {
+        {"GET /api/v1/auth/mee", "did you mean \"GET /api/v1/auth/me\"?"},
+        {"GET /no/such/route/at/all", "`portcullis openapi` lists the routes"},
+        {"GET /api/v1/health", "is not a route that is limited"}};
+    char path[] = "/tmp/portcullis-check-XXXXXX";
+    char line[128];
+
+    for (size_t i = 0; i <= PC_COUNT(lines); i++) {
+        bool good = i == PC_COUNT(lines);
+        FILE *file;
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "/tmp/portcullis-check-XXXXXX");
+        fd = mkstemp(path);
+        assert_true(fd >= 0);
+        file = fdopen(fd, "w");
+        (void)fprintf(file, "limits: {routes: [{route: \"%s\", requests_per_minute: 5}]}\n",
+                      good ? "GET /api/v1/auth/me" : lines[i][0]);
+        assert_int_equal(fclose(file), 0);
+        (void)snprintf(line, sizeof(line), "check --config %s", path);
+        assert_int_equal(command_test_run(line), good ? COMMAND_GOOD : COMMAND_BAD);
+        if (!good)
+            assert_non_null(strstr(command_test_err, lines[i][1]));
+        assert_int_equal(unlink(path), 0);
+    }
 }
 
 /* A full disk is told, not passed over. */
@@ -294,6 +325,7 @@ int main(void)
         cmocka_unit_test(every_command_has_a_page),
         cmocka_unit_test(help_is_found_anywhere),
         cmocka_unit_test(check_answers),
+        cmocka_unit_test(check_knows_the_routes),
         cmocka_unit_test(unwritten_output_fails),
         cmocka_unit_test(version_is_told),
         cmocka_unit_test(scripts_are_well_formed),

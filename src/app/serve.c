@@ -136,8 +136,12 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
                                           .access_log = config->log.access};
     struct http_service_options service = serve_gateway_options(serve->version);
     const char *why = NULL;
-    enum err err = net_pool_new("hash", config->workers.hashers, config->workers.hash_queue_max,
-                                &serve->hash_pool);
+    enum err err = serve_routes_check(config, fault);
+
+    if (err)
+        return err;
+    err = net_pool_new("hash", config->workers.hashers, config->workers.hash_queue_max,
+                       &serve->hash_pool);
 
     if (err)
         return serve_fail(fault, err, "the hash threads cannot be started");
@@ -341,6 +345,9 @@ enum err serve_reload(struct serve *serve, const struct config *config, struct s
     enum err err;
 
     log_reopen(serve->logger);
+    err = serve_routes_check(config, reterr);
+    if (err)
+        return err;
     err = serve_policy_make(config, &policy);
     if (err)
         return serve_fail(reterr, err, "%s", err_sentence(err));

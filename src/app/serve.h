@@ -42,6 +42,9 @@ struct http_service_options serve_gateway_options(const char *version);
 /* How new passwords are hashed. */
 struct crypto_password_policy serve_password_policy(const struct config *config);
 
+/* Whether every route that is given a rate is one. ERR_CONFIG with the sentence. */
+PC_CHECKED enum err serve_routes_check(const struct config *config, struct serve_fault *reterr);
+
 /* The port that the gateway is bound to. */
 uint16_t serve_port(const struct serve *serve);
 

@@ -131,6 +131,30 @@ static enum err fill(const struct config *config, struct serve_policy *made)
     return err;
 }
 
+enum err serve_routes_check(const struct config *config, struct serve_fault *reterr)
+{
+    const struct http_service_options gateway = serve_gateway_options("");
+
+    for (size_t i = 0; i < config->limits.routes.count; i++) {
+        const char *name = config->limits.routes.items[i].route;
+        char text[256];
+        struct sbuf nearest = sbuf_over(text, sizeof(text));
+
+        if (http_route_is_limited(&gateway, span_from(name), &nearest))
+            continue;
+        if (nearest.len == 0)
+            return serve_fail(reterr, ERR_CONFIG,
+                              "limits.routes: \"%s\" is not a route that is limited; "
+                              "`portcullis openapi` lists the routes",
+                              name);
+        return serve_fail(reterr, ERR_CONFIG,
+                          "limits.routes: \"%s\" is not a route that is limited, did you mean "
+                          "\"%.*s\"?",
+                          name, SPAN_ARG(sbuf_span(&nearest)));
+    }
+    return ERR_OK;
+}
+
 enum err serve_policy_make(const struct config *config, struct serve_policy **ret)
 {
     struct serve_policy *made = alloc_zero(sizeof(*made));

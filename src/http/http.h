@@ -269,6 +269,11 @@ PC_CHECKED enum err http_service_new(struct http_engine *engine,
                                      struct http_service **ret_service, const char **reterr_why);
 void http_service_free(struct http_service *service);
 
+/* Whether `name` ("GET /api/v1/auth/me") is a route whose rate can be set. If not, the name most
+ * like it is appended to `nearest`, unless none is near. */
+bool http_route_is_limited(const struct http_service_options *options, struct span name,
+                           struct sbuf *nearest);
+
 /* New requests see the new policy at once; the old one must stay until the service is freed. The
  * settings of breakers stay as they were at start. One thread at a time. */
 PC_CHECKED enum err http_service_policy(struct http_service *service,

@@ -103,17 +103,48 @@ void http_limit_headers(const struct http_call *call, struct sbuf *out)
     sbuf_add_lit(out, "\r\n");
 }
 
+enum { ROUTE_NAME_BYTES = 256, NEAR_ENOUGH = 6 };
+
 /* "GET /api/v1/auth/me" */
-static bool names_route(struct span what, const struct http_route *route)
+static struct span route_name(const struct http_route *route, char text[ROUTE_NAME_BYTES])
 {
-    char text[256];
-    struct sbuf name = sbuf_over(text, sizeof(text));
+    struct sbuf name = sbuf_over(text, ROUTE_NAME_BYTES);
 
     http_methods_add(&name, 1U << route->method);
-    name.len = span_find(sbuf_span(&name), ',');
     sbuf_add_char(&name, ' ');
     sbuf_add_text(&name, route->path);
-    return !name.full && span_equal(what, sbuf_span(&name));
+    return name.full ? (struct span){0} : sbuf_span(&name);
+}
+
+static bool names_route(struct span what, const struct http_route *route)
+{
+    char text[ROUTE_NAME_BYTES];
+
+    return span_equal(what, route_name(route, text));
+}
+
+bool http_route_is_limited(const struct http_service_options *options, struct span name,
+                           struct sbuf *nearest)
+{
+    size_t least = NEAR_ENOUGH;
+
+    for (size_t i = 0; i < options->table_count; i++) {
+        for (const struct http_route *row = options->tables[i]; row->path != NULL; row++) {
+            char text[ROUTE_NAME_BYTES];
+            struct span found = route_name(row, text);
+
+            if (row->rate != HTTP_RATE_LIMITED)
+                continue;
+            if (span_equal(found, name))
+                return true;
+            if (span_distance(found, name) < least) {
+                least = span_distance(found, name);
+                nearest->len = 0;
+                sbuf_add(nearest, found);
+            }
+        }
+    }
+    return false;
 }
 
 static struct limit_rate rate_of(const struct http_policy *policy, const struct http_route *route)
