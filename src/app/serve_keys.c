@@ -55,7 +55,8 @@ static enum err secret_make(const struct serve *serve, const char *path, struct 
 {
     unsigned char raw[SECRET_BYTES];
     char text[SECRET_TEXT_MAX];
-    char beside[PATH_BYTES_MAX + 32];
+    char beside[PATH_BYTES_MAX + 64];
+    char suffix[RANDOM_UUID_BYTES];
     struct sbuf out = sbuf_over(text, sizeof(text));
     struct sbuf name = sbuf_over(beside, sizeof(beside));
     bool written;
@@ -64,7 +65,10 @@ static enum err secret_make(const struct serve *serve, const char *path, struct 
     random_fill(serve->random, raw, sizeof(raw));
     crypto_base64url_add(&out, span_make(raw, sizeof(raw)));
     alloc_wipe(raw, sizeof(raw));
-    sbuf_add_format(&name, "%s.%ld", path, (long)getpid());
+    sbuf_add_text(&name, path);
+    sbuf_add_char(&name, '.');
+    random_uuid(serve->random, suffix); /* a leftover of a start that died is in nobody's way */
+    sbuf_add_bytes(&name, suffix, sizeof(suffix));
     sbuf_add_char(&name, '\0');
     fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
