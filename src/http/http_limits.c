@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 
 /* Each kind of bucket has ids of its own; a route's own rate adds the route's index. */
-enum { BUCKET_ADDRESS = 1, BUCKET_VERIFY = 2, BUCKET_USER = 3, BUCKET_ROUTES = 16 };
+enum { BUCKET_ADDRESS = 1, BUCKET_VERIFY = 2, BUCKET_USER = 3 };
 
 static enum err take(struct http_call *call, struct span key, struct limit_rate rate, uint32_t id)
 {
@@ -49,7 +49,8 @@ enum err http_limit_address(struct http_call *call)
     const struct limit_rate *own = route_rate(call, &index);
 
     if (own != NULL)
-        return take(call, address_key(call), *own, BUCKET_ROUTES + (uint32_t)index * 2);
+        return take(call, address_key(call), *own,
+                    call->req.service->bucket_first + (uint32_t)index * 2);
     return take(call, address_key(call), call->req.policy->rate, BUCKET_ADDRESS);
 }
 
@@ -69,7 +70,7 @@ enum err http_limit_user(struct http_call *call)
     const struct limit_rate *own = route_rate(call, &index);
 
     if (own != NULL)
-        return take(call, key, *own, BUCKET_ROUTES + (uint32_t)index * 2 + 1);
+        return take(call, key, *own, call->req.service->bucket_first + (uint32_t)index * 2 + 1);
     return take(call, key, call->user_rate.requests > 0 ? call->user_rate : call->req.policy->rate,
                 BUCKET_USER);
 }

@@ -13,6 +13,7 @@
 
 enum {
     HTTP_TOKEN_HASH_BYTES = 32,
+    HTTP_BUCKET_ROUTES = 16, /* the first bucket id of routes; those below are general */
     HTTP_REQUEST_ID_BYTES_MAX = 128,
     HTTP_REPLY_HEAD_BYTES = 1536, /* what a usual reply needs; it may grow to the maximum */
     HTTP_REPLY_HEAD_BYTES_MAX = 16 * 1024,
@@ -49,6 +50,7 @@ struct http_service {
     struct http_router *router;
     struct http_route_state *routes;
     size_t route_count;
+    uint32_t bucket_first;           /* ids of its routes' own buckets; services share one table */
     struct http_route_state nowhere; /* counts what has no route */
     struct arena arena;              /* of texts made at start */
     struct span openapi_json, openapi_yaml;
@@ -58,6 +60,8 @@ struct http_service {
 struct http_engine {
     struct http_engine_options options;
     struct limit_table *limits;
+    uint32_t
+        bucket_next; /* ids that services have not taken yet; services are made by one thread */
     struct http_epochs epochs;
     struct metric *requests;
     struct metric *durations;

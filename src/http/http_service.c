@@ -17,6 +17,7 @@ enum err http_engine_new(const struct http_engine_options *options, struct http_
     if (engine == NULL)
         return ERR_NO_MEMORY;
     engine->options = *options;
+    engine->bucket_next = HTTP_BUCKET_ROUTES;
     atomic_store(&engine->epochs.feed_ns, INT64_MIN / 2); /* nothing heard yet: trust nothing */
     err = limit_table_new(options->limit_slots ? options->limit_slots : ENGINE_LIMIT_SLOTS,
                           options->random, &engine->limits);
@@ -242,6 +243,8 @@ static enum err fill(struct http_service *service, const char **reterr_why)
         err = add_documents(service, reterr_why);
     if (err)
         return err;
+    service->bucket_first = service->engine->bucket_next;
+    service->engine->bucket_next += 2 * (uint32_t)service->route_count;
     service->nowhere.service = service;
     err = http_record_route(service, &service->nowhere);
     if (err)
