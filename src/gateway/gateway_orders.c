@@ -3,6 +3,8 @@
  * behind the last order of the one before (time and id), so orders added meanwhile move nothing. */
 #include "gateway/gateway.h"
 
+#include "base/money.h"
+
 struct page {
     int64_t limit;
     struct span cursor;
@@ -33,7 +35,7 @@ static const struct json_schema page_schema = {.name = "OrderPage",
                                                .bytes = sizeof(struct page)};
 
 struct order {
-    struct span id, symbol, side, type, currency, status;
+    struct span id, symbol, side, type, limit_price, currency, status;
     int64_t quantity, limit_price_minor, account_id, created_at, updated_at;
     bool has_limit_price, has_account;
 };
@@ -67,6 +69,15 @@ static const struct json_field order_fields[] = {
      .offset = offsetof(struct order, type),
      .choices = (const char *const[]){"market", "limit", NULL},
      .example = "limit"},
+    {.name = "limit_price",
+     .kind = JSON_KIND_DECIMAL,
+     .optional = true,
+     .min = 1,
+     .max = INT64_MAX,
+     .offset = offsetof(struct order, limit_price),
+     .has_offset = offsetof(struct order, has_limit_price),
+     .example = "19.95",
+     .about = "The exact price of a limit order, in its currency."},
     {.name = "limit_price_minor",
      .kind = JSON_KIND_I64,
      .optional = true,
@@ -75,7 +86,7 @@ static const struct json_field order_fields[] = {
      .offset = offsetof(struct order, limit_price_minor),
      .has_offset = offsetof(struct order, has_limit_price),
      .example = "1995",
-     .about = "In minor units of the currency; limit orders only."},
+     .about = "The same in minor units of the currency."},
     {.name = "currency",
      .kind = JSON_KIND_TEXT,
      .max = 3,
@@ -148,7 +159,24 @@ static const struct store_statement orders_page = {
 static const struct store_statement orders_count = {
     .name = "orders_count", .sqlite = "SELECT count(*) FROM orders WHERE user_id = ?1"};
 
-static void order_read(struct store_rows *rows, struct arena *arena, struct order *order)
+/* The exact decimal of the price. What the store says is checked again: a currency that does not
+ * exist has no decimals to show. */
+static enum err order_price(struct order *order, struct arena *arena)
+{
+    const struct money price = {.minor = order->limit_price_minor,
+                                .currency = currency_from_code(order->currency)};
+    struct sbuf out = sbuf_on(arena, 32);
+
+    if (!order->has_limit_price)
+        return ERR_OK;
+    if (price.currency == CURRENCY_NONE)
+        return ERR_STORE_CORRUPT;
+    money_add_decimal(&out, price);
+    order->limit_price = sbuf_span(&out);
+    return out.full ? ERR_NO_MEMORY : ERR_OK;
+}
+
+static enum err order_read(struct store_rows *rows, struct arena *arena, struct order *order)
 {
     *order = (struct order){.id = store_rows_text(rows, 0, arena),
                             .symbol = store_rows_text(rows, 1, arena),
@@ -163,6 +191,7 @@ static void order_read(struct store_rows *rows, struct arena *arena, struct orde
                             .status = store_rows_text(rows, 8, arena),
                             .created_at = store_rows_i64(rows, 9),
                             .updated_at = store_rows_i64(rows, 10)};
+    return order_price(order, arena);
 }
 
 static enum err count_orders(struct http_request *req, int64_t *ret_total)
@@ -231,9 +260,10 @@ static enum err orders_list(struct http_request *req)
     if (err)
         return err;
     reply.orders.items = orders;
-    while (reply.orders.count <= limit && store_next(rows))
-        order_read(rows, req->arena, &orders[reply.orders.count++]);
-    err = store_rows_err(rows);
+    while (err == ERR_OK && reply.orders.count <= limit && store_next(rows))
+        err = order_read(rows, req->arena, &orders[reply.orders.count++]);
+    if (err == ERR_OK)
+        err = store_rows_err(rows);
     if (err)
         return err;
     if (reply.orders.count > limit) {
