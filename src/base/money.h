@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Exact money: whole minor units of one ISO 4217 currency (cents for EUR, yen for JPY). For now
+ * Exact money: whole minor units of one ISO 4217 currency (cents for EUR, yen for JPY). So far
  * only what reading and showing needs; arithmetic joins it with the ledger.
  *
  * Threads: pure functions, any thread.    Memory: plain values, nothing to free.

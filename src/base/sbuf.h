@@ -17,7 +17,7 @@
 struct sbuf {
     char *ptr;
     size_t len;          /* bytes so far */
-    size_t cap;          /* bytes there is room for now */
+    size_t cap;          /* bytes there is room for before it must grow */
     size_t bytes_max;    /* it may grow to this on its arena */
     struct arena *arena; /* NULL: fixed buffer */
     bool full;           /* sticky: something was left out */
