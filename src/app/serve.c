@@ -109,18 +109,22 @@ static enum err start_auth(struct serve *serve, struct serve_fault *fault)
     return err ? serve_fail(fault, err, "users cannot be set up: %s", err_sentence(err)) : ERR_OK;
 }
 
+enum { GATEWAY_MOUNTS = 4 };
+
 struct http_service_options serve_gateway_options(const char *version)
 {
-    static const struct http_route *const tables[] = {gateway_routes, auth_routes,
-                                                      auth_admin_routes, gateway_order_routes};
+    static const struct http_mount mounts[GATEWAY_MOUNTS] = {{.rows = gateway_routes},
+                                                             {.rows = auth_routes},
+                                                             {.rows = auth_admin_routes},
+                                                             {.rows = gateway_order_routes}};
 
     return (struct http_service_options){.name = GATEWAY_SERVICE,
                                          .title = GATEWAY_TITLE,
                                          .about = GATEWAY_ABOUT,
                                          .version = version,
                                          .docs_base = "/api/",
-                                         .tables = tables,
-                                         .table_count = PC_COUNT(tables)};
+                                         .mounts = mounts,
+                                         .mount_count = PC_COUNT(mounts)};
 }
 
 static enum err start_http(struct serve *serve, struct serve_fault *fault)
@@ -135,6 +139,7 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
                                           .limit_slots = config->limits.clients_max,
                                           .access_log = config->log.access};
     struct http_service_options service = serve_gateway_options(serve->version);
+    struct http_mount mounts[GATEWAY_MOUNTS];
     const char *why = NULL;
     enum err err = serve_routes_check(config, fault);
 
@@ -152,7 +157,11 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
         err = serve_policy_make(config, &serve->policy);
     if (err)
         return serve_fail(fault, err, "the gateway cannot be set up: %s", err_sentence(err));
-    service.context = serve->auth;
+    for (size_t i = 0; i < GATEWAY_MOUNTS; i++) {
+        mounts[i] = service.mounts[i];
+        mounts[i].context = serve->auth;
+    }
+    service.mounts = mounts;
     service.policy = &serve->policy->policy;
     err = http_service_new(serve->engine, &service, &serve->gateway, &why);
     return err ? serve_fail(fault, err, "the gateway cannot be set up: %s",

@@ -89,8 +89,8 @@ static void every_route_is_there(void **state)
     size_t found = 0;
 
     (void)state;
-    for (size_t i = 0; i < options.table_count; i++) {
-        for (const struct http_route *row = options.tables[i]; row->path != NULL; row++) {
+    for (size_t i = 0; i < options.mount_count; i++) {
+        for (const struct http_route *row = options.mounts[i].rows; row->path != NULL; row++) {
             const struct json_value *operation =
                 json_get(json_get(paths, row->path), method_name(row->method));
 

@@ -196,7 +196,7 @@ static void change_finally(struct http_request *req, enum err err)
     const struct change_input *input = req->input;
 
     if (err == ERR_OK && input != NULL)
-        http_forget_user(http_engine_of(req), input->id);
+        http_forget_subject(http_engine_of(req), input->id);
 }
 
 static enum err user_change(struct http_request *req)

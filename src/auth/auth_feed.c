@@ -78,7 +78,7 @@ static enum err feed_run(struct store_conn *conn, struct store_job *job)
     if (err)
         return err;
     while (store_next(rows)) {
-        http_forget_user(feed->engine, store_rows_i64(rows, 1));
+        http_forget_subject(feed->engine, store_rows_i64(rows, 1));
         feed->seen = store_rows_i64(rows, 0);
         count++;
     }

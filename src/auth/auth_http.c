@@ -471,7 +471,7 @@ static void forget_finally(struct http_request *req, enum err err)
 
     (void)err;
     if (work != NULL && work->changed_user != 0)
-        http_forget_user(http_engine_of(req), work->changed_user);
+        http_forget_subject(http_engine_of(req), work->changed_user);
 }
 
 /* A used token has come again: its session ends, which must be kept though the answer is 401. */

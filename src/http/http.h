@@ -45,11 +45,28 @@ enum http_access {
 enum http_rate {
     HTTP_RATE_LIMITED = 0, /* the row's own, else the service's rate */
     HTTP_RATE_EXEMPT,      /* health, documents */
+    HTTP_RATE_CLIENT,      /* the handler says whose bucket it is: http_limit_client */
 };
 
 enum http_guard {
     HTTP_GUARD_BREAKER = 0, /* a circuit breaker of its own */
     HTTP_GUARD_NONE,
+};
+
+/* Which tokens a route with a bearer takes. The strict choice: those of a user's own session
+ * (contract, section 2) and, only where the row names scopes, tokens of the OAuth issuer that hold
+ * all of them. */
+enum http_tokens {
+    HTTP_TOKENS_BY_SCOPE = 0,
+    HTTP_TOKENS_ANY,    /* both kinds; an issued one needs the row's scopes, if there are any */
+    HTTP_TOKENS_ISSUED, /* of the OAuth issuer only */
+};
+
+/* What a body is written in. */
+enum http_form {
+    HTTP_FORM_JSON = 0,
+    HTTP_FORM_URLENCODED, /* a name that comes twice is refused: RFC 6749, 3.2 */
+    HTTP_FORM_EITHER,
 };
 
 /* Where the handler runs. */
@@ -58,6 +75,7 @@ enum http_run {
     HTTP_RUN_READ,     /* on a store reader: req->store is set */
     HTTP_RUN_WRITE,    /* on the store writer, in a savepoint; may be run again from its start */
     HTTP_RUN_HASH,     /* on a hash thread: slow, pure work */
+    HTTP_RUN_SIGN,     /* on a signing thread: never behind a password */
 };
 
 /* What the data of a route is worth to a thief; goes into the access log. */
@@ -72,6 +90,19 @@ enum http_data {
  * error that http/ turns into a problem. */
 typedef enum err http_handler_fn(struct http_request *req);
 
+/* How an error leaves a route whose protocol has a form of its own for errors. Comes filled with
+ * the usual problem; what it changes is what the client sees. On the loop. It sets its own
+ * WWW-Authenticate (http_reply_header) on 401. */
+struct http_problem {
+    enum err err;
+    const char *detail;                   /* NULL: none */
+    const struct json_problems *problems; /* NULL: none */
+    int status;
+    struct span content_type;
+    struct span body;
+};
+typedef void http_problem_fn(struct http_request *req, struct http_problem *problem);
+
 enum { HTTP_PARAMS_MAX = 4, HTTP_ROUTE_ERRORS_MAX = 6 };
 
 struct http_route {
@@ -80,15 +111,21 @@ struct http_route {
     enum http_access access;
     const char *scopes; /* all of them, separated by spaces; NULL: none */
     const char *roles;  /* one of them; NULL: none */
+    enum http_tokens tokens;
     enum http_rate rate;
     uint32_t per_minute; /* 0: the service's default */
     enum http_guard guard;
     enum http_data data;
     const struct json_schema *input; /* path parameters by name, the rest from the query */
     const struct json_schema *body;  /* NULL: a body is dropped unread */
+    enum http_form form;             /* of the body */
     uint32_t body_bytes_max;         /* 0: the policy's */
     const struct json_schema *reply; /* of reply_status; NULL: none, or not JSON */
     uint16_t reply_status;           /* 0: 200 */
+    const char *reply_type;          /* of a reply that is not JSON: "text/html; charset=utf-8" */
+    const char *csp;                 /* of a page; NULL: that of an API */
+    http_problem_fn *problem;        /* NULL: application/problem+json */
+    bool same_origin;                /* no CORS: other origins' scripts may not call it */
     enum http_run run;
     http_handler_fn *handle;
 
@@ -101,16 +138,29 @@ struct http_route {
     bool hidden;                            /* left out of the OpenAPI document */
 };
 
+enum http_token_kind {
+    HTTP_TOKEN_SESSION, /* a user's own session: POST /api/v1/auth/login */
+    HTTP_TOKEN_ISSUED,  /* an access token of the OAuth issuer */
+};
+
 /* Whom a verified token speaks for, with the rights the store gives now. */
 struct http_principal {
-    int64_t user_id;
-    struct span username;
+    enum http_token_kind kind;
+    int64_t user_id;      /* 0: the client itself (client_credentials) */
+    int64_t client_key;   /* of an issued token's client; else 0 */
+    struct span subject;  /* the claim sub */
+    struct span username; /* of the user; else empty */
     struct span email;
-    struct span session_id;
+    struct span session_id; /* empty for a client itself */
     struct span token_id;
-    int64_t expires_at_s; /* of the token */
+    struct span client_id;  /* of an issued token; else empty */
+    struct span scope;      /* what it may do now, separated by spaces */
+    struct span roles;      /* the user's, or the client's; separated by spaces */
+    struct span thumbprint; /* x5t#S256 of the certificate it is bound to; else empty */
+    int64_t expires_at_s;   /* of the token */
     bool is_admin;
-    uint32_t epoch; /* of the user when the rights were read; see http_epoch.h */
+    uint64_t scope_bits, role_bits; /* http/ fills them from the texts */
+    uint32_t epoch; /* of user and client when the rights were read; see http_epoch.h */
 };
 
 /* How tokens become principals: the port that app/ fills with auth/'s functions. */
@@ -159,6 +209,12 @@ PC_CHECKED enum err http_reply_empty(struct http_request *req, int status);
 
 /* One more header line of the reply; the text is copied. */
 void http_reply_header(struct http_request *req, const char *name, struct span value);
+/* 302 or 303 to a finished URL, without a body. */
+PC_CHECKED enum err http_reply_redirect(struct http_request *req, int status, struct span location);
+/* In place of the row's; the text must live as long as the request. */
+void http_reply_csp(struct http_request *req, struct span csp);
+/* In place of "no-store". */
+void http_reply_cache(struct http_request *req, struct span cache_control);
 
 /* The next stop: `handle` runs there, later. Returns ERR_OK, so `return http_hop(...)`. */
 PC_CHECKED enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *handle);
@@ -183,9 +239,23 @@ void http_finally(struct http_request *req, http_finally_fn *finally);
 /* The value of a request header (lower-case name), or the empty span. Doubled: the first. */
 struct span http_header(const struct http_request *req, const char *name);
 
-/* The user's rights or sessions changed: whatever is cached about them is stale from now on. Any
- * thread. */
-void http_forget_user(struct http_engine *engine, int64_t user_id);
+/* The cookie's value, or the empty span. Twice under one name: the empty span. */
+struct span http_cookie(const struct http_request *req, const char *name);
+
+/* The connection: address, whether it is encrypted, the verified certificate. */
+const struct net_peer *http_peer(const struct http_request *req);
+
+/* HTTP_RATE_CLIENT: draws from the route's bucket of this key at this address, once, before
+ * anything is looked up. ERR_RATE_LIMITED. On the loop. */
+PC_CHECKED enum err http_limit_client(struct http_request *req, struct span key);
+
+/* Wrong credentials on such a route: charged to the address like any anonymous request, so that
+ * keys that do not exist are no way around. ERR_RATE_LIMITED when that is used up. Any thread. */
+PC_CHECKED enum err http_limit_failure(struct http_request *req);
+
+/* The subject's rights, sessions or tokens changed: whatever is cached about it is stale from now
+ * on. A user's id, or minus a client's key. Any thread. */
+void http_forget_subject(struct http_engine *engine, int64_t subject);
 
 /* What the process shares. Borrowed for as long as the engine lives; NULL where optional. */
 struct http_engine_options {
@@ -195,6 +265,7 @@ struct http_engine_options {
     struct metrics *metrics;    /* optional */
     struct store *store;        /* optional only if no route needs it */
     struct net_pool *hash_pool; /* optional only if no route needs it */
+    struct net_pool *sign_pool; /* the same */
     struct http_identity identity;
     size_t limit_slots; /* of the table of rate limits; 0: 65536 */
     bool access_log;
@@ -252,16 +323,28 @@ struct http_policy {
     uint32_t breaker_probes;
 };
 
+/* A table of routes in a service: as it is, or below another path. Every path of the rows begins
+ * with `from`, in place of which stands `to`. */
+struct http_mount {
+    const struct http_route *rows; /* end with a NULL path */
+    void *context;                 /* for their handlers: http_context(req) */
+    const char *from, *to;         /* NULL: as they are */
+};
+
 struct http_service_options {
     const char *name;      /* "api-gateway": in logs and metrics */
     const char *title;     /* of the API document */
     const char *about;     /* Markdown, for the API document */
     const char *version;   /* of the program */
     const char *docs_base; /* "/api/": where docs, redoc and openapi.json are; NULL: none */
-    const struct http_route *const *tables; /* rows end with a NULL path */
-    size_t table_count;
-    void *context;                    /* for handlers: http_context(req) */
+    const struct http_mount *mounts;
+    size_t mount_count;
     const struct http_policy *policy; /* the first one; must outlive the service */
+    /* How the documentation pages sign in: authorization code with PKCE. Addresses may be relative
+     * to the listener's root; NULL: not offered. */
+    const char *oauth_authorize_url;
+    const char *oauth_token_url;
+    const char *oauth_client_id;
 };
 /* ERR_CONFIG with a sentence in reterr_why (an arena-free literal) for a row that is not whole. */
 PC_CHECKED enum err http_service_new(struct http_engine *engine,

@@ -362,6 +362,9 @@ static enum err dispatch(struct http_call *call)
     case HTTP_RUN_HASH:
         call->hash.run = handle_in_pool;
         return net_pool_submit(options->hash_pool, &call->hash);
+    case HTTP_RUN_SIGN:
+        call->hash.run = handle_in_pool;
+        return net_pool_submit(options->sign_pool, &call->hash);
     case HTTP_RUN_LOOP:
     default:
         PC_WRONG("a loop handler is not dispatched");

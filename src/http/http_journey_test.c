@@ -148,11 +148,11 @@ static bool start_engine(void)
         .rate_verify = {.requests = 100000, .period_ns = 60 * CLOCK_NS_PER_S},
         .body_bytes_max = 65536,
         .breaker_failures = 1000};
-    static const struct http_route *const tables[] = {routes};
+    static const struct http_mount mounts[] = {{.rows = routes}};
     const struct log_options logging = {.path = log_path};
     const struct store_options store_options = {.data_dir = dir};
     const struct http_service_options service_options = {
-        .name = "test", .tables = tables, .table_count = 1, .policy = &policy};
+        .name = "test", .mounts = mounts, .mount_count = 1, .policy = &policy};
     struct http_engine_options options = {.clock = &clock_system,
                                           .random = &random_system,
                                           .identity = {.verify = verify, .load = load}};
@@ -315,7 +315,7 @@ static void rights_are_those_when_the_body_is_here(void **state)
             "Expect: 100-continue\r\n\r\n");
     assert_int_equal(hear(fd), 100);
     atomic_store(&is_admin, false);
-    http_forget_user(engine, USER);
+    http_forget_subject(engine, USER);
     say(fd, "{}");
     assert_int_equal(hear(fd), 403);
     (void)close(fd);

@@ -129,8 +129,8 @@ bool http_route_is_limited(const struct http_service_options *options, struct sp
 {
     size_t least = NEAR_ENOUGH;
 
-    for (size_t i = 0; i < options->table_count; i++) {
-        for (const struct http_route *row = options->tables[i]; row->path != NULL; row++) {
+    for (size_t i = 0; i < options->mount_count; i++) {
+        for (const struct http_route *row = options->mounts[i].rows; row->path != NULL; row++) {
             char text[ROUTE_NAME_BYTES];
             struct span found = route_name(row, text);
 

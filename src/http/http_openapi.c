@@ -283,8 +283,8 @@ static void add_operation(struct document *doc, const struct http_route *route)
 
 static const struct http_route *row(const struct document *doc, size_t *table, size_t *index)
 {
-    while (*table < doc->options->table_count) {
-        const struct http_route *route = &doc->options->tables[*table][(*index)++];
+    while (*table < doc->options->mount_count) {
+        const struct http_route *route = &doc->options->mounts[*table].rows[(*index)++];
 
         if (route->path == NULL) {
             (*table)++;

@@ -29,6 +29,7 @@ struct http_route_state {
     struct http_service *service;
     struct http_route row;         /* a copy: built-in rows have paths made at run time */
     const struct web_asset *asset; /* of a documentation page; else NULL */
+    void *context;                 /* of its mount */
     struct breaker *breaker;       /* NULL when not guarded */
     struct span log_tail;          /* the constant members of its access log line */
     struct metric_series *duration;
@@ -168,6 +169,11 @@ struct http_call {
 static inline struct http_call *http_call_of(struct http_request *req)
 {
     return PC_CONTAINER(req, struct http_call, req);
+}
+
+static inline const struct http_route_state *http_call_state(const struct http_request *req)
+{
+    return ((const struct http_call *)req)->state; /* req is its first member */
 }
 
 /* http_head.c: the canonical request. */

@@ -54,7 +54,7 @@ void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns)
     atomic_store_explicit(&engine->epochs.feed_ns, monotonic_ns, memory_order_release);
 }
 
-void http_forget_user(struct http_engine *engine, int64_t user_id)
+void http_forget_subject(struct http_engine *engine, int64_t user_id)
 {
     http_epoch_move(&engine->epochs, user_id);
 }
@@ -82,7 +82,7 @@ void http_loop_stopped(struct net_loop *loop, void *context)
 
 void *http_context(const struct http_request *req)
 {
-    return req->service->options.context;
+    return http_call_state(req)->context;
 }
 
 struct http_engine *http_engine_of(const struct http_request *req)
@@ -121,8 +121,8 @@ static size_t rows_at_most(const struct http_service_options *options)
     size_t assets;
 
     (void)web_list(&assets);
-    for (size_t i = 0; i < options->table_count; i++)
-        count += rows_in(options->tables[i]);
+    for (size_t i = 0; i < options->mount_count; i++)
+        count += rows_in(options->mounts[i].rows);
     return count + assets;
 }
 
@@ -178,14 +178,15 @@ static enum err add_row(struct http_service *service, const struct http_route *r
     return http_record_route(service, state);
 }
 
-static enum err add_table(struct http_service *service, const struct http_route *table,
+static enum err add_table(struct http_service *service, const struct http_mount *mount,
                           const char **reterr_why)
 {
-    for (const struct http_route *row = table; row->path != NULL; row++) {
+    for (const struct http_route *row = mount->rows; row->path != NULL; row++) {
         enum err err = add_row(service, row, row->path, NULL, reterr_why);
 
         if (err)
             return err;
+        service->routes[service->route_count - 1].context = mount->context;
     }
     return ERR_OK;
 }
@@ -228,6 +229,7 @@ static enum err add_documents(struct http_service *service, const char **reterr_
 static enum err fill(struct http_service *service, const char **reterr_why)
 {
     const struct http_service_options *options = &service->options;
+    const struct http_mount builtin = {.rows = http_builtin_routes};
     struct http_rules *rules;
     enum err err;
 
@@ -235,10 +237,10 @@ static enum err fill(struct http_service *service, const char **reterr_why)
     if (service->routes == NULL)
         return ERR_NO_MEMORY;
     err = http_router_new(&service->router);
-    for (size_t i = 0; i < options->table_count && !err; i++)
-        err = add_table(service, options->tables[i], reterr_why);
+    for (size_t i = 0; i < options->mount_count && !err; i++)
+        err = add_table(service, &options->mounts[i], reterr_why);
     if (!err)
-        err = add_table(service, http_builtin_routes, reterr_why);
+        err = add_table(service, &builtin, reterr_why);
     if (!err)
         err = add_documents(service, reterr_why);
     if (err)

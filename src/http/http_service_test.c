@@ -31,15 +31,15 @@ static struct http_engine *engine_of(struct metrics *metrics)
     return engine;
 }
 
-static struct http_service_options options_of(const struct http_route *const *tables, size_t count)
+static struct http_service_options options_of(const struct http_mount *mounts, size_t count)
 {
     return (struct http_service_options){.name = "test",
                                          .title = "Test",
                                          .about = "Test.",
                                          .version = "1",
                                          .docs_base = "/api/",
-                                         .tables = tables,
-                                         .table_count = count,
+                                         .mounts = mounts,
+                                         .mount_count = count,
                                          .policy = &policy};
 }
 
@@ -71,7 +71,7 @@ static void rows_that_are_not_whole_are_refused(void **state)
     assert_int_equal(metrics_new(&metrics), ERR_OK);
     engine = engine_of(metrics);
     for (size_t i = 0; i < PC_COUNT(rows); i++) {
-        const struct http_route *table = rows[i];
+        const struct http_mount table = {.rows = rows[i]};
         struct http_service_options options = options_of(&table, 1);
         struct http_service *service = NULL;
         const char *why = NULL;
@@ -99,7 +99,7 @@ static const struct http_route good_rows[] = {
 /* Each allocation of the start fails once: it says so and leaves nothing behind. */
 static void a_start_without_memory_leaves_nothing(void **state)
 {
-    const struct http_route *table = good_rows;
+    const struct http_mount table = {.rows = good_rows};
     struct http_service_options options = options_of(&table, 1);
     struct http_service *service = NULL;
     struct metrics *metrics;
@@ -132,7 +132,7 @@ static void a_start_without_memory_leaves_nothing(void **state)
 static void a_policy_without_memory_stays_as_it_was(void **state)
 {
     static const struct http_policy other = {.rate = {.requests = 7, .period_ns = CLOCK_NS_PER_S}};
-    const struct http_route *table = good_rows;
+    const struct http_mount table = {.rows = good_rows};
     struct http_service_options options = options_of(&table, 1);
     struct http_service *service;
     struct metrics *metrics;
