@@ -262,14 +262,17 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
         .loop_started = http_loop_started,
         .loop_stopped = http_loop_stopped,
         .loop_context = serve->engine};
+    const struct auth_feed_options feed = {.store = serve->store,
+                                           .engine = serve->engine,
+                                           .clock = serve->clock,
+                                           .logger = serve->logger};
     enum err err = net_server_new(&options, &serve->server);
 
     if (err)
         return serve_fail(fault, err, "the loops cannot be made: %s", err_sentence(err));
     err = bind_gateway(serve, unbound, fault);
     if (!err)
-        err =
-            auth_feed_start(serve->store, serve->engine, serve->clock, serve->logger, &serve->feed);
+        err = auth_feed_start(&feed, &serve->feed);
     if (!err)
         err = net_server_start(serve->server);
     return err;

@@ -22,6 +22,7 @@
 #include "http/http.h"
 #include "limit/limit_guess.h"
 #include "store/store.h"
+#include "trail/trail.h"
 
 enum {
     AUTH_EMAIL_BYTES_MAX = 254,
@@ -120,14 +121,117 @@ PC_CHECKED enum err auth_user_set_password(struct store_conn *conn, int64_t id, 
 PC_CHECKED enum err auth_seed(struct store *store, const struct auth_options *options,
                               size_t *ret_created);
 
+/* ---- scopes and roles -------------------------------------------------------------------------
+ * What a user may ever do is what their roles may; a token of a client may do the part of it that
+ * the client asked for and the user agreed to. A user's own session may do all of it. */
+
+struct auth_scope {
+    const char *name;
+    const char *roles; /* who may hold it: "payments risk"; NULL: every user */
+    const char
+        *consent; /* "See your accounts and their balances"; NULL: never asked for by users */
+};
+extern const struct auth_scope auth_scopes[]; /* ends with a NULL name */
+extern const char *const auth_roles[];        /* ends with NULL: customer, payments, … */
+
+/* The scopes that somebody with these roles may hold, separated by spaces. In the arena. */
+PC_CHECKED enum err auth_scopes_of_roles(struct span roles, struct arena *arena,
+                                         struct span *ret_scopes);
+/* The user's roles as a list: the row's, and "admin" for an administrator. In the arena. */
+PC_CHECKED enum err auth_roles_of_user(struct store_conn *conn, int64_t user_id,
+                                       struct arena *arena, struct span *ret_roles);
+/* ERR_VALIDATION for a name that is no role. Cached rights are read again. */
+PC_CHECKED enum err auth_user_set_roles(struct store_conn *conn, int64_t user_id, struct span roles,
+                                        int64_t now_ns);
+
+/* ---- signing in with a password ---------------------------------------------------------------
+ * The one way in, for every page and grant: the same check, the same budgets of failures.
+ *
+ *   auth_login_look    READ   the user, and whether an attempt is let in: ERR_LOCKED
+ *   auth_login_verify  HASH   the password: ERR_CREDENTIALS, ERR_INACTIVE
+ *   auth_login_settle  WRITE  still active, still the same password; a better hash is kept
+ *   auth_login_over    LOOP   once, in http_finally, with what became of it: the budgets learn
+ *
+ * A refusal is recorded in the trail by auth_login_refused (WRITE), after which the caller answers
+ * with http_refuse. */
+struct auth_login {
+    struct span email, password; /* the caller's; they must live as long as the request */
+    struct auth_user user;
+    bool found, attempted, rehashed;
+    struct limit_guess_attempt attempt;
+    char hash[CRYPTO_PASSWORD_HASH_BYTES];
+};
+PC_CHECKED enum err auth_login_look(struct auth *auth, struct http_request *req,
+                                    struct auth_login *login);
+PC_CHECKED enum err auth_login_verify(struct auth *auth, struct http_request *req,
+                                      struct auth_login *login);
+PC_CHECKED enum err auth_login_settle(struct auth *auth, struct http_request *req,
+                                      struct auth_login *login);
+PC_CHECKED enum err auth_login_refused(struct auth *auth, struct http_request *req,
+                                       struct auth_login *login, struct span client_id,
+                                       enum err why);
+void auth_login_over(struct auth *auth, struct http_request *req, struct auth_login *login,
+                     enum err err);
+
+/* ---- what other folders build on --------------------------------------------------------------
+ */
+
+/* One row of the feed: `subject` is a user's id or minus a client's key; 0: everybody's business.
+ */
+PC_CHECKED enum err auth_change_add(struct store_conn *conn, int64_t subject,
+                                    struct span session_id, const char *what, int64_t now_ns);
+
+/* A session of the user at a client ("browser", or an OAuth client's id). */
+struct auth_session_new {
+    struct span id;
+    int64_t user_id;
+    struct span client;  /* empty: the gateway's own */
+    struct span address; /* may be empty */
+    int64_t expires_at_ns;
+};
+PC_CHECKED enum err auth_session_add(struct store_conn *conn,
+                                     const struct auth_session_new *session, int64_t now_ns);
+PC_CHECKED enum err auth_session_end(struct store_conn *conn, struct span session_id,
+                                     int64_t user_id, const char *reason, int64_t now_ns);
+PC_CHECKED enum err auth_sessions_end_all(struct store_conn *conn, int64_t user_id,
+                                          const char *reason, int64_t now_ns);
+
+/* Hands an event to the trail: actor, address and request id are the request's. `user_id` 0: the
+ * principal's, or unknown. */
+struct auth_event {
+    enum trail_event event;
+    enum trail_outcome outcome;
+    int64_t user_id;
+    struct span client_id;
+    struct span object;
+    struct span reason;
+};
+PC_CHECKED enum err auth_record(struct http_request *req, const struct auth_event *event);
+
+/* A statement that deletes at most ?2 rows that were over before ?1; repeated, a commit each, until
+ * it deletes less. */
+struct auth_sweep {
+    const struct store_statement *statement;
+    int64_t keep_s; /* after they were over */
+};
+
 /* ---- the feed of changes ----------------------------------------------------------------------
  */
 
 /* Follows identity_changes on behalf of this process, tells http/ which users changed, and clears
  * away what is long over. Looks once before it returns, then runs on a thread of its own. */
 struct auth_feed;
-PC_CHECKED enum err auth_feed_start(struct store *store, struct http_engine *engine,
-                                    const struct clock *clock, struct logger *logger,
+struct auth_feed_options {
+    struct store *store;
+    struct http_engine *engine;
+    const struct clock *clock;
+    struct logger *logger;           /* may be NULL */
+    const struct auth_sweep *sweeps; /* of other folders, besides our own */
+    size_t sweep_count;
+    void (*changed)(void *context, struct span what); /* on its thread; NULL: nobody asks */
+    void *context;
+};
+PC_CHECKED enum err auth_feed_start(const struct auth_feed_options *options,
                                     struct auth_feed **ret_feed);
 void auth_feed_stop(struct auth_feed *feed); /* accepts NULL */
 

@@ -38,7 +38,7 @@ static const struct store_statement feed_newest = {
     .name = "feed_newest", .sqlite = "SELECT coalesce(max(seq), 0) FROM identity_changes"};
 static const struct store_statement feed_since = {
     .name = "feed_since",
-    .sqlite = "SELECT seq, user_id FROM identity_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
+    .sqlite = "SELECT seq, subject FROM identity_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
 static const struct store_statement purge_changes = {
     .name = "purge_changes", .sqlite = "DELETE FROM identity_changes WHERE at < ?1"};
 static const struct store_statement purge_sessions = {
@@ -170,8 +170,7 @@ static void feed_free(struct auth_feed *feed)
     alloc_free(feed);
 }
 
-enum err auth_feed_start(struct store *store, struct http_engine *engine, const struct clock *clock,
-                         struct logger *logger, struct auth_feed **ret_feed)
+enum err auth_feed_start(const struct auth_feed_options *options, struct auth_feed **ret_feed)
 {
     struct auth_feed *feed = alloc_zero(sizeof(*feed));
     pthread_condattr_t attr;
@@ -179,11 +178,11 @@ enum err auth_feed_start(struct store *store, struct http_engine *engine, const 
 
     if (feed == NULL)
         return ERR_NO_MEMORY;
-    feed->store = store;
-    feed->engine = engine;
-    feed->clock = clock;
-    feed->logger = logger;
-    feed->purged_ns = clock_monotonic_ns(clock);
+    feed->store = options->store;
+    feed->engine = options->engine;
+    feed->clock = options->clock;
+    feed->logger = options->logger;
+    feed->purged_ns = clock_monotonic_ns(options->clock);
     PC_ASSERT(pthread_mutex_init(&feed->lock, NULL) == 0);
     PC_ASSERT(pthread_condattr_init(&attr) == 0);
     PC_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);

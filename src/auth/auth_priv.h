@@ -49,12 +49,6 @@ enum http_run auth_sign_run(const struct auth *auth);
 PC_CHECKED enum err auth_session_open(struct store_conn *conn, int64_t user_id,
                                       const struct auth_pair_ids *ids, struct span address,
                                       int64_t now_ns, int64_t refresh_s);
-PC_CHECKED enum err auth_session_end(struct store_conn *conn, struct span session_id,
-                                     int64_t user_id, const char *reason, int64_t now_ns);
-PC_CHECKED enum err auth_sessions_end_all(struct store_conn *conn, int64_t user_id,
-                                          const char *reason, int64_t now_ns);
-PC_CHECKED enum err auth_change_add(struct store_conn *conn, int64_t user_id,
-                                    struct span session_id, const char *what, int64_t now_ns);
 PC_CHECKED enum err auth_session_known(struct store_conn *conn, int64_t user_id,
                                        struct span address, bool *ret_known);
 

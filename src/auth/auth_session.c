@@ -44,7 +44,7 @@ static const struct store_statement refresh_mark = {
               "WHERE id = ?1 AND used_at IS NULL"};
 static const struct store_statement change_insert = {
     .name = "change_insert",
-    .sqlite = "INSERT INTO identity_changes (user_id, session_id, what, at) "
+    .sqlite = "INSERT INTO identity_changes (subject, session_id, what, at) "
               "VALUES (?1, ?2, ?3, ?4)"};
 
 static struct span id_span(const char id[AUTH_ID_BYTES])

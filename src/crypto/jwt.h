@@ -48,6 +48,12 @@ PC_CHECKED enum err crypto_jwt_verify(const struct crypto_keyset *keys,
                                       int64_t now_s, struct arena *arena,
                                       struct crypto_jwt *ret_jwt, const char **ret_why);
 
+/* Header and claims of a compact token as they stand, without any check of who wrote them: only to
+ * choose the verifier. ERR_TOKEN_INVALID when the form is not whole. */
+PC_CHECKED enum err crypto_jwt_peek(struct span compact, struct arena *arena,
+                                    const struct json_value **ret_header,
+                                    const struct json_value **ret_claims);
+
 /* Signs a JSON object of claims; `typ` as in the rules ("JWT", "at+jwt"). */
 PC_CHECKED enum err crypto_jwt_sign(const struct crypto_signer *signer, struct span typ,
                                     struct span claims_json, struct sbuf *out);

@@ -175,7 +175,7 @@ enum { BIG = 64 * 1024 };
 
 static const struct store_statement put_big = {
     .name = "put_big",
-    .sqlite = "INSERT INTO identity_changes (user_id, session_id, what, at) VALUES (1, ?1, ?2, 1)"};
+    .sqlite = "INSERT INTO identity_changes (subject, session_id, what, at) VALUES (1, ?1, ?2, 1)"};
 static const struct store_statement has_big = {
     .name = "has_big", .sqlite = "SELECT count(*) FROM identity_changes WHERE session_id = ?1"};
 

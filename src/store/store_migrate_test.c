@@ -203,7 +203,7 @@ static enum err feed_run(struct store_conn *conn, struct store_job *job)
 {
     static const struct store_statement insert = {
         .name = "feed_insert",
-        .sqlite = "INSERT INTO identity_changes (user_id, what, at) VALUES (1, 'x', 1)"
+        .sqlite = "INSERT INTO identity_changes (subject, what, at) VALUES (1, 'x', 1)"
                   " RETURNING seq"};
     struct feed *feed = PC_CONTAINER(job, struct feed, job);
     PC_AUTO(store_rows) rows = NULL;

@@ -81,7 +81,7 @@ static void assert_store_is_whole(void)
         SPAN("SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id "
              "WHERE NOT u.is_active AND s.ended_at IS NULL"),
         SPAN("SELECT count(*) FROM sessions s WHERE s.ended_at IS NOT NULL AND NOT EXISTS "
-             "(SELECT 1 FROM identity_changes c WHERE c.user_id = s.user_id)"),
+             "(SELECT 1 FROM identity_changes c WHERE c.subject = s.user_id)"),
     };
 
     for (size_t i = 0; i < PC_COUNT(wrong); i++) {
