@@ -23,7 +23,7 @@ struct oauth {
  */
 bool oauth_list_has(struct span list, struct span name);    /* "a b c" */
 bool oauth_list_within(struct span part, struct span list); /* every name of part is in list */
-/* The names of both, in the order of `a`; in the arena. */
+/* The names of both, in the order of `a`; in the arena. {NULL, 0} when it is full. */
 struct span oauth_list_both(struct span a, struct span b, struct arena *arena);
 /* RFC 6749, 3.3: printable, one space between, no name twice. */
 bool oauth_scope_is_valid(struct span scope);
