@@ -208,6 +208,24 @@ enum err crypto_jws_verify_key(const struct crypto_key *key, struct span compact
     return ERR_OK;
 }
 
+enum err crypto_jws_peek(struct span compact, struct arena *arena, struct crypto_jws *ret_jws,
+                         const char **ret_why)
+{
+    unsigned char signature[CRYPTO_SIGNATURE_BYTES_MAX];
+    struct crypto_jws jws = {0};
+    struct compact parts;
+    size_t bytes;
+    enum err err;
+
+    err = jws_read(compact, arena, &parts, &jws, ret_why);
+    if (err)
+        return err;
+    if (crypto_base64url_decode(parts.signature, signature, sizeof(signature), &bytes) != ERR_OK)
+        return refuse(ret_why, "the signature is not base64url");
+    *ret_jws = jws;
+    return ERR_OK;
+}
+
 /* ---- signing ---- */
 
 static void header_add(struct sbuf *out, const struct crypto_signer *signer, struct span typ)

@@ -38,4 +38,9 @@ PC_CHECKED enum err crypto_jws_verify_key(const struct crypto_key *key, struct s
                                           struct arena *arena, struct crypto_jws *ret_jws,
                                           const char **ret_why);
 
+/* Reads a token as strictly as the two above and looks at no key: nothing in it is true yet, and
+ * ret_jws->key stays NULL. For choosing who verifies it. `ret_why` may be NULL. */
+PC_CHECKED enum err crypto_jws_peek(struct span compact, struct arena *arena,
+                                    struct crypto_jws *ret_jws, const char **ret_why);
+
 #endif

@@ -160,6 +160,21 @@ static enum err claims_check(const struct crypto_jwt_rules *rules, int64_t now_s
     return ERR_OK;
 }
 
+/* The payload as one strict object. */
+static enum err claims_read(const struct crypto_jws *jws, struct arena *arena,
+                            const struct json_value **ret_claims, const char **ret_why)
+{
+    const struct json_value *claims;
+    enum err err = json_read(jws->payload, arena, &claims, NULL);
+
+    if (err == ERR_NO_MEMORY || err == ERR_BODY_TOO_LARGE)
+        return ERR_NO_MEMORY;
+    if (err || !json_is_object(claims))
+        return refuse(ret_why, "the claims are not one strict JSON object");
+    *ret_claims = claims;
+    return ERR_OK;
+}
+
 enum err crypto_jwt_verify(const struct crypto_keyset *keys, const struct crypto_jwt_rules *rules,
                            struct span compact, int64_t now_s, struct arena *arena,
                            struct crypto_jwt *ret_jwt, const char **ret_why)
@@ -176,15 +191,31 @@ enum err crypto_jwt_verify(const struct crypto_keyset *keys, const struct crypto
     flaw = header_flaw(&jwt.jws, rules);
     if (flaw != NULL)
         return refuse(ret_why, flaw);
-    err = json_read(jwt.jws.payload, arena, &jwt.claims, NULL);
-    if (err == ERR_NO_MEMORY || err == ERR_BODY_TOO_LARGE)
-        return ERR_NO_MEMORY;
-    if (err || !json_is_object(jwt.claims))
-        return refuse(ret_why, "the claims are not one strict JSON object");
+    err = claims_read(&jwt.jws, arena, &jwt.claims, ret_why);
+    if (err)
+        return err;
     err = claims_check(rules, now_s, &jwt, ret_why);
     if (err)
         return err;
     *ret_jwt = jwt;
+    return ERR_OK;
+}
+
+enum err crypto_jwt_peek(struct span compact, struct arena *arena,
+                         const struct json_value **ret_header, const struct json_value **ret_claims)
+{
+    const struct json_value *claims;
+    struct crypto_jws jws;
+    enum err err;
+
+    err = crypto_jws_peek(compact, arena, &jws, NULL);
+    if (err)
+        return err;
+    err = claims_read(&jws, arena, &claims, NULL);
+    if (err)
+        return err;
+    *ret_header = jws.header;
+    *ret_claims = claims;
     return ERR_OK;
 }
 

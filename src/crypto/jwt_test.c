@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "crypto/digest.h"
 #include "crypto/jwt.h"
+#include "json/json.h"
 
 enum { NOW_S = 1000000 };
 
@@ -257,6 +259,114 @@ static void no_part_of_a_token_is_a_token(void **state)
     }
 }
 
+/* ---- a look without a key ---------------------------------------------------------------------
+ */
+
+static enum err peeked(struct span compact, size_t arena_bytes, char iss[64])
+{
+    const struct json_value *header = NULL, *claims = NULL;
+    struct arena arena;
+    enum err err;
+
+    arena_init(&arena, NULL, 0, arena_bytes);
+    err = crypto_jwt_peek(compact, &arena, &header, &claims);
+    if (err == ERR_OK) {
+        const struct json_value *value = json_get(claims, "iss");
+
+        assert_true(json_is_text(json_get(header, "alg")));
+        if (value != NULL)
+            (void)snprintf(iss, 64, "%.*s", SPAN_ARG(value->text));
+    } else {
+        assert_true(header == NULL && claims == NULL);
+    }
+    arena_reset(&arena);
+    return err;
+}
+
+/* "header.payload.signature" of these texts. */
+static struct span compact_of(const char *header, const char *payload, const char *signature,
+                              struct sbuf *out)
+{
+    crypto_base64url_add(out, span_from(header));
+    sbuf_add_char(out, '.');
+    crypto_base64url_add(out, span_from(payload));
+    sbuf_add_char(out, '.');
+    sbuf_add_text(out, signature);
+    return sbuf_span(out);
+}
+
+/* Looking tells what a token says of itself, whoever wrote it and whatever key it names. */
+static void a_look_needs_no_key(void **state)
+{
+    char text[512], iss[64] = "";
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    assert_int_equal(peeked(compact_of("{\"alg\":\"RS256\",\"kid\":\"k\"}",
+                                       "{\"iss\":\"https://other\"}", "AAAA", &out),
+                            64 * 1024, iss),
+                     ERR_OK);
+    assert_string_equal(iss, "https://other");
+}
+
+/* A look is as strict about the form as a check, so both always see the same token. */
+static void a_look_is_strict(void **state)
+{
+    static const struct {
+        const char *header, *payload, *signature;
+    } rows[] = {
+        {"{\"alg\":\"none\"}", "{}", "AAAA"},
+        {"{\"alg\":\"nONE\"}", "{}", "AAAA"},
+        {"{}", "{}", "AAAA"},
+        {"[]", "{}", "AAAA"},
+        {"{\"alg\":\"RS256\",\"alg\":\"HS256\"}", "{}", "AAAA"},
+        {"{\"alg\":\"RS256\",\"crit\":[\"exp\"]}", "{}", "AAAA"},
+        {"{\"alg\":\"RS256\",\"zip\":\"DEF\"}", "{}", "AAAA"},
+        {"{\"alg\":\"RS256\",\"jku\":\"https://evil\"}", "{}", "AAAA"},
+        {"{\"alg\":\"RS256\"}", "[]", "AAAA"},
+        {"{\"alg\":\"RS256\"}", "", "AAAA"},
+        {"{\"alg\":\"RS256\"}", "{\"iss\":\"a\",\"iss\":\"b\"}", "AAAA"},
+        {"{\"alg\":\"RS256\"}", "{} ", "AAAB="},
+        {"{\"alg\":\"RS256\"}", "{}", ""},
+        {"{\"alg\":\"RS256\"}", "{}", "AAAA.AAAA"},
+        {"{\"alg\":\"RS256\"}", "{}", "A"},
+        {"{\"alg\":\"RS256\"}", "{}", "AB"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        char text[512], iss[64];
+        struct sbuf out = sbuf_over(text, sizeof(text));
+        struct span compact = compact_of(rows[i].header, rows[i].payload, rows[i].signature, &out);
+
+        if (peeked(compact, 64 * 1024, iss) != ERR_TOKEN_INVALID)
+            fail_msg("row %zu was let through", i);
+    }
+}
+
+/* Endless tokens and signatures are refused, cut ones as well; no room is no verdict. */
+static void a_look_is_bounded(void **state)
+{
+    static char text[LIMIT_JWS_BYTES_MAX + 64], long_signature[2048];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+    struct span compact;
+    char iss[64];
+
+    (void)state;
+    memset(long_signature, 'A', sizeof(long_signature) - 1);
+    compact = compact_of("{\"alg\":\"RS256\"}", "{}", long_signature, &out);
+    assert_int_equal(peeked(compact, 64 * 1024, iss), ERR_TOKEN_INVALID);
+
+    sbuf_truncate(&out, 0);
+    compact = compact_of("{\"alg\":\"RS256\"}", "{}", "AAAA", &out);
+    for (size_t len = 0; len + 2 < compact.len; len++)
+        assert_int_equal(peeked(span_slice(compact, 0, len), 64 * 1024, iss), ERR_TOKEN_INVALID);
+    assert_int_equal(peeked(compact, 0, iss), ERR_NO_MEMORY);
+
+    memset(text + out.len, 'A', sizeof(text) - out.len);
+    assert_int_equal(peeked(span_make(text, sizeof(text)), 64 * 1024, iss), ERR_TOKEN_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +377,9 @@ int main(void)
         cmocka_unit_test(types_compare_as_media_types),
         cmocka_unit_test(one_token_has_one_text),
         cmocka_unit_test(no_part_of_a_token_is_a_token),
+        cmocka_unit_test(a_look_needs_no_key),
+        cmocka_unit_test(a_look_is_strict),
+        cmocka_unit_test(a_look_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, make_key, free_key);
