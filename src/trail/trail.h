@@ -14,9 +14,9 @@
 
 /* The catalogue: trail.def has a line for each event. */
 enum trail_event {
-#define EVENT(id, name, category, severity, about) id,
+#define TRAIL_EVENT(id, name, category, severity, about) id,
 #include "trail/trail.def"
-#undef EVENT
+#undef TRAIL_EVENT
     TRAIL_EVENT_COUNT
 };
 
