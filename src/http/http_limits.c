@@ -104,16 +104,16 @@ void http_limit_headers(const struct http_call *call, struct sbuf *out)
     sbuf_add_lit(out, "\r\n");
 }
 
-enum { ROUTE_NAME_BYTES = 256, NEAR_ENOUGH = 6 };
+enum { ROUTE_NAME_BYTES = HTTP_PATH_BYTES_MAX + 16, NEAR_ENOUGH = 6 };
 
-/* "GET /api/v1/auth/me" */
-static struct span route_name(const struct http_route *route, char text[ROUTE_NAME_BYTES])
+/* "GET /api/v1/auth/me", by the path under which the listener serves it. */
+static struct span route_name(enum net_method method, struct span path, char text[ROUTE_NAME_BYTES])
 {
     struct sbuf name = sbuf_over(text, ROUTE_NAME_BYTES);
 
-    http_methods_add(&name, 1U << route->method);
+    http_methods_add(&name, 1U << method);
     sbuf_add_char(&name, ' ');
-    sbuf_add_text(&name, route->path);
+    sbuf_add(&name, path);
     return name.full ? (struct span){0} : sbuf_span(&name);
 }
 
@@ -121,7 +121,27 @@ static bool names_route(struct span what, const struct http_route *route)
 {
     char text[ROUTE_NAME_BYTES];
 
-    return span_equal(what, route_name(route, text));
+    return span_equal(what, route_name(route->method, span_from(route->path), text));
+}
+
+/* Whether the row, as it is mounted, has this name; one that is only near is kept. */
+static bool is_named(const struct http_mount *mount, const struct http_route *row, struct span name,
+                     struct sbuf *nearest, size_t *least)
+{
+    char path[HTTP_PATH_BYTES_MAX];
+    char text[ROUTE_NAME_BYTES];
+    struct span found = route_name(row->method, http_mount_path(mount, row, path), text);
+
+    if (row->rate == HTTP_RATE_EXEMPT)
+        return false;
+    if (span_equal(found, name))
+        return true;
+    if (span_distance(found, name) < *least) {
+        *least = span_distance(found, name);
+        nearest->len = 0;
+        sbuf_add(nearest, found);
+    }
+    return false;
 }
 
 bool http_route_is_limited(const struct http_service_options *options, struct span name,
@@ -131,18 +151,8 @@ bool http_route_is_limited(const struct http_service_options *options, struct sp
 
     for (size_t i = 0; i < options->mount_count; i++) {
         for (const struct http_route *row = options->mounts[i].rows; row->path != NULL; row++) {
-            char text[ROUTE_NAME_BYTES];
-            struct span found = route_name(row, text);
-
-            if (row->rate != HTTP_RATE_LIMITED)
-                continue;
-            if (span_equal(found, name))
+            if (is_named(&options->mounts[i], row, name, nearest, &least))
                 return true;
-            if (span_distance(found, name) < least) {
-                least = span_distance(found, name);
-                nearest->len = 0;
-                sbuf_add(nearest, found);
-            }
         }
     }
     return false;

@@ -281,45 +281,55 @@ static void add_operation(struct document *doc, const struct http_route *route)
     end(doc);
 }
 
-static const struct http_route *row(const struct document *doc, size_t *table, size_t *index)
-{
-    while (*table < doc->options->mount_count) {
-        const struct http_route *route = &doc->options->mounts[*table].rows[(*index)++];
+/* A place in the tables, with the row that stands there and its path as it is mounted. */
+struct place {
+    size_t table, index;
+    const struct http_route *row;
+    struct span path;
+    char text[HTTP_PATH_BYTES_MAX];
+};
 
-        if (route->path == NULL) {
-            (*table)++;
-            *index = 0;
-        } else if (!route->hidden) {
-            return route;
+static bool next(const struct document *doc, struct place *at)
+{
+    while (at->table < doc->options->mount_count) {
+        const struct http_mount *mount = &doc->options->mounts[at->table];
+
+        at->row = &mount->rows[at->index++];
+        if (at->row->path == NULL) {
+            at->table++;
+            at->index = 0;
+        } else if (!at->row->hidden) {
+            at->path = http_mount_path(mount, at->row, at->text);
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return a->table == b->table && a->index == b->index;
 }
 
 /* Rows of one path are one object, wherever they stand in the tables. */
 static void add_paths(struct document *doc)
 {
-    const struct http_route *route;
-    size_t table = 0;
-    size_t index = 0;
+    struct place at = {0};
 
     begin(doc, "paths");
-    while ((route = row(doc, &table, &index)) != NULL) {
-        const struct http_route *other;
-        size_t other_table = 0;
-        size_t other_index = 0;
+    while (next(doc, &at)) {
+        struct place other = {0};
 
-        while ((other = row(doc, &other_table, &other_index)) != route) {
-            if (span_is(span_from(other->path), route->path))
-                break;
-        }
-        if (other != route)
+        while (next(doc, &other) && !span_equal(other.path, at.path))
+            ;
+        if (!same_place(&other, &at))
             continue; /* its path was written with an earlier row */
-        begin(doc, route->path);
+        json_key_span(&doc->w, at.path);
+        json_begin_object(&doc->w);
         do {
-            if (span_is(span_from(other->path), route->path))
-                add_operation(doc, other);
-        } while ((other = row(doc, &other_table, &other_index)) != NULL);
+            if (span_equal(other.path, at.path))
+                add_operation(doc, other.row);
+        } while (next(doc, &other));
         end(doc);
     }
     end(doc);

@@ -20,6 +20,7 @@ enum {
     HTTP_FEED_STALE_MS = 1000, /* rights are asked for again when the feed is silent for longer */
     HTTP_STATUS_COUNT = 500,   /* 100 .. 599 */
     HTTP_LOG_TIME_BYTES = 19,  /* "2026-02-03T04:05:06" */
+    HTTP_PATH_BYTES_MAX = 256, /* of a route's path, as it is mounted */
 };
 
 extern const struct json_schema http_problem_schema;
@@ -175,6 +176,11 @@ static inline const struct http_route_state *http_call_state(const struct http_r
 {
     return ((const struct http_call *)req)->state; /* req is its first member */
 }
+
+/* http_service.c: the row's path as its mount serves it, in `text`. The empty span when it does not
+ * begin with the mount's `from`, or is too long. */
+struct span http_mount_path(const struct http_mount *mount, const struct http_route *row,
+                            char text[HTTP_PATH_BYTES_MAX]);
 
 /* http_head.c: the canonical request. */
 PC_CHECKED enum err http_call_begin(struct http_call *call);

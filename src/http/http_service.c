@@ -54,9 +54,9 @@ void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns)
     atomic_store_explicit(&engine->epochs.feed_ns, monotonic_ns, memory_order_release);
 }
 
-void http_forget_subject(struct http_engine *engine, int64_t user_id)
+void http_forget_subject(struct http_engine *engine, int64_t subject)
 {
-    http_epoch_move(&engine->epochs, user_id);
+    http_epoch_move(&engine->epochs, subject);
 }
 
 void http_loop_started(struct net_loop *loop, void *context)
@@ -178,15 +178,47 @@ static enum err add_row(struct http_service *service, const struct http_route *r
     return http_record_route(service, state);
 }
 
+struct span http_mount_path(const struct http_mount *mount, const struct http_route *row,
+                            char text[HTTP_PATH_BYTES_MAX])
+{
+    struct sbuf path = sbuf_over(text, HTTP_PATH_BYTES_MAX);
+    struct span from = span_from(mount->from);
+    struct span whole = span_from(row->path);
+
+    if (!span_starts(whole, from))
+        return (struct span){0};
+    sbuf_add_text(&path, mount->to != NULL ? mount->to : "");
+    sbuf_add(&path, span_slice(whole, from.len, whole.len));
+    return path.full ? (struct span){0} : sbuf_span(&path);
+}
+
+static enum err add_mounted(struct http_service *service, const struct http_mount *mount,
+                            const struct http_route *row, const char **reterr_why)
+{
+    char text[HTTP_PATH_BYTES_MAX];
+    struct span path = http_mount_path(mount, row, text);
+    const char *kept = arena_string(&service->arena, path);
+    enum err err;
+
+    if (kept == NULL)
+        return ERR_NO_MEMORY;
+    if (path.len == 0)
+        *reterr_why = "a route's path does not begin as its mount says, or is too long";
+    err = path.len > 0 ? add_row(service, row, kept, NULL, reterr_why) : ERR_CONFIG;
+    if (err)
+        return err;
+    service->routes[service->route_count - 1].context = mount->context;
+    return ERR_OK;
+}
+
 static enum err add_table(struct http_service *service, const struct http_mount *mount,
                           const char **reterr_why)
 {
     for (const struct http_route *row = mount->rows; row->path != NULL; row++) {
-        enum err err = add_row(service, row, row->path, NULL, reterr_why);
+        enum err err = add_mounted(service, mount, row, reterr_why);
 
         if (err)
             return err;
-        service->routes[service->route_count - 1].context = mount->context;
     }
     return ERR_OK;
 }
@@ -196,7 +228,7 @@ static enum err add_below(struct http_service *service, const char *base,
                           const struct http_route *row, struct span tail,
                           const struct web_asset *asset, const char **reterr_why)
 {
-    char text[256];
+    char text[HTTP_PATH_BYTES_MAX];
     struct sbuf path = sbuf_over(text, sizeof(text));
     const char *kept;
 
