@@ -288,6 +288,8 @@ static enum verdict stop_body(struct http_call *call)
     err = http_body_check(call);
     if (err)
         return finish(call, err);
+    if (call->body_done)
+        return GO_ON; /* a form without a byte */
     net_stream_continue(call->stream);
     return WAIT;
 }

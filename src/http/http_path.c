@@ -14,8 +14,7 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte of "%xy" at `at`, or -1. */
-static int escape_value(struct span s, size_t at)
+int http_escape_byte(struct span s, size_t at)
 {
     int high = at + 2 < s.len ? hex_value(s.ptr[at + 1]) : -1;
     int low = high < 0 ? -1 : hex_value(s.ptr[at + 2]);
@@ -43,7 +42,7 @@ static bool decode_path(struct span raw, char *out, size_t *ret_len)
         bool escaped = c == '%';
 
         if (escaped) {
-            c = escape_value(raw, i);
+            c = http_escape_byte(raw, i);
             i += 2;
         }
         if (c < 0 || !path_byte_allowed((unsigned char)c, escaped))
@@ -194,7 +193,7 @@ static enum err decode_query(struct span raw, struct arena *arena, struct span *
         int c = raw.ptr[i] == '+' ? ' ' : (unsigned char)raw.ptr[i];
 
         if (c == '%') {
-            c = escape_value(raw, i);
+            c = http_escape_byte(raw, i);
             i += 2;
         }
         if (c < 0x20 || c == 0x7F)

@@ -35,6 +35,9 @@ PC_CHECKED enum err http_query_next(struct span *rest, struct arena *arena, stru
  * parts nobody needs (user info, percent escapes). */
 bool http_host_is_valid(struct span host);
 
+/* The byte that "%xy" at `at` stands for, or -1. */
+int http_escape_byte(struct span s, size_t at);
+
 /* Writes `path` with what may not stand bare in a URI percent-encoded. */
 void http_path_encode(struct sbuf *out, struct span path);
 

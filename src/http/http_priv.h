@@ -143,6 +143,7 @@ struct http_call {
     enum err run_err;
 
     struct sbuf body;
+    enum http_form form; /* that the body is written in */
     struct http_principal principal;
     unsigned char token_hash[HTTP_TOKEN_HASH_BYTES];
     struct limit_rate user_rate; /* of this user, when it differs */

@@ -90,6 +90,19 @@ struct http_engine *http_engine_of(const struct http_request *req)
     return req->service->engine;
 }
 
+/* A form holds names and texts, so no lists and objects can come of it. */
+static bool is_flat(const struct json_schema *schema)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        enum json_kind kind = schema->fields[i].kind;
+
+        if (kind != JSON_KIND_TEXT && kind != JSON_KIND_BOOL && kind != JSON_KIND_I64 &&
+            kind != JSON_KIND_DECIMAL && kind != JSON_KIND_TIME)
+            return false;
+    }
+    return true;
+}
+
 /* What is missing in a row, or NULL. */
 static const char *row_fault(const struct http_route *row)
 {
@@ -101,6 +114,8 @@ static const char *row_fault(const struct http_route *row)
         return "a route has no id";
     if (row->body != NULL && json_schema_check(row->body) != NULL)
         return "a route's body schema is not whole";
+    if (row->form != HTTP_FORM_JSON && (row->body == NULL || !is_flat(row->body)))
+        return "a route's form has no schema, or one that no form can fill";
     if (row->input != NULL && json_schema_check(row->input) != NULL)
         return "a route's input schema is not whole";
     return NULL;

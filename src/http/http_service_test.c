@@ -49,6 +49,13 @@ static const struct json_field bad_fields[] = {{.name = "a"}}; /* of no kind */
 static const struct json_schema bad_schema = {
     .name = "Bad", .fields = bad_fields, .field_count = 1, .bytes = 8};
 
+static const struct json_schema deep_item = {
+    .name = "Item", .fields = NULL, .field_count = 0, .bytes = 8};
+static const struct json_field deep_fields[] = {
+    {.name = "a", .kind = JSON_KIND_OBJECT, .schema = &deep_item}};
+static const struct json_schema deep_schema = {
+    .name = "Deep", .fields = deep_fields, .field_count = 1, .bytes = 8};
+
 /* Zero means strict: what a row leaves out stops the start, with a sentence. */
 static void rows_that_are_not_whole_are_refused(void **state)
 {
@@ -63,6 +70,8 @@ static void rows_that_are_not_whole_are_refused(void **state)
         {{GOOD, .path = "/{a}"}, {GOOD, .path = "/{b}"}},
         {{GOOD, .path = "a"}},
         {{GOOD, .path = "/livez"}}, /* built in */
+        {{GOOD, .path = "/a", .form = HTTP_FORM_URLENCODED}},
+        {{GOOD, .path = "/a", .form = HTTP_FORM_EITHER, .body = &deep_schema}},
     };
     struct metrics *metrics;
     struct http_engine *engine;
@@ -80,6 +89,37 @@ static void rows_that_are_not_whole_are_refused(void **state)
             fail_msg("row %zu is taken", i);
         assert_non_null(why);
         assert_null(service);
+    }
+    http_engine_free(engine);
+    metrics_free(metrics);
+}
+
+/* A table is mounted whole: no row may lie outside of what is replaced. */
+static void a_mount_must_fit_its_rows(void **state)
+{
+    static const struct http_route rows[] = {{GOOD, .path = "/auth/a"}, {.path = NULL}};
+    static const struct http_route long_rows[] = {
+        {GOOD, .path = "/auth/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/"
+                       "ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/"
+                       "ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/"
+                       "ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_/ten_bytes_"},
+        {.path = NULL}};
+    static const struct http_mount mounts[] = {{.rows = rows, .from = "/oauth", .to = "/api"},
+                                               {.rows = long_rows, .from = "", .to = "/api/v1"},
+                                               {.rows = rows, .from = "/auth/a", .to = ""}};
+    struct metrics *metrics;
+    struct http_engine *engine;
+
+    (void)state;
+    assert_int_equal(metrics_new(&metrics), ERR_OK);
+    engine = engine_of(metrics);
+    for (size_t i = 0; i < PC_COUNT(mounts); i++) {
+        struct http_service_options options = options_of(&mounts[i], 1);
+        struct http_service *service = NULL;
+        const char *why = NULL;
+
+        assert_int_equal(http_service_new(engine, &options, &service, &why), ERR_CONFIG);
+        assert_non_null(why);
     }
     http_engine_free(engine);
     metrics_free(metrics);
@@ -173,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_that_are_not_whole_are_refused),
+        cmocka_unit_test(a_mount_must_fit_its_rows),
         cmocka_unit_test(a_start_without_memory_leaves_nothing),
         cmocka_unit_test(a_policy_without_memory_stays_as_it_was),
         cmocka_unit_test(epochs_move_for_their_user),
