@@ -207,7 +207,8 @@ PC_CHECKED enum err http_reply_text(struct http_request *req, int status, const 
                                     struct span body);
 PC_CHECKED enum err http_reply_empty(struct http_request *req, int status);
 
-/* One more header line of the reply; the text is copied. */
+/* One more header line of the reply; the text is copied. Like all that is said of a reply, it is
+ * forgotten when the handler asks for another stop. */
 void http_reply_header(struct http_request *req, const char *name, struct span value);
 /* 302 or 303 to a finished URL, without a body. */
 PC_CHECKED enum err http_reply_redirect(struct http_request *req, int status, struct span location);

@@ -33,7 +33,8 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out)
 {
     const struct http_policy *policy = call->req.policy;
 
-    if (policy->origin_count == 0)
+    if (policy->origin_count == 0 || call->same_origin ||
+        (call->req.route != NULL && call->req.route->same_origin))
         return;
     if (!any_origin(policy))
         sbuf_add_lit(out, "Vary: Origin\r\n");

@@ -15,6 +15,41 @@ struct span http_header(const struct http_request *req, const char *name)
     return header ? header->value : (struct span){0};
 }
 
+const struct net_peer *http_peer(const struct http_request *req)
+{
+    return net_stream_peer(((const struct http_call *)req)->stream); /* req is its first member */
+}
+
+/* Looks through one Cookie line: RFC 6265, 4.2.1. How often the name is there. */
+static size_t cookie_in(struct span line, struct span name, struct span *ret_value)
+{
+    size_t found = 0;
+    struct span part;
+
+    while (line.len > 0 && span_cut(&line, ';', &part)) {
+        struct span pair = span_trim(part);
+        size_t equals = span_find(pair, '=');
+
+        if (equals == pair.len || !span_equal(span_slice(pair, 0, equals), name))
+            continue;
+        *ret_value = span_slice(pair, equals + 1, pair.len);
+        found++;
+    }
+    return found;
+}
+
+struct span http_cookie(const struct http_request *req, const char *name)
+{
+    struct span value = {0};
+    size_t found = 0;
+
+    for (size_t i = 0; req->head != NULL && i < req->head->header_count; i++) {
+        if (span_is(req->head->headers[i].name, "cookie"))
+            found += cookie_in(req->head->headers[i].value, span_from(name), &value);
+    }
+    return found == 1 ? value : (struct span){0};
+}
+
 /* Where a header of interest is kept; NULL for the others. Names are lower case already. */
 static struct span *known_place(struct http_known *known, struct span name)
 {

@@ -40,6 +40,22 @@ void http_call_fail(struct http_call *call, enum err err)
 /* ---- stops ------------------------------------------------------------------------------------
  */
 
+/* Whether a route of this path keeps other origins' scripts away: then all of them do. */
+static bool path_is_same_origin(const struct http_call *call, uint32_t methods)
+{
+    const struct http_service *service = call->req.service;
+    struct http_match match;
+
+    for (size_t i = 0; i < NET_METHOD_COUNT; i++) {
+        if ((methods & (1U << i)) &&
+            http_router_find(service->router, (enum net_method)i, call->req.path, &match) ==
+                ERR_OK &&
+            service->routes[match.index].row.same_origin)
+            return true;
+    }
+    return false;
+}
+
 static enum verdict answer_options(struct http_call *call, uint32_t methods)
 {
     char text[128];
@@ -48,7 +64,8 @@ static enum verdict answer_options(struct http_call *call, uint32_t methods)
     http_methods_add(&allow, methods);
     call->status = 204;
     http_reply_header(&call->req, "Allow", sbuf_span(&allow));
-    if (http_cors_is_preflight(call))
+    call->same_origin = path_is_same_origin(call, methods);
+    if (!call->same_origin && http_cors_is_preflight(call))
         http_cors_preflight(call, methods);
     http_call_answer(call);
     return DONE;
@@ -330,6 +347,7 @@ static enum err handle(struct http_call *call)
     call->detail = NULL;
     call->retry_after_ns = 0;
     call->extra = (struct sbuf){0};
+    call->csp = call->cache_control = (struct span){0};
     if (call->problems != NULL)
         call->problems->count = 0;
     return call->visited(&call->req);

@@ -79,7 +79,7 @@ static enum err read_then_hash(struct http_request *req)
 
 static enum err too_long(struct http_request *req)
 {
-    static char value[5000];
+    static char value[12000];
 
     memset(value, 'x', sizeof(value));
     http_reply_header(req, "X-Long", span_make(value, sizeof(value)));

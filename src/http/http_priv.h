@@ -132,6 +132,7 @@ struct http_call {
     bool body_done; /* the request is complete */
     bool answered;
     bool close;
+    bool same_origin; /* an OPTIONS for a path that other origins may not call */
 
     struct net_task back;   /* brings it home from another thread */
     struct store_job store; /* takes it to a store thread */
@@ -159,7 +160,7 @@ struct http_call {
     int status;
     struct span content_type;
     struct span reply_body;
-    struct span csp; /* in place of the API's */
+    struct span csp; /* in place of the API's; empty: that one */
     struct span cache_control;
     struct sbuf extra; /* further header lines */
     enum err err;      /* it is a problem */

@@ -118,12 +118,20 @@ static const char *default_detail(enum err err)
     return err_sentence(err);
 }
 
+/* What is to be listed, or NULL. */
+static const struct json_problems *fields_of(const struct http_call *call)
+{
+    bool any = call->err == ERR_VALIDATION && call->problems != NULL && call->problems->count > 0;
+
+    return any ? call->problems : NULL;
+}
+
 static void add_errors(struct http_call *call, struct problem *problem)
 {
-    const struct json_problems *problems = call->problems;
+    const struct json_problems *problems = fields_of(call);
     struct problem_field *list;
 
-    if (call->err != ERR_VALIDATION || problems == NULL || problems->count == 0)
+    if (problems == NULL)
         return;
     list = arena_array(call->req.arena, problems->count, sizeof(*list));
     if (list == NULL)
@@ -134,6 +142,25 @@ static void add_errors(struct http_call *call, struct problem *problem)
     }
     problem->errors = (struct json_list){.items = list, .count = problems->count};
     problem->has_errors = true;
+}
+
+/* The route's protocol has the last word on how it looks. */
+static void let_route_change(struct http_call *call)
+{
+    struct http_problem problem = {.err = call->err,
+                                   .detail = call->detail,
+                                   .problems = fields_of(call),
+                                   .status = call->status,
+                                   .content_type = call->content_type,
+                                   .body = call->reply_body};
+
+    call->req.route->problem(&call->req, &problem);
+    PC_ASSERT(problem.status >= 300 && problem.status < 600);
+    call->status = problem.status;
+    call->content_type = problem.content_type;
+    call->reply_body = problem.body;
+    if (call->extra.full) /* a cut line would swallow the next one */
+        call->extra = (struct sbuf){0};
 }
 
 void http_problem_write(struct http_call *call)
@@ -155,4 +182,6 @@ void http_problem_write(struct http_call *call)
     call->status = err_status(call->err);
     call->content_type = SPAN_OF("application/problem+json");
     call->reply_body = out.full ? SPAN_OF("{}") : sbuf_span(&out);
+    if (call->req.route != NULL && call->req.route->problem != NULL)
+        let_route_change(call);
 }

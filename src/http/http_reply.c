@@ -11,11 +11,14 @@
     "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload\r\n"                  \
     "Referrer-Policy: no-referrer\r\n"                                                             \
     "Permissions-Policy: camera=(), microphone=(), geolocation=()\r\n"
+#define API_POLICY "default-src 'none'; frame-ancestors 'none'"
+#define API_CACHE  "no-store"
 #define API_LINES                                                                                  \
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                      \
-    "Cache-Control: no-store\r\n"
+    "Content-Security-Policy: " API_POLICY "\r\n"                                                  \
+    "Cache-Control: " API_CACHE "\r\n"
 
-enum { EXTRA_BYTES_MAX = 4096, BODY_BYTES_MAX = 1024 * 1024 };
+/* Room for a Location as long as the longest target, and a few lines more. */
+enum { EXTRA_BYTES_MAX = LIMIT_HTTP_TARGET_BYTES_MAX + 2048, BODY_BYTES_MAX = 1024 * 1024 };
 
 void http_methods_add(struct sbuf *out, uint32_t methods)
 {
@@ -60,7 +63,7 @@ static void add_seconds(struct sbuf *out, int64_t ns)
 /* RFC 6750, 3: without a token no error code; with a bad one, why. */
 static void add_challenge(const struct http_call *call, struct sbuf *out)
 {
-    if (call->status != 401)
+    if (call->status != 401 || (call->req.route != NULL && call->req.route->problem != NULL))
         return;
     sbuf_add_lit(out, "WWW-Authenticate: Bearer realm=\"portcullis\"");
     if (call->err != ERR_UNAUTHENTICATED && call->err != ERR_CREDENTIALS)
@@ -94,9 +97,9 @@ static void add_policy_lines(const struct http_call *call, struct sbuf *out)
         return;
     }
     sbuf_add_lit(out, SECURITY_LINES);
-    add_line(out, "Content-Security-Policy",
-             call->csp.len ? call->csp : SPAN_OF("default-src 'none'; frame-ancestors 'none'"));
-    add_line(out, "Cache-Control", call->cache_control);
+    add_line(out, "Content-Security-Policy", call->csp.len ? call->csp : SPAN_OF(API_POLICY));
+    add_line(out, "Cache-Control",
+             call->cache_control.len ? call->cache_control : SPAN_OF(API_CACHE));
 }
 
 static struct span reply_head(struct http_call *call, int64_t took_ns)
@@ -140,6 +143,20 @@ static void drop_cut_lines(struct http_call *call)
         call->err = ERR_NO_SPACE;
 }
 
+/* A problem of the usual form needs no more than the API's policy; a page does. */
+static void choose_policy(struct http_call *call)
+{
+    const struct http_route *route = call->req.route;
+    bool usual = call->err != ERR_OK && (route == NULL || route->problem == NULL);
+
+    if (call->err != ERR_OK)
+        call->cache_control = (struct span){0};
+    if (usual)
+        call->csp = (struct span){0};
+    else if (call->csp.len == 0 && route != NULL)
+        call->csp = span_from(route->csp);
+}
+
 void http_call_answer(struct http_call *call)
 {
     const struct clock *clock = call->lane->engine->options.clock;
@@ -152,6 +169,7 @@ void http_call_answer(struct http_call *call)
     if (call->finally != NULL)
         call->finally(&call->req, call->err);
     drop_cut_lines(call);
+    choose_policy(call);
     if (call->err != ERR_OK)
         http_problem_write(call);
     release_breaker(call, now_ns);
@@ -163,17 +181,40 @@ void http_call_answer(struct http_call *call)
     net_reply(call->stream, &reply);
 }
 
+/* What we send is ours to keep well-formed: no text may open a line of its own. */
+static void assert_one_line(struct span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        PC_ASSERT((unsigned char)value.ptr[i] >= 0x20 && value.ptr[i] != 0x7F);
+}
+
 void http_reply_header(struct http_request *req, const char *name, struct span value)
 {
     struct http_call *call = http_call_of(req);
 
+    assert_one_line(value);
     if (call->extra.arena == NULL)
         call->extra = sbuf_on(req->arena, EXTRA_BYTES_MAX);
-    for (size_t i = 0; i < value.len; i++) {
-        /* What we send is ours to keep well-formed: no text may open a line of its own. */
-        PC_ASSERT((unsigned char)value.ptr[i] >= 0x20 && value.ptr[i] != 0x7F);
-    }
     add_line(&call->extra, name, value);
+}
+
+void http_reply_csp(struct http_request *req, struct span csp)
+{
+    assert_one_line(csp);
+    http_call_of(req)->csp = csp;
+}
+
+void http_reply_cache(struct http_request *req, struct span cache_control)
+{
+    assert_one_line(cache_control);
+    http_call_of(req)->cache_control = cache_control;
+}
+
+enum err http_reply_redirect(struct http_request *req, int status, struct span location)
+{
+    PC_ASSERT((status == 302 || status == 303) && location.len > 0);
+    http_reply_header(req, "Location", location);
+    return http_reply_empty(req, status);
 }
 
 enum err http_reply_json(struct http_request *req, int status, const struct json_schema *schema,
