@@ -127,9 +127,8 @@ PC_CHECKED enum err auth_seed(struct store *store, const struct auth_options *op
 
 struct auth_scope {
     const char *name;
-    const char *roles; /* who may hold it: "payments risk"; NULL: every user */
-    const char
-        *consent; /* "See your accounts and their balances"; NULL: never asked for by users */
+    const char *roles;   /* who may hold it: "auditor admin"; NULL: every user; "": no user */
+    const char *consent; /* "See your payments"; NULL: never asked for by users */
 };
 extern const struct auth_scope auth_scopes[]; /* ends with a NULL name */
 extern const char *const auth_roles[];        /* ends with NULL: customer, payments, … */
@@ -140,9 +139,14 @@ PC_CHECKED enum err auth_scopes_of_roles(struct span roles, struct arena *arena,
 /* The user's roles as a list: the row's, and "admin" for an administrator. In the arena. */
 PC_CHECKED enum err auth_roles_of_user(struct store_conn *conn, int64_t user_id,
                                        struct arena *arena, struct span *ret_roles);
-/* ERR_VALIDATION for a name that is no role. Cached rights are read again. */
+/* The same from what a row of users holds. */
+PC_CHECKED enum err auth_roles_join(struct span role, bool is_admin, struct arena *arena,
+                                    struct span *ret_roles);
+/* These roles and no others; "admin" among them makes an administrator. ERR_VALIDATION for a name
+ * that is no role; ERR_LAST_ADMIN, ERR_NOT_FOUND. Cached rights are read again. */
 PC_CHECKED enum err auth_user_set_roles(struct store_conn *conn, int64_t user_id, struct span roles,
-                                        int64_t now_ns);
+                                        int64_t now_ns, struct arena *arena,
+                                        struct auth_user *ret_user);
 
 /* ---- signing in with a password ---------------------------------------------------------------
  * The one way in, for every page and grant: the same check, the same budgets of failures.
@@ -152,8 +156,10 @@ PC_CHECKED enum err auth_user_set_roles(struct store_conn *conn, int64_t user_id
  *   auth_login_settle  WRITE  still active, still the same password; a better hash is kept
  *   auth_login_over    LOOP   once, in http_finally, with what became of it: the budgets learn
  *
- * A refusal is recorded in the trail by auth_login_refused (WRITE), after which the caller answers
- * with http_refuse. */
+ * Each of the three refusals is recorded in the trail by auth_login_refused (WRITE), after which
+ * the caller answers with http_refuse; after ERR_LOCKED the answer has its Retry-After. Success is
+ * recorded by the caller, who knows what was opened. auth_login_over takes ERR_OK, ERR_CREDENTIALS
+ * for a wrong password, and anything else for an attempt that was never decided. */
 struct auth_login {
     struct span email, password; /* the caller's; they must live as long as the request */
     struct auth_user user;

@@ -11,8 +11,8 @@
 
 static const struct store_statement session_insert = {
     .name = "session_insert",
-    .sqlite = "INSERT INTO sessions (id, user_id, created_at, expires_at, address) "
-              "VALUES (?1, ?2, ?3, ?4, ?5)"};
+    .sqlite = "INSERT INTO sessions (id, user_id, client, created_at, expires_at, address) "
+              "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"};
 static const struct store_statement session_extend = {
     .name = "session_extend", .sqlite = "UPDATE sessions SET expires_at = ?2 WHERE id = ?1"};
 static const struct store_statement session_close = {
@@ -63,26 +63,43 @@ static enum err refresh_add(struct store_conn *conn, const struct auth_pair_ids 
                       NULL);
 }
 
+/* The gateway's own sessions have no client; an address that is not known is no text either. */
+static struct store_value text_or_null(struct span text)
+{
+    return text.len == 0 ? STORE_NULL : STORE_TEXT(text);
+}
+
+enum err auth_session_add(struct store_conn *conn, const struct auth_session_new *session,
+                          int64_t now_ns)
+{
+    return store_exec(conn, &session_insert,
+                      STORE_PARAMS(STORE_TEXT(session->id), STORE_I64(session->user_id),
+                                   text_or_null(session->client), STORE_I64(now_ns),
+                                   STORE_I64(session->expires_at_ns),
+                                   text_or_null(session->address)),
+                      NULL);
+}
+
 enum err auth_session_open(struct store_conn *conn, int64_t user_id,
                            const struct auth_pair_ids *ids, struct span address, int64_t now_ns,
                            int64_t refresh_s)
 {
-    enum err err = store_exec(
-        conn, &session_insert,
-        STORE_PARAMS(STORE_TEXT(id_span(ids->session)), STORE_I64(user_id), STORE_I64(now_ns),
-                     STORE_I64(now_ns + refresh_s * CLOCK_NS_PER_S), STORE_TEXT(address)),
-        NULL);
+    const struct auth_session_new session = {.id = id_span(ids->session),
+                                             .user_id = user_id,
+                                             .address = address,
+                                             .expires_at_ns = now_ns + refresh_s * CLOCK_NS_PER_S};
+    enum err err = auth_session_add(conn, &session, now_ns);
 
     if (err)
         return err;
     return refresh_add(conn, ids, (struct span){0}, now_ns, refresh_s);
 }
 
-enum err auth_change_add(struct store_conn *conn, int64_t user_id, struct span session_id,
+enum err auth_change_add(struct store_conn *conn, int64_t subject, struct span session_id,
                          const char *what, int64_t now_ns)
 {
     return store_exec(conn, &change_insert,
-                      STORE_PARAMS(STORE_I64(user_id), STORE_TEXT_OR_NULL(session_id),
+                      STORE_PARAMS(STORE_I64(subject), STORE_TEXT_OR_NULL(session_id),
                                    STORE_TEXT(span_from(what)), STORE_I64(now_ns)),
                       NULL);
 }

@@ -300,6 +300,54 @@ static void a_pair_is_good_for_what_it_is(void **state)
     issuer_close(&other);
 }
 
+struct loading {
+    struct http_identity identity;
+    struct http_principal who;
+};
+
+static enum err load_steps(struct store_conn *conn, void *context)
+{
+    struct loading *loading = context;
+
+    return loading->identity.load(loading->identity.context, conn, &bench.arena, &loading->who);
+}
+
+static enum err add_steps(struct store_conn *conn, void *context)
+{
+    return auth_session_add(conn, context, T0);
+}
+
+/* Rights are the store's; a session of a client, whatever a token of ours says of it, opens none of
+ * our doors. */
+static void rights_are_those_of_a_session_of_ours(void **state)
+{
+    struct story story = begin();
+    struct loading loading = {.who = {.user_id = story.user_id, .session_id = SPAN("ours")}};
+    struct auth_session_new session = {.id = SPAN("ours"),
+                                       .user_id = story.user_id,
+                                       .address = SPAN("192.0.2.1"),
+                                       .expires_at_ns = T0 + 1};
+    struct issuer issuer;
+
+    (void)state;
+    issuer_open(&issuer, CRYPTO_HS256);
+    loading.identity = auth_identity(issuer.auth);
+    assert_int_equal(writing(bench.store, add_steps, &session), ERR_OK);
+    session.id = SPAN_OF("browser's");
+    session.client = SPAN_OF("browser");
+    assert_int_equal(writing(bench.store, add_steps, &session), ERR_OK);
+
+    assert_int_equal(reading(bench.store, load_steps, &loading), ERR_OK);
+    assert_true(span_is(loading.who.username, "anna"));
+    assert_true(span_is(loading.who.roles, "customer"));
+    assert_true(span_starts(loading.who.scope, SPAN_OF("openid profile")));
+    loading.who.session_id = session.id;
+    assert_int_equal(reading(bench.store, load_steps, &loading), ERR_TOKEN_REVOKED);
+    loading.who.session_id = SPAN_OF("nobody's");
+    assert_int_equal(reading(bench.store, load_steps, &loading), ERR_TOKEN_REVOKED);
+    issuer_close(&issuer);
+}
+
 /* RSA would hold up a loop; a keyed hash would not. */
 static void slow_signatures_leave_the_loop(void **state)
 {
@@ -345,15 +393,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_session_opens_with_one_token),
-        T(the_latest_logins_make_an_address_known),
-        T(a_token_belongs_to_its_session),
-        T(a_token_is_used_once),
-        T(ending_is_told_once_and_is_for_good),
-        T(what_ends_all_sessions),
-        T(a_pair_is_good_for_what_it_is),
-        T(slow_signatures_leave_the_loop),
-        T(a_pair_needs_memory),
+        T(a_session_opens_with_one_token),      T(the_latest_logins_make_an_address_known),
+        T(a_token_belongs_to_its_session),      T(a_token_is_used_once),
+        T(ending_is_told_once_and_is_for_good), T(what_ends_all_sessions),
+        T(a_pair_is_good_for_what_it_is),       T(rights_are_those_of_a_session_of_ours),
+        T(slow_signatures_leave_the_loop),      T(a_pair_needs_memory),
     };
 #undef T
 

@@ -163,17 +163,40 @@ static enum err identity_verify(void *context, struct span token, int64_t now_s,
     err = read_ids(&jwt, &principal.user_id, &principal.session_id);
     if (err)
         return err;
+    principal.kind = HTTP_TOKEN_SESSION;
+    principal.subject = jwt.sub;
     principal.token_id = jwt.jti;
     principal.expires_at_s = jwt.exp_s;
     *ret_principal = principal;
     return ERR_OK;
 }
 
+/* Sessions of OAuth clients and of browsers at the issuer have a client: no token of ours is of
+ * such a session. */
 static const struct store_statement rights_now = {
     .name = "rights_now",
-    .sqlite = "SELECT u.username, u.email, u.is_admin, u.is_active, s.ended_at "
+    .sqlite = "SELECT u.username, u.email, u.is_admin, u.is_active, u.role, s.ended_at "
               "FROM sessions s JOIN users u ON u.id = s.user_id "
-              "WHERE s.id = ?1 AND s.user_id = ?2"};
+              "WHERE s.id = ?1 AND s.user_id = ?2 AND s.client IS NULL"};
+
+static enum err rights_read(struct store_rows *rows, struct arena *arena,
+                            struct http_principal *ret_principal)
+{
+    struct http_principal now = *ret_principal;
+    enum err err;
+
+    now.username = store_rows_text(rows, 0, arena);
+    now.email = store_rows_text(rows, 1, arena);
+    now.is_admin = store_rows_bool(rows, 2);
+    if (now.username.ptr == NULL || now.email.ptr == NULL)
+        return ERR_NO_MEMORY;
+    err = auth_roles_join(store_rows_text(rows, 4, NULL), now.is_admin, arena, &now.roles);
+    if (!err)
+        err = auth_scopes_of_roles(now.roles, arena, &now.scope);
+    if (!err)
+        *ret_principal = now;
+    return err;
+}
 
 /* Name, rights and session as the store has them now: what the token says of them may be old. */
 static enum err identity_load(void *context, struct store_conn *conn, struct arena *arena,
@@ -189,14 +212,10 @@ static enum err identity_load(void *context, struct store_conn *conn, struct are
         return err;
     if (!store_next(rows))
         return store_rows_end(rows, ERR_TOKEN_REVOKED);
-    if (!store_rows_bool(rows, 3) || !store_rows_null(rows, 4))
+    if (!store_rows_bool(rows, 3) || !store_rows_null(rows, 5))
         return store_rows_end(rows, ERR_TOKEN_REVOKED);
-    principal->username = store_rows_text(rows, 0, arena);
-    principal->email = store_rows_text(rows, 1, arena);
-    principal->is_admin = store_rows_bool(rows, 2);
-    if (principal->username.ptr == NULL || principal->email.ptr == NULL)
-        return store_rows_end(rows, ERR_NO_MEMORY);
-    return store_rows_err(rows);
+    err = rights_read(rows, arena, principal);
+    return err ? store_rows_end(rows, err) : store_rows_err(rows);
 }
 
 struct http_identity auth_identity(struct auth *auth)
