@@ -62,14 +62,28 @@ static const struct {
     {"analyst", "analyst@example.com", "P@ssw0rd!", "payments", false},
 };
 
-static const struct store_statement user_set_role = {
-    .name = "user_set_role", .sqlite = "UPDATE users SET role = ?2 WHERE id = ?1"};
-
 struct seeding {
     char hashes[SEEDS][CRYPTO_PASSWORD_HASH_BYTES];
     int64_t now_ns;
     size_t created;
 };
+
+static enum err seed_record(struct store_conn *conn, const struct seeding *seeding, int64_t id)
+{
+    struct trail_record record = {.event = TRAIL_USER_REGISTERED,
+                                  .outcome = TRAIL_DONE,
+                                  .at_ns = seeding->now_ns,
+                                  .actor_kind = TRAIL_ACTOR_SYSTEM,
+                                  .actor = SPAN("system"),
+                                  .reason = SPAN("first start in development")};
+    char object[AUTH_OBJECT_BYTES_MAX];
+    struct sbuf out = sbuf_over(object, sizeof(object));
+
+    sbuf_add_lit(&out, "user:");
+    sbuf_add_i64(&out, id);
+    record.object = sbuf_span(&out);
+    return trail_add(conn, &record);
+}
 
 static enum err seed_one(struct store_conn *conn, const struct seeding *seeding, size_t i,
                          struct arena *arena)
@@ -78,14 +92,17 @@ static enum err seed_one(struct store_conn *conn, const struct seeding *seeding,
                                        .email = span_from(seeds[i].email),
                                        .password_hash = span_from(seeding->hashes[i]),
                                        .is_admin = seeds[i].is_admin};
+    struct auth_user made;
     const char *field;
     int64_t id;
     enum err err = auth_user_create(conn, &user, seeding->now_ns, arena, &id, &field);
 
-    if (err)
-        return err;
-    return store_exec(conn, &user_set_role,
-                      STORE_PARAMS(STORE_I64(id), STORE_TEXT(span_from(seeds[i].role))), NULL);
+    if (!err)
+        err =
+            auth_user_set_roles(conn, id, span_from(seeds[i].role), seeding->now_ns, arena, &made);
+    if (!err)
+        err = seed_record(conn, seeding, id);
+    return err;
 }
 
 static enum err seed_run(struct store_conn *conn, struct store_job *job)

@@ -199,6 +199,31 @@ static void change_finally(struct http_request *req, enum err err)
         http_forget_subject(http_engine_of(req), input->id);
 }
 
+static void add_change(struct sbuf *out, bool is_set, const char *name, bool value)
+{
+    if (is_set)
+        sbuf_add_format(out, "%s%s=%s", out->len > 0 ? " " : "", name, value ? "true" : "false");
+}
+
+/* With what was asked for: "is_active=false is_admin=true". */
+static enum err record_change(struct http_request *req, int64_t user_id,
+                              const struct auth_user_change *change)
+{
+    struct auth_event event = {.event = TRAIL_USER_CHANGED, .outcome = TRAIL_DONE};
+    char object[AUTH_OBJECT_BYTES_MAX];
+    char reason[AUTH_OBJECT_BYTES_MAX];
+    struct sbuf on = sbuf_over(object, sizeof(object));
+    struct sbuf why = sbuf_over(reason, sizeof(reason));
+
+    sbuf_add_lit(&on, "user:");
+    sbuf_add_i64(&on, user_id);
+    add_change(&why, change->sets_active, "is_active", change->is_active);
+    add_change(&why, change->sets_admin, "is_admin", change->is_admin);
+    event.object = sbuf_span(&on);
+    event.reason = sbuf_span(&why);
+    return auth_record(req, &event);
+}
+
 static enum err user_change(struct http_request *req)
 {
     const struct change_input *input = req->input;
@@ -210,6 +235,8 @@ static enum err user_change(struct http_request *req)
     http_finally(req, change_finally);
     err = auth_user_update(req->store, input->id, req->body, clock_realtime_ns(auth->options.clock),
                            req->arena, &user);
+    if (!err)
+        err = record_change(req, input->id, req->body);
     if (err)
         return err;
     log_info(auth->options.logger, "user_changed", LOG_I64("user_id", user.id),

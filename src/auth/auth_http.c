@@ -2,7 +2,7 @@
  * The routes under /api/v1/auth. Each that needs the store or a password hash walks over several
  * stops, so that no loop waits and no store thread hashes:
  *
- *   login     read the user -> hash threads: verify -> write the session
+ *   login     read the user -> hash threads: verify -> write the session, or the refusal
  *   register  hash threads: hash -> write user and session -> sign
  *   refresh   read the token -> sign the next pair -> write the rotation
  *   logout    write */
@@ -187,12 +187,10 @@ struct work {
     struct auth_user_new fresh; /* register */
     struct auth_pair_ids ids;
     struct auth_pair pair;
-    struct limit_guess_attempt attempt;
-    bool attempted;
+    struct auth_login login;
+    enum err refused; /* login: why */
     int64_t now_ns;
-    bool rehashed;
-    bool found; /* login: the e-mail address is somebody's */
-    char hash[CRYPTO_PASSWORD_HASH_BYTES];
+    char hash[CRYPTO_PASSWORD_HASH_BYTES]; /* register */
     struct auth_refresh_claims claims;
     struct auth_refresh refresh;
     struct span sealed;
@@ -271,6 +269,9 @@ static enum err register_store(struct http_request *req)
         .id = id, .username = work->fresh.username, .email = work->fresh.email, .is_active = true};
     err = auth_session_open(req->store, id, &work->ids, req->address, work->now_ns,
                             auth_of(req)->options.refresh_s);
+    if (!err)
+        err = auth_record_on(req, TRAIL_USER_REGISTERED, id,
+                             "session:", span_make(work->ids.session, AUTH_ID_BYTES), NULL);
     if (err)
         return err;
     return http_hop(req, auth_sign_run(auth_of(req)), register_sign);
@@ -304,74 +305,68 @@ static enum err register_user(struct http_request *req)
 /* Every attempt that was let in is ended here, whatever became of it. */
 static void login_finally(struct http_request *req, enum err err)
 {
-    struct auth *auth = auth_of(req);
     struct work *work = req->work;
-    int64_t now_ns = clock_monotonic_ns(auth->options.clock);
 
-    if (work == NULL || !work->attempted)
-        return;
-    if (err == ERR_OK)
-        limit_guess_succeeded(auth->guess, &work->attempt, now_ns);
-    else if (err == ERR_CREDENTIALS)
-        limit_guess_failed(auth->guess, &work->attempt, now_ns);
-    else
-        limit_guess_cancelled(auth->guess, &work->attempt, now_ns);
-    metric_add(auth->login_results[err == ERR_OK ? 0 : 1], 1);
-    if (err == ERR_CREDENTIALS)
-        log_warn(auth->options.logger, "login_failed", LOG_TEXT("client", req->address),
-                 LOG_TEXT("request_id", req->request_id));
+    if (work != NULL)
+        auth_login_over(auth_of(req), req, &work->login, err);
+}
+
+/* The refusal is recorded, which must be kept though the answer is an error. */
+static enum err login_refuse(struct http_request *req)
+{
+    struct work *work = req->work;
+    enum err err =
+        auth_login_refused(auth_of(req), req, &work->login, (struct span){0}, work->refused);
+
+    return err ? err : http_refuse(req, work->refused);
+}
+
+static bool is_refusal(enum err err)
+{
+    return err == ERR_CREDENTIALS || err == ERR_INACTIVE || err == ERR_LOCKED;
+}
+
+static enum err login_refused(struct http_request *req, enum err err)
+{
+    struct work *work = req->work;
+
+    if (!is_refusal(err))
+        return err;
+    work->refused = err;
+    return http_hop(req, HTTP_RUN_WRITE, login_refuse);
 }
 
 static enum err login_store(struct http_request *req)
 {
     struct auth *auth = auth_of(req);
     struct work *work = req->work;
-    struct auth_user now;
-    enum err err = auth_user_by_id(req->store, work->user.id, req->arena, &now);
+    enum err err = auth_login_settle(auth, req, &work->login);
 
-    if (err)
-        return err;
-    if (!now.is_active)
-        return ERR_INACTIVE;
-    /* Changed while we were hashing: what was verified is no longer the password. */
-    if (!span_equal(now.password_hash, work->user.password_hash))
-        return ERR_CREDENTIALS;
-    if (work->rehashed) {
-        err = auth_user_rehash(req->store, now.id, span_from(work->hash));
-        if (err)
-            return err;
+    if (is_refusal(err)) {
+        work->refused = err;
+        return login_refuse(req);
     }
-    err = auth_session_open(req->store, now.id, &work->ids, req->address, work->now_ns,
-                            auth->options.refresh_s);
     if (err)
         return err;
-    log_user(req, "user_logged_in", now.id);
+    err = auth_session_open(req->store, work->user.id, &work->ids, req->address, work->now_ns,
+                            auth->options.refresh_s);
+    if (!err)
+        err = auth_record_on(req, TRAIL_LOGIN, work->user.id,
+                             "session:", span_make(work->ids.session, AUTH_ID_BYTES), NULL);
+    if (err)
+        return err;
+    log_user(req, "user_logged_in", work->user.id);
     return reply_pair(req);
 }
 
 static enum err login_verify(struct http_request *req)
 {
-    const struct login_body *body = req->body;
-    struct auth *auth = auth_of(req);
     struct work *work = req->work;
-    struct span stored = work->found ? work->user.password_hash : span_from(auth->dummy_hash);
-    enum err err = crypto_password_verify(stored, body->password);
+    enum err err = auth_login_verify(auth_of(req), req, &work->login);
 
-    if (err == ERR_VALIDATION || (err == ERR_OK && !work->found))
-        err = ERR_CREDENTIALS;
     if (err)
-        return err;
-    if (!work->user.is_active)
-        return ERR_INACTIVE;
-    work->rehashed = crypto_password_needs_rehash(&auth->options.policy, stored);
-    if (work->rehashed) {
-        err = crypto_password_hash(&auth->options.policy, auth->options.random, body->password,
-                                   work->hash);
-        if (err == ERR_VALIDATION) /* longer than bcrypt can hold: keep the old hash */
-            work->rehashed = false;
-        else if (err)
-            return err;
-    }
+        return login_refused(req, err);
+    work->user = work->login.user;
     err = sign_pair(req, work);
     if (err)
         return err;
@@ -381,34 +376,16 @@ static enum err login_verify(struct http_request *req)
 static enum err login(struct http_request *req)
 {
     const struct login_body *body = req->body;
-    struct auth *auth = auth_of(req);
     struct work *work;
-    struct span key = auth_key_of(body->email, req->arena);
-    bool known = false;
-    unsigned char address[16] = {0};
     enum err err = work_begin(req, &work);
 
     if (err)
         return err;
-    if (key.ptr == NULL)
-        return ERR_NO_MEMORY;
-    err = auth_user_by_email(req->store, body->email, req->arena, &work->user);
-    if (err != ERR_OK && err != ERR_NOT_FOUND)
-        return err;
-    work->found = err == ERR_OK;
-    err = auth_session_known(req->store, work->found ? work->user.id : -1, req->address, &known);
-    if (err)
-        return err;
-    if (!http_address_read(req->address, address))
-        memset(address, 0, sizeof(address));
-    limit_guess_check(auth->guess, key, limit_address(span_make(address, sizeof(address))), known,
-                      clock_monotonic_ns(auth->options.clock), &work->attempt);
-    if (!work->attempt.allowed) {
-        metric_add(auth->login_results[2], 1);
-        return http_fail_retry(req, ERR_LOCKED, work->attempt.retry_after_ns);
-    }
-    work->attempted = true;
     http_finally(req, login_finally);
+    work->login = (struct auth_login){.email = body->email, .password = body->password};
+    err = auth_login_look(auth_of(req), req, &work->login);
+    if (err)
+        return login_refused(req, err);
     return http_hop(req, HTTP_RUN_HASH, login_verify);
 }
 
@@ -481,6 +458,10 @@ static enum err reuse(struct http_request *req)
     enum err err = auth_session_end(req->store, work->claims.session_id, work->refresh.user.id,
                                     "reuse", work->now_ns);
 
+    if (!err)
+        err =
+            auth_record_on(req, TRAIL_TOKEN_REUSED, work->refresh.user.id,
+                           "session:", work->claims.session_id, "a used refresh token came again");
     if (err)
         return err;
     work->changed_user = work->refresh.user.id;
@@ -536,6 +517,9 @@ static enum err refresh_store(struct http_request *req)
                            work->sealed, work->now_ns, options->grace_s, options->refresh_s);
     if (err == ERR_CONFLICT)
         return ERR_STORE_RETRY;
+    if (!err)
+        err = auth_record_on(req, TRAIL_TOKEN_REFRESHED, work->user.id,
+                             "session:", work->claims.session_id, NULL);
     if (err)
         return err;
     return reply_pair(req);
@@ -617,6 +601,8 @@ static enum err logout(struct http_request *req)
     http_finally(req, forget_finally);
     err = auth_session_end(req->store, req->principal->session_id, req->principal->user_id,
                            "logout", work->now_ns);
+    if (!err)
+        err = auth_record_on(req, TRAIL_LOGOUT, 0, "session:", req->principal->session_id, NULL);
     if (err)
         return err;
     work->changed_user = req->principal->user_id;

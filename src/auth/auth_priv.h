@@ -30,6 +30,17 @@ struct auth_pair {
 };
 extern const struct json_schema auth_pair_schema;
 
+/* auth_record.c */
+enum { AUTH_ID_TEXT_BYTES = 24, AUTH_OBJECT_BYTES_MAX = 128 };
+struct span auth_id_text(int64_t id, char room[AUTH_ID_TEXT_BYTES]);
+/* When, where from and by which request. */
+struct trail_record auth_record_begin(const struct http_request *req, enum trail_event event,
+                                      enum trail_outcome outcome);
+/* The same with its user and object: "session:" or "user:" and what follows. */
+PC_CHECKED enum err auth_record_on(struct http_request *req, enum trail_event event,
+                                   int64_t user_id, const char *kind, struct span id,
+                                   const char *reason);
+
 /* auth_token.c */
 PC_CHECKED enum err auth_pair_sign(const struct auth *auth, const struct auth_user *user,
                                    const struct auth_pair_ids *ids, int64_t now_s,

@@ -26,6 +26,7 @@ static struct caller caller = {.world = &world};
 static char access_token[INSIDE_TEXT_BYTES];
 static char refresh_token[INSIDE_TEXT_BYTES];
 static unsigned accounts; /* registered so far */
+static unsigned refusals; /* answered so far */
 
 /* Makes the n-th something fail from now; 0 stops that and tells whether it had yet to strike. */
 typedef bool arm_fn(uint64_t nth);
@@ -54,6 +55,7 @@ static int start(void **state)
     world.way = WORLD_ADOPT;
     world.postgres = way;
     accounts = 0;
+    refusals = 0;
     return world_start(&world, yaml) ? 0 : -1;
 }
 
@@ -82,6 +84,19 @@ static void assert_store_is_whole(void)
              "WHERE NOT u.is_active AND s.ended_at IS NULL"),
         SPAN("SELECT count(*) FROM sessions s WHERE s.ended_at IS NOT NULL AND NOT EXISTS "
              "(SELECT 1 FROM identity_changes c WHERE c.subject = s.user_id)"),
+        /* What happened is recorded, and nothing is recorded that did not happen. */
+        SPAN("SELECT count(*) FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM trail_events e "
+             "WHERE e.object = 'session:' || s.id AND e.event IN ('user.login', "
+             "'user.registered'))"),
+        SPAN("SELECT count(*) FROM trail_events e WHERE e.object LIKE 'session:%' AND NOT EXISTS "
+             "(SELECT 1 FROM sessions s WHERE e.object = 'session:' || s.id)"),
+        SPAN("SELECT abs((SELECT count(*) FROM refresh_tokens WHERE used_at IS NOT NULL) - "
+             "(SELECT count(*) FROM trail_events WHERE event = 'token.refreshed'))"),
+        SPAN("SELECT abs((SELECT count(*) FROM sessions WHERE end_reason = 'logout') - "
+             "(SELECT count(*) FROM trail_events WHERE event = 'user.logout'))"),
+        SPAN("SELECT abs((SELECT count(*) FROM identity_changes WHERE subject = 3 AND at > "
+             "(SELECT created_at FROM users WHERE id = 3)) - "
+             "(SELECT count(*) FROM trail_events WHERE event = 'user.changed'))"),
     };
 
     for (size_t i = 0; i < PC_COUNT(wrong); i++) {
@@ -115,6 +130,20 @@ static int ask_register(void)
     if (status == 201 || status == 409)
         accounts++;
     return status == 409 ? 201 : status;
+}
+
+/* Of somebody else each time: one address may fail on many. */
+static int ask_stranger(void)
+{
+    static unsigned strangers;
+    char body[128];
+    int status;
+
+    (void)snprintf(body, sizeof(body), "{\"email\":\"stranger-%u@example.com\",\"password\":\"x\"}",
+                   strangers++);
+    status = inside_ask(&caller, "POST", "/api/v1/auth/login", NULL, body);
+    refusals += status == 401;
+    return status;
 }
 
 static int ask_refresh(void)
@@ -201,7 +230,7 @@ static const struct {
     {"login", ask_login, 200, false},     {"register", ask_register, 201, false},
     {"refresh", ask_refresh, 200, false}, {"change", ask_change, 200, true},
     {"list", ask_list, 200, true},        {"orders", ask_orders, 200, false},
-    {"logout", ask_logout, 200, false},
+    {"logout", ask_logout, 200, false},   {"stranger", ask_stranger, 401, false},
 };
 
 static void torture_named(arm_fn *arm, const char *name)
@@ -237,6 +266,17 @@ FAILING(list)
 FAILING(orders)
 FAILING(logout)
 #undef FAILING
+
+/* Nobody is refused without a record of it. */
+static void refusing_survives_the_store(void **state)
+{
+    (void)state;
+    torture_named(arm_store, "stranger");
+    assert_true(refusals > 0);
+    assert_true(world_number(&world, SPAN_OF("SELECT count(*) FROM trail_events WHERE "
+                                             "event = 'user.login' AND outcome = 'refused'")) >=
+                (int64_t)refusals);
+}
 
 /* ---- the start --------------------------------------------------------------------------------
  */
@@ -287,8 +327,9 @@ int main(void)
 #define BOTH(name)                                                                                 \
     cmocka_unit_test(name##_survives_the_store), cmocka_unit_test(name##_survives_the_heap)
     const struct CMUnitTest tests[] = {
-        BOTH(login), BOTH(register), BOTH(refresh), BOTH(change),
-        BOTH(list),  BOTH(orders),   BOTH(logout),  BOTH(starting),
+        BOTH(login),  BOTH(register), BOTH(refresh),
+        BOTH(change), BOTH(list),     BOTH(orders),
+        BOTH(logout), BOTH(starting), cmocka_unit_test(refusing_survives_the_store),
     };
 #undef BOTH
 
