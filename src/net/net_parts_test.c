@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -353,6 +354,27 @@ static void pool_is_bounded(void **state)
     }
 }
 
+static _Atomic int job_nice;
+
+static void run_nice_job(struct net_job *job)
+{
+    job_nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+/* The pool's threads step back behind the one that made them, which stays as it was. */
+static void pool_steps_back(void **state)
+{
+    struct net_job job = {.run = run_nice_job};
+    int before = getpriority(PRIO_PROCESS, (id_t)gettid());
+    struct net_pool *pool;
+
+    assert_int_equal(net_pool_new_nice("hash", 1, 3, 3, &pool), ERR_OK);
+    assert_int_equal(net_pool_submit(pool, &job), ERR_OK);
+    net_pool_free(pool);
+    assert_int_equal(job_nice, before + 3 > 19 ? 19 : before + 3);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)gettid()), before);
+}
+
 static void signals_are_waited_for(void **state)
 {
     net_signals_block();
@@ -372,7 +394,7 @@ int main(void)
         cmocka_unit_test(shares_are_counted),     cmocka_unit_test(a_network_is_one_address),
         cmocka_unit_test(addresses_are_read),     cmocka_unit_test(output_keeps_order),
         cmocka_unit_test(tasks_run_in_order),     cmocka_unit_test(timers_ring),
-        cmocka_unit_test(pool_is_bounded),
+        cmocka_unit_test(pool_is_bounded),        cmocka_unit_test(pool_steps_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,23 +4,37 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
-enum { NAME_BYTES = 16 };
+enum { NAME_BYTES = 16, NICE_MAX = 19 };
 
 struct net_pool {
     struct queue *queue;
     const char *name;
+    int nice;
     size_t threads;
     pthread_t thread[];
 };
+
+/* On Linux each thread has a nice value of its own, and adding to it is always allowed. */
+static void step_back(int nice)
+{
+    id_t self = (id_t)gettid();
+    int wanted = getpriority(PRIO_PROCESS, self) + nice;
+
+    if (nice > 0)
+        PC_ASSERT(setpriority(PRIO_PROCESS, self, wanted > NICE_MAX ? NICE_MAX : wanted) == 0);
+}
 
 static void *pool_main(void *context)
 {
     struct net_pool *pool = context;
     struct queue_item *item;
 
+    step_back(pool->nice);
     while ((item = queue_pop(pool->queue, -1)) != NULL) {
         struct net_job *job = PC_CONTAINER(item, struct net_job, link);
 
@@ -45,13 +59,20 @@ static enum err thread_add(struct net_pool *pool)
 enum err net_pool_new(const char *name, size_t threads, size_t queue_max,
                       struct net_pool **ret_pool)
 {
+    return net_pool_new_nice(name, threads, queue_max, 0, ret_pool);
+}
+
+enum err net_pool_new_nice(const char *name, size_t threads, size_t queue_max, int nice,
+                           struct net_pool **ret_pool)
+{
     struct net_pool *pool = alloc_zero(sizeof(*pool) + threads * sizeof(pool->thread[0]));
     enum err err;
 
-    PC_ASSERT(threads > 0 && queue_max > 0);
+    PC_ASSERT(threads > 0 && queue_max > 0 && nice >= 0 && nice <= NICE_MAX);
     if (pool == NULL)
         return ERR_NO_MEMORY;
     pool->name = name;
+    pool->nice = nice;
     err = queue_new(queue_max, &pool->queue);
     for (size_t i = 0; i < threads && err == ERR_OK; i++)
         err = thread_add(pool);

@@ -22,6 +22,11 @@ struct net_job {
 PC_CHECKED enum err net_pool_new(const char *name, size_t threads, size_t queue_max,
                                  struct net_pool **ret_pool);
 
+/* The same with threads that step back by `nice` (0 to 19) when processors are short, so that a
+ * flood of their work slows no loop. */
+PC_CHECKED enum err net_pool_new_nice(const char *name, size_t threads, size_t queue_max, int nice,
+                                      struct net_pool **ret_pool);
+
 /* ERR_BUSY when the queue is full; ERR_DRAINING once net_pool_free has begun. */
 PC_CHECKED enum err net_pool_submit(struct net_pool *pool, struct net_job *job);
 
