@@ -144,6 +144,8 @@ data: {self.path("data")}
 gateway:
   host: 127.0.0.1
   port: {self.port}{tls}
+auth:
+  port: 0
 workers:
   loops: {workers}
 http:

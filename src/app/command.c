@@ -372,8 +372,15 @@ int command_main(int argc, const char *const *argv, const struct command_io *io)
 enum command_exit command_settings_load(const struct command_call *call, bool quiet,
                                         struct command_settings *ret)
 {
+    return command_settings_load_for(call, quiet, 0, ret);
+}
+
+enum command_exit command_settings_load_for(const struct command_call *call, bool quiet,
+                                            unsigned services, struct command_settings *ret)
+{
     struct config_sources sources = {.path = command_value(call, "--config"),
-                                     .environ = call->io->environ};
+                                     .environ = call->io->environ,
+                                     .services = services};
     const struct config_problems *problems = &ret->problems;
     enum err err;
 

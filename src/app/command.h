@@ -110,6 +110,10 @@ struct command_settings {
 /* Loads them and tells every problem on io->err; warnings too unless `quiet`. Free in any case. */
 PC_CHECKED enum command_exit command_settings_load(const struct command_call *call, bool quiet,
                                                    struct command_settings *ret);
+/* The same for a program that serves only some of the services (bits; 0: all). */
+PC_CHECKED enum command_exit command_settings_load_for(const struct command_call *call, bool quiet,
+                                                       unsigned services,
+                                                       struct command_settings *ret);
 void command_settings_free(struct command_settings *settings);
 
 /* ---- help ---- */

@@ -70,74 +70,68 @@ static void add_verdict(const struct command_settings *settings, size_t warnings
 
 enum { SOON_DAYS = 14, DAY_S = 86400 };
 
-static void warn_of_end(const struct crypto_tls_context *context, const struct command_call *call,
-                        size_t *warnings)
+static void warn_of_end(const struct crypto_tls_context *context, const char *service,
+                        const struct command_call *call, size_t *warnings)
 {
     int64_t days = (crypto_tls_context_end_s(context) - clock_realtime_s(&clock_system)) / DAY_S;
 
     if (days >= SOON_DAYS)
         return;
     ++*warnings;
-    (void)fprintf(call->io->err,
-                  "warning: gateway.tls.certificate: ends within %lld days, renew it\n",
-                  (long long)days + 1);
+    (void)fprintf(call->io->err, "warning: %s.tls.certificate: ends within %lld days, renew it\n",
+                  service, (long long)days + 1);
 }
 
 static enum command_exit certificate_check(const struct command_call *call,
-                                           const struct config *config, size_t *warnings)
+                                           const struct config *config, enum config_service service,
+                                           size_t *warnings)
 {
-    static const enum crypto_tls_client clients[] = {
-        [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
-        [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
-        [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
-    const struct config_listener *gateway = &config->gateway;
-    struct crypto_tls_options wanted = {.name = "gateway",
-                                        .cert_path = gateway->certificate,
-                                        .key_path = gateway->key,
-                                        .client = clients[gateway->client_auth],
-                                        .client_ca_path = gateway->client_ca};
+    const struct crypto_tls_options wanted = serve_tls_options(config, service);
     PC_AUTO(crypto_tls_context) context = NULL;
     struct crypto_fault fault = {{0}};
 
-    if (gateway->certificate == NULL)
+    if (wanted.cert_path == NULL)
         return COMMAND_GOOD;
     if (crypto_tls_context_new(&wanted, &clock_system, &context, &fault) == ERR_OK) {
-        warn_of_end(context, call, warnings);
+        warn_of_end(context, wanted.name, call, warnings);
         return COMMAND_GOOD;
     }
-    (void)fprintf(call->io->err, "gateway.tls: %s\n", fault.text);
+    (void)fprintf(call->io->err, "%s.tls: %s\n", wanted.name, fault.text);
     return COMMAND_BAD;
 }
 
-static enum command_exit key_check(const struct command_call *call, const struct config *config)
+static enum command_exit key_check(const struct command_call *call, const char *setting,
+                                   const char *path, const char *algorithm)
 {
     PC_AUTO(crypto_key) key = NULL;
     struct crypto_fault fault = {{0}};
-    enum crypto_alg alg;
+    enum crypto_alg alg = crypto_alg_from(span_from(algorithm));
 
-    if (config->jwt.key_file == NULL)
+    if (path == NULL || crypto_key_load(path, alg, SPAN_OF("check"), &key, &fault) == ERR_OK)
         return COMMAND_GOOD;
-    alg = crypto_alg_from(span_from(config->jwt.algorithm));
-    if (crypto_key_load(config->jwt.key_file, alg, SPAN_OF("check"), &key, &fault) == ERR_OK)
-        return COMMAND_GOOD;
-    (void)fprintf(call->io->err, "jwt.key_file: %s\n", fault.text);
+    (void)fprintf(call->io->err, "%s: %s\n", setting, fault.text);
     return COMMAND_BAD;
 }
 
 static enum command_exit keys_check(const struct command_call *call, const struct config *config,
                                     size_t *warnings)
 {
-    enum command_exit certificate = certificate_check(call, config, warnings);
-    enum command_exit key = key_check(call, config);
+    bool good = true;
 
-    return certificate == COMMAND_GOOD ? key : certificate;
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
+        good &= certificate_check(call, config, i, warnings) == COMMAND_GOOD;
+    good &= key_check(call, "jwt.key_file", config->jwt.key_file, config->jwt.algorithm) ==
+            COMMAND_GOOD;
+    good &= key_check(call, "oauth.private_key_file", config->oauth.private_key_file,
+                      config->oauth.algorithm) == COMMAND_GOOD;
+    return good ? COMMAND_GOOD : COMMAND_BAD;
 }
 
 static enum command_exit routes_check(const struct command_call *call, const struct config *config)
 {
     struct serve_fault fault;
 
-    if (serve_routes_check(config, &fault) == ERR_OK)
+    if (serve_routes_check(config, 0, &fault) == ERR_OK)
         return COMMAND_GOOD;
     (void)fprintf(call->io->err, "%s\n", fault.text);
     return COMMAND_BAD;

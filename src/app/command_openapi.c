@@ -3,11 +3,13 @@
  * that the running listener serves. */
 #include "app/command.h"
 
+#include <string.h>
+
 #include "app/serve.h"
 
 static command_run_fn openapi_run;
 
-static const char *const services[] = {"gateway", NULL};
+static const char *const services[] = {"gateway", "auth", NULL};
 
 static const struct command_option options[] = {
     {.name = "--yaml", .about = "Print YAML instead of JSON"},
@@ -15,7 +17,7 @@ static const struct command_option options[] = {
 
 static const struct command_example examples[] = {
     {"openapi", "The gateway's document as JSON."},
-    {"openapi gateway --yaml >gateway.yaml", "The same as YAML, into a file."},
+    {"openapi auth --yaml >auth.yaml", "The auth service's as YAML, into a file."},
 };
 
 const struct command command_openapi = {
@@ -36,9 +38,11 @@ const struct command command_openapi = {
 
 enum { DOCUMENT_BYTES_MAX = 4 * 1024 * 1024 };
 
-static enum err make_text(bool yaml, struct arena *arena, struct sbuf *out)
+static enum err make_text(enum config_service of, bool yaml, struct arena *arena, struct sbuf *out)
 {
-    struct http_service_options service = serve_gateway_options(command_version_number());
+    struct serve_mounts mounts;
+    const struct http_service_options service =
+        serve_service_options(of, command_version_number(), &mounts);
     struct sbuf json = sbuf_on(arena, DOCUMENT_BYTES_MAX);
     enum err err = http_openapi_write(&service, &json);
 
@@ -51,6 +55,16 @@ static enum err make_text(bool yaml, struct arena *arena, struct sbuf *out)
     return out->full ? ERR_NO_SPACE : ERR_OK;
 }
 
+/* The operand is one of the choices, which are the names of the services. */
+static enum config_service service_of(const struct command_call *call)
+{
+    enum config_service service = CONFIG_GATEWAY;
+
+    while (call->operand_count > 0 && strcmp(call->operands[0], config_service_name(service)) != 0)
+        service++;
+    return service;
+}
+
 static enum command_exit openapi_run(const struct command_call *call)
 {
     enum command_exit answer = COMMAND_BAD;
@@ -59,7 +73,7 @@ static enum command_exit openapi_run(const struct command_call *call)
 
     arena_init(&arena, NULL, 0, 8 * DOCUMENT_BYTES_MAX);
     out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
-    if (make_text(command_given(call, "--yaml"), &arena, &out) == ERR_OK)
+    if (make_text(service_of(call), command_given(call, "--yaml"), &arena, &out) == ERR_OK)
         answer = command_print(call, &out);
     else
         command_tell(call, "the document does not fit its buffer");

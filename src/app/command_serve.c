@@ -16,18 +16,19 @@ static const struct command_option options[] = {
     COMMAND_CONFIG_OPTION,
     {.name = "--only",
      .value = "LIST",
-     .about = "Run only these listeners, e.g. gateway",
+     .about = "Serve only these, e.g. gateway,auth",
      .kind = COMMAND_VALUE_TEXT},
 };
 
 static const struct command_example examples[] = {
-    {"serve", "Start from nothing: an embedded store and keys under ./data, port 8000."},
+    {"serve", "Start from nothing: an embedded store and keys under ./data, port 8000 and up."},
+    {"serve --only auth", "The auth service alone, beside a gateway on another machine."},
     {"serve --config /etc/portcullis.yaml", "Run a deployment."},
 };
 
 const struct command command_serve = {
     .name = "serve",
-    .about = "Run the gateway",
+    .about = "Run the gateway and the services behind it",
     .help = "Reads the settings, opens the store, applies migrations, makes what is missing and\n"
             "answers requests until SIGTERM or SIGINT, which let requests in flight finish.\n"
             "SIGHUP reads the settings again (limits, CORS, proxies, certificates) without\n"
@@ -57,19 +58,25 @@ static void generations_free(struct generation *generation)
     }
 }
 
+/* Where each service is. The pages are told last: when they are there, all is. */
 static void greet(const struct command_call *call, const struct config *config,
                   const struct serve *serve)
 {
-    bool bare = strchr(config->gateway.host, ':') != NULL; /* RFC 3986, 3.2.2 */
-    char url[512];
-    struct sbuf out = sbuf_over(url, sizeof(url));
+    static const char *const pages[CONFIG_SERVICE_COUNT] = {
+        [CONFIG_GATEWAY] = "/api/docs", [CONFIG_AUTH] = "/docs"};
 
-    sbuf_add_format(&out, "%s://%s%s%s:%u", config->gateway.certificate ? "https" : "http",
-                    bare ? "[" : "", config->gateway.host, bare ? "]" : "", serve_port(serve));
-    (void)fprintf(call->io->err,
-                  "portcullis %s: the gateway answers on %.*s\n"
-                  "  API pages: %.*s/api/docs\n",
-                  command_version_number(), SPAN_ARG(sbuf_span(&out)), SPAN_ARG(sbuf_span(&out)));
+    (void)fprintf(call->io->err, "portcullis %s answers on\n", command_version_number());
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        char text[512];
+        struct sbuf url = sbuf_over(text, sizeof(text));
+
+        if (!serve_serves(serve, i))
+            continue;
+        config_listener_url(listener, listener->host, serve_port(serve, i), &url);
+        (void)fprintf(call->io->err, "  %-8s %.*s  API pages: %.*s%s\n", config_service_name(i),
+                      SPAN_ARG(sbuf_span(&url)), SPAN_ARG(sbuf_span(&url)), pages[i]);
+    }
     if (serve_seeded(serve) > 0)
         (void)fprintf(call->io->err,
                       "  First start in development: these users were made (printed only now)\n"
@@ -98,14 +105,15 @@ static void tell_waiting(const struct command_call *call, const struct generatio
                      SPAN_ARG(sbuf_span(&out)));
 }
 
-static void reload(const struct command_call *call, struct serve *serve, struct generation **newest)
+static void reload(const struct command_call *call, unsigned services, struct serve *serve,
+                   struct generation **newest)
 {
     struct generation *next = alloc_zero(sizeof(*next));
     struct serve_fault fault;
 
     if (next == NULL)
         return;
-    if (command_settings_load(call, false, &next->settings) != COMMAND_GOOD) {
+    if (command_settings_load_for(call, false, services, &next->settings) != COMMAND_GOOD) {
         command_tell(call, "the former settings stay in force");
         generations_free(next);
         return;
@@ -120,9 +128,11 @@ static void reload(const struct command_call *call, struct serve *serve, struct 
     tell_waiting(call, first_of(next), next);
 }
 
-static enum command_exit run_until_told(const struct command_call *call, struct generation **newest)
+static enum command_exit run_until_told(const struct command_call *call, unsigned services,
+                                        struct generation **newest)
 {
     const struct serve_options start = {.config = &(*newest)->settings.config,
+                                        .services = services,
                                         .version = command_version_number()};
     struct serve_fault fault;
     struct serve *serve;
@@ -138,29 +148,38 @@ static enum command_exit run_until_told(const struct command_call *call, struct 
     greet(call, start.config, serve);
     while ((told = net_signals_wait(-1)) != NET_SIGNAL_STOP) {
         if (told == NET_SIGNAL_RELOAD)
-            reload(call, serve, newest);
+            reload(call, services, serve, newest);
     }
     serve_stop(serve);
     return COMMAND_GOOD;
 }
 
-static enum command_exit serve_run(const struct command_call *call)
+static bool services_of(const struct command_call *call, unsigned *ret_services)
 {
     const char *only = command_value(call, "--only");
+    struct span wrong;
+
+    *ret_services = CONFIG_SERVICES_ALL;
+    if (only == NULL || config_services_read(span_from(only), ret_services, &wrong))
+        return true;
+    command_tell(call, "--only: \"%.*s\" is none of gateway, auth", SPAN_ARG(wrong));
+    return false;
+}
+
+static enum command_exit serve_run(const struct command_call *call)
+{
     struct generation *newest;
     enum command_exit answer;
+    unsigned services;
 
-    if (only != NULL && strcmp(only, "gateway") != 0) {
-        command_tell(call, "--only: \"%s\" is not a listener of this version; there is: gateway",
-                     only);
+    if (!services_of(call, &services))
         return COMMAND_USAGE;
-    }
     newest = alloc_zero(sizeof(*newest));
     if (newest == NULL)
         return COMMAND_BAD;
-    answer = command_settings_load(call, false, &newest->settings);
+    answer = command_settings_load_for(call, false, services, &newest->settings);
     if (answer == COMMAND_GOOD)
-        answer = run_until_told(call, &newest);
+        answer = run_until_told(call, services, &newest);
     generations_free(newest);
     return answer;
 }

@@ -25,8 +25,9 @@ static struct {
     size_t told_bytes;
 } program;
 
-static const char *const serve[] = {"portcullis", "serve", "--only", "gateway"};
-static const char *const any_port[] = {"PORT=0", "LOG_LEVEL=error", NULL};
+static const char *const serve[] = {"portcullis", "serve", "--only", "auth,gateway"};
+static const char *const serve_auth[] = {"portcullis", "serve", "--only", "auth"};
+static const char *const any_port[] = {"PORT=0", "AUTH_PORT=0", "LOG_LEVEL=error", NULL};
 
 static void start(int count, const char *const *argv, const char *const *variables)
 {
@@ -77,18 +78,18 @@ static int stop(int with)
     return WEXITSTATUS(status);
 }
 
-/* The status of GET /livez on the port that was told. */
-static int ask(void)
+/* The status of GET /livez at the URL that was told for this service. */
+static int ask(const char *service)
 {
     static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    const char *url = strstr(program.told, "http://127.0.0.1:");
+    const char *url = strstr(strstr(program.told, service), "http://127.0.0.1:");
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct span digits = span_from(url + 17);
     uint64_t port;
     char answer[64] = {0};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    assert_true(span_to_u64(span_slice(digits, 0, span_find(digits, '\n')), &port));
+    assert_true(span_to_u64(span_slice(digits, 0, span_find(digits, ' ')), &port));
     address.sin_port = htons((uint16_t)port);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
@@ -123,13 +124,34 @@ static void serves_from_nothing(void **state)
     start(2, serve, any_port);
     wait_for("/api/docs\n");
     wait_for("admin@example.com    admin123   administrator\n");
-    assert_int_equal(ask(), 200);
+    assert_int_equal(ask("  gateway"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 
     start(4, serve, any_port);
-    wait_for("/api/docs\n");
+    wait_for("/docs\n");
     assert_null(strstr(program.told, "admin123"));
     assert_int_equal(stop(SIGINT), COMMAND_GOOD);
+}
+
+/* What is served is what was asked for. */
+static void serves_some(void **state)
+{
+    start(2, serve, any_port);
+    wait_for("  auth     http://127.0.0.1:");
+    wait_for("/docs\n");
+    assert_int_equal(ask("  auth"), 200);
+    assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
+
+    start(4, serve_auth, any_port);
+    wait_for("  auth     http://127.0.0.1:");
+    wait_for("/docs\n");
+    assert_null(strstr(program.told, "  gateway"));
+    assert_int_equal(ask("  auth"), 200);
+    assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
+
+    assert_int_equal(command_test_run("serve --only gateway,"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("serve --only gateway,account"), COMMAND_USAGE);
+    assert_non_null(strstr(command_test_err, "--only: \"account\" is none of gateway, auth"));
 }
 
 /* SIGHUP takes over what it can and names what waits; a bad file changes nothing. */
@@ -147,7 +169,7 @@ static void reloads_when_told(void **state)
     settings_write(LOG "gateway:\n  tls: {certificate: portcullis.yaml, key: portcullis.yaml}\n");
     assert_int_equal(kill(program.pid, SIGHUP), 0);
     wait_for("restart instead; the former settings stay in force\n");
-    assert_int_equal(ask(), 200);
+    assert_int_equal(ask("  gateway"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 }
 
@@ -155,7 +177,7 @@ static void reloads_when_told(void **state)
 static void refuses_to_start(void **state)
 {
     static const char *const production[] = {"ENVIRONMENT=production", NULL};
-    static const char *const nowhere[] = {"PORT=0", "LOG_LEVEL=error",
+    static const char *const nowhere[] = {"PORT=0", "AUTH_PORT=0", "LOG_LEVEL=error",
                                           "DATABASE_URL=sqlite:/nonexistent/x.db", NULL};
 
     assert_int_equal(command_test_run_with("serve", production), COMMAND_BAD);
@@ -175,6 +197,8 @@ static void describes_itself(void **state)
     assert_non_null(strstr(command_test_out, "\"/api/v1/auth/login\""));
     assert_int_equal(command_test_run("openapi gateway --yaml"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_out, "openapi: "));
+    assert_int_equal(command_test_run("openapi auth"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "Portcullis Auth Service"));
     assert_int_equal(command_test_run("openapi nothing"), COMMAND_USAGE);
 }
 
@@ -183,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(serves_from_nothing, folder_make,
                                         command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(serves_some, folder_make, command_test_folder_remove),
         cmocka_unit_test_setup_teardown(reloads_when_told, folder_make, command_test_folder_remove),
         cmocka_unit_test_setup_teardown(refuses_to_start, folder_make, command_test_folder_remove),
         cmocka_unit_test_setup_teardown(describes_itself, folder_make, command_test_folder_remove),

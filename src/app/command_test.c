@@ -38,7 +38,8 @@ static void wrong_lines_are_told(void **state)
                        "--help`\n"},
         {"completion tcsh",
          "portcullis completion: does not know \"tcsh\", there is: bash, zsh, fish\n"},
-        {"openapi nothing", "portcullis openapi: does not know \"nothing\", there is: gateway\n"},
+        {"openapi nothing",
+         "portcullis openapi: does not know \"nothing\", there is: gateway, auth\n"},
         {"certs dve", "portcullis: unknown command \"certs dve\", did you mean \"certs dev\"?\n"},
         {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
     };

@@ -13,6 +13,54 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *config_service_name(enum config_service service)
+{
+    static const char *const names[CONFIG_SERVICE_COUNT] = {
+        [CONFIG_GATEWAY] = "gateway", [CONFIG_AUTH] = "auth"};
+
+    PC_ASSERT(service < CONFIG_SERVICE_COUNT);
+    return names[service];
+}
+
+/* RFC 3986, 3.2.2: an IPv6 address stands in brackets. */
+void config_listener_url(const struct config_listener *listener, const char *host, uint16_t port,
+                         struct sbuf *out)
+{
+    bool bare = strchr(host, ':') != NULL;
+
+    sbuf_add_format(out, "%s://%s%s%s", listener->certificate ? "https" : "http", bare ? "[" : "",
+                    host, bare ? "]" : "");
+    if (port != 0)
+        sbuf_add_format(out, ":%u", port);
+}
+
+static unsigned service_bit(struct span name)
+{
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
+        if (span_is(name, config_service_name(i)))
+            return CONFIG_SERVICE_BIT(i);
+    return 0;
+}
+
+bool config_services_read(struct span list, unsigned *ret_services, struct span *ret_wrong)
+{
+    unsigned services = 0;
+    struct span name;
+
+    while (span_cut(&list, ',', &name)) {
+        unsigned bit = service_bit(span_trim(name));
+
+        if (bit == 0) {
+            *ret_wrong = span_trim(name);
+            return false;
+        }
+        services |= bit;
+    }
+    *ret_wrong = (struct span){0};
+    *ret_services = services;
+    return services != 0;
+}
+
 const struct config_setting *config_setting_find(struct span path)
 {
     for (size_t i = 0; i < config_setting_count; i++)

@@ -30,6 +30,24 @@ enum config_client_auth { CONFIG_CLIENT_REQUIRED, CONFIG_CLIENT_OPTIONAL, CONFIG
 enum config_password_scheme { CONFIG_ARGON2ID, CONFIG_BCRYPT };
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
 
+/* What can be served, each on a listener of its own. */
+enum config_service { CONFIG_GATEWAY, CONFIG_AUTH, CONFIG_SERVICE_COUNT };
+#define CONFIG_SERVICE_BIT(service) (1U << (service))
+enum { CONFIG_SERVICES_ALL = (1U << CONFIG_SERVICE_COUNT) - 1 };
+
+/* "gateway": its section of the file, and its name on the command line. */
+const char *config_service_name(enum config_service service);
+
+/* "gateway,auth" to bits. False with the name that is none of them. */
+PC_CHECKED bool config_services_read(struct span list, unsigned *ret_services,
+                                     struct span *ret_wrong);
+
+struct config_listener;
+
+/* "https://[::1]:8001": where it is reached at this host and port; a port of 0 is left out. */
+void config_listener_url(const struct config_listener *listener, const char *host, uint16_t port,
+                         struct sbuf *out);
+
 /* A list of texts: origins, networks. */
 struct config_texts {
     const char **items;
@@ -72,7 +90,7 @@ struct config {
                                 URL's own, else require */
     } database;
 
-    struct config_listener gateway;
+    struct config_listener listeners[CONFIG_SERVICE_COUNT];
     bool tls_terminated_in_front;
     struct config_texts trusted_proxies; /* networks, "10.0.0.0/8" */
 
@@ -82,6 +100,8 @@ struct config {
         uint32_t hashers;
         uint32_t store_queue_max;
         uint32_t hash_queue_max;
+        uint32_t signers;
+        uint32_t sign_queue_max;
     } workers;
 
     struct {
@@ -133,6 +153,28 @@ struct config {
     } jwt;
 
     struct {
+        const char *issuer; /* a URL without trailing slash */
+        const char *audience;
+        const char *url;              /* of the endpoints; NULL: see the table */
+        const char *token_url;        /* NULL: below url */
+        const char *authorize_url;    /* NULL: below url */
+        const char *algorithm;        /* RS256 … EdDSA */
+        const char *private_key_file; /* NULL: made at first start */
+        const char *public_key_file;
+        const char *kid; /* of private_key_file; NULL: its thumbprint */
+        uint32_t access_minutes;
+        uint32_t refresh_days;
+        uint32_t code_s;
+        uint32_t grace_s;
+        uint32_t login_hours;
+        uint32_t leeway_s;
+    } oauth;
+
+    struct {
+        const char *client_id; /* as which the API's pages sign in */
+    } docs;
+
+    struct {
         enum config_password_scheme scheme;
         uint32_t bcrypt_cost;
         uint32_t argon2_memory_kib;
@@ -165,7 +207,7 @@ struct config_origin {
     const char *name; /* of the file, or of the environment variable */
 };
 
-enum { CONFIG_SETTINGS_MAX = 128 };
+enum { CONFIG_SETTINGS_MAX = 192 };
 struct config_origins {
     struct config_origin of[CONFIG_SETTINGS_MAX]; /* by the setting's place in the table */
 };
@@ -175,6 +217,7 @@ struct config_sources {
     const char *path;           /* NULL: ./portcullis.yaml if there is one, else no file */
     const struct span *text;    /* NULL: read the file */
     const char *const *environ; /* "NAME=value" lines closed by NULL; NULL: none */
+    unsigned services;          /* bits of those that will be served; 0: all of them */
     bool files_unchecked;       /* leave out what needs the disk: files exist, modes are safe */
 };
 

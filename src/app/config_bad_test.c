@@ -129,6 +129,24 @@ const struct config_case config_bad_cases[] = {
      "portcullis.yaml:2:11: jwt.secret: takes a text, not a list"},
     {"jwt:\n  issuer: " X256 "x\n",
      "portcullis.yaml:2:11: jwt.issuer: the text is longer than 256 bytes"},
+    {"oauth:\n  issuer: auth.example.com\n",
+     "portcullis.yaml:2:11: oauth.issuer: \"auth.example.com\" is not a URL such as "
+     "https://auth.example.com, without query and trailing slash"},
+    {"oauth:\n  issuer: https://auth.example.com/\n",
+     "portcullis.yaml:2:11: oauth.issuer: \"https://auth.example.com/\" is not a URL such as "
+     "https://auth.example.com, without query and trailing slash"},
+    {"oauth:\n  url: \"https://auth.example.com?a=b\"\n",
+     "portcullis.yaml:2:8: oauth.url: \"https://auth.example.com?a=b\" is not a URL such as "
+     "https://auth.example.com, without query and trailing slash"},
+    {"oauth:\n  token_url: \"https://a.example/t#x\"\n  authorize_url: ftp://a.example/a\n",
+     "portcullis.yaml:2:14: oauth.token_url: \"https://a.example/t#x\" is not a URL such as "
+     "https://auth.example.com, without query and trailing slash\n"
+     "portcullis.yaml:3:18: oauth.authorize_url: \"ftp://a.example/a\" is not a URL such as "
+     "https://auth.example.com, without query and trailing slash"},
+    {"oauth:\n  algorithm: HS256\n", "portcullis.yaml:2:14: oauth.algorithm: \"HS256\" is not "
+                                     "RS256, PS256, ES256 or EdDSA, did you mean RS256?"},
+    {"oauth:\n  code_seconds: 61\n",
+     "portcullis.yaml:2:17: oauth.code_seconds: \"61\" is not a number from 5 to 60"},
     /* Lists. */
     {"trusted_proxies: 10.0.0.0/8\n",
      "portcullis.yaml:1:18: trusted_proxies: takes a list, not a single value"},
@@ -239,6 +257,21 @@ const struct config_case config_bad_cases[] = {
     {"gateway:\n  tls:\n    client_ca: a.pem\n",
      "warning: portcullis.yaml:3:5: gateway.tls.client_ca: has no effect while "
      "gateway.tls.client_auth is none"},
+    {"auth:\n  tls:\n    certificate: a.pem\n",
+     "portcullis.yaml:3:5: auth.tls.certificate: needs auth.tls.key"},
+    {"auth:\n  tls:\n    client_auth: optional\n",
+     "portcullis.yaml:3:5: auth.tls.client_auth: client certificates need HTTPS, set "
+     "auth.tls.certificate\n"
+     "portcullis.yaml:3:5: auth.tls.client_auth: needs auth.tls.client_ca to check client "
+     "certificates against"},
+    {"auth:\n  port: 8000\n", "portcullis.yaml:2:3: auth.port: 8000 is gateway.port too"},
+    {"jwt:\n  issuer: https://a.example\noauth:\n  issuer: https://a.example\n",
+     "portcullis.yaml:4:3: oauth.issuer: is jwt.issuer too, but tokens of both kinds must be told "
+     "apart"},
+    {"oauth:\n  public_key_file: a.pem\n",
+     "portcullis.yaml:2:3: oauth.public_key_file: needs oauth.private_key_file"},
+    {"oauth:\n  kid: a\n", "warning: portcullis.yaml:2:3: oauth.kid: has no effect without "
+                           "oauth.private_key_file, whose name it is"},
     {"http:\n  connections_max: 16\n  connections_per_ip_max: 17\n",
      "warning: portcullis.yaml:3:3: http.connections_per_ip_max: 17 has no effect, "
      "http.connections_max is 16"},

@@ -26,7 +26,11 @@ static void tell_difference(struct config_loader *loader, const struct config_se
     sbuf_add_format(&line, "environment %s: differs from %s, but both name %s", other, name,
                     setting->path);
     if (span_is(span_from(setting->path), "database.url"))
-        sbuf_add_lit(&line, "; money and accounts share one commit, so they need one database");
+        sbuf_add_text(&line, span_is(span_from(other), "AUTH_DATABASE_URL")
+                                 ? "; a user's rights are read where money is kept, so they need "
+                                   "one database"
+                                 : "; money and accounts share one commit, so they need one "
+                                   "database");
     config_problem_add(loader, false, &line);
 }
 

@@ -18,6 +18,11 @@
 
 static char folder[] = "/tmp/portcullis-config-XXXXXX";
 
+/* What production needs beside its secret. */
+#define PRODUCTION                                                                                 \
+    "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",                                  \
+        "AUTH_JWT_ISSUER=https://auth.example.com"
+
 static int folder_make(void **state)
 {
     memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
@@ -52,7 +57,7 @@ static void file_is_found(void **state)
     assert_int_equal(config_test_load_file(NULL, NULL), ERR_OK);
     file_write("portcullis.yaml", "gateway:\n  port: 1\n", 0644);
     assert_int_equal(config_test_load_file(NULL, NULL), ERR_OK);
-    assert_int_equal(config_test.config.gateway.port, 1);
+    assert_int_equal(config_test.config.listeners[CONFIG_GATEWAY].port, 1);
     assert_int_equal(config_test_load_file("other.yaml", NULL), ERR_IO);
     assert_string_equal(config_test_told(),
                         "other.yaml: cannot be read: No such file or directory");
@@ -68,11 +73,9 @@ static void file_is_found(void **state)
 /* A file with a secret in it is for its owner only: production refuses, development warns. */
 static void secret_files_are_private(void **state)
 {
-    static const char *const production[] = {
-        "ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",
-        "JWT_SECRET_KEY_FILE=secret", NULL};
-    static const char *const inside[] = {"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true",
-                                         "TRUSTED_PROXIES=10.0.0.0/8", NULL};
+    static const char *const production[] = {"ENVIRONMENT=production", PRODUCTION,
+                                             "JWT_SECRET_KEY_FILE=secret", NULL};
+    static const char *const inside[] = {"ENVIRONMENT=production", PRODUCTION, NULL};
 
     file_write("secret", CONFIG_TEST_SECRET "\nsecond line\n", 0600);
     assert_int_equal(config_test_load_file(NULL, production), ERR_OK);
@@ -99,9 +102,8 @@ static void secret_files_are_private(void **state)
 /* So does a database password in the file. */
 static void database_password_is_private(void **state)
 {
-    static const char *const production[] = {
-        "ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
-        "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8", NULL};
+    static const char *const production[] = {"ENVIRONMENT=production", PRODUCTION,
+                                             "JWT_SECRET_KEY=" CONFIG_TEST_SECRET, NULL};
 
     file_write("portcullis.yaml", "database:\n  url: postgresql://a:b@c/d\n", 0644);
     assert_int_equal(config_test_load_file(NULL, production), ERR_CONFIG);
@@ -115,7 +117,7 @@ static void database_password_is_private(void **state)
 /* Files that settings name must be readable files, and a secret must be in its file. */
 static void named_files_are_checked(void **state)
 {
-    static const char *const production[] = {"ENVIRONMENT=production", NULL};
+    static const char *const production[] = {"ENVIRONMENT=production", PRODUCTION, NULL};
 
     file_write("portcullis.yaml",
                "gateway:\n  tls: {certificate: cert.pem, key: key.pem}\njwt:\n  secret_file: "

@@ -38,12 +38,16 @@ enum config_form {
     CONFIG_ORIGIN,   /* scheme://host[:port], or * */
     CONFIG_DATABASE, /* sqlite: or postgresql: */
     CONFIG_ROUTE,    /* METHOD /path */
+    CONFIG_URL,      /* http(s)://host[:port][/path], without trailing slash */
 };
+
+/* The contract's issuer, which everybody knows. */
+#define CONFIG_ISSUER_KNOWN "https://auth-service.local"
 
 /* One setting. A row of a list is described by such rows again, whose offsets are in the item. */
 struct config_setting {
     const char *path;                /* "limits.requests_per_minute" */
-    const char *environ[4];          /* names, closed by NULL; those that are set must agree */
+    const char *environ[6];          /* names, closed by NULL; those that are set must agree */
     const char *unit;                /* "bytes"; NULL for plain counts and texts */
     const char *fallback;            /* as one writes it in the environment; NULL: not set */
     const char *fallback_production; /* NULL: the same */

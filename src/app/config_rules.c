@@ -90,36 +90,135 @@ static void password_rule(struct config_loader *loader)
                             config->password.argon2_memory_kib, config->password.argon2_passes);
 }
 
-/* ---- listeners ---- */
+/* ---- the issuer ---- */
 
-static void tls_rule(struct config_loader *loader)
+static bool is_https(const char *url)
 {
-    const struct config_listener *listener = &loader->config->gateway;
-
-    if (listener->certificate != NULL && listener->key == NULL)
-        config_problem_with(loader, false, "gateway.tls.certificate", "needs gateway.tls.key");
-    if (listener->key != NULL && listener->certificate == NULL)
-        config_problem_with(loader, false, "gateway.tls.key", "needs gateway.tls.certificate");
-    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->certificate == NULL)
-        config_problem_with(loader, false, "gateway.tls.client_auth",
-                            "client certificates need HTTPS, set gateway.tls.certificate");
-    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->client_ca == NULL)
-        config_problem_with(loader, false, "gateway.tls.client_auth",
-                            "needs gateway.tls.client_ca to check client certificates against");
-    if (listener->client_auth == CONFIG_CLIENT_NONE && listener->client_ca != NULL)
-        config_problem_with(loader, true, "gateway.tls.client_ca",
-                            "has no effect while gateway.tls.client_auth is none");
+    return span_starts(span_from(url), SPAN_OF("https://"));
 }
 
-static void plain_rule(struct config_loader *loader)
+static void issuer_rule(struct config_loader *loader)
 {
     const struct config *config = loader->config;
 
-    if (config->gateway.certificate == NULL && in_production(loader) &&
-        !config->tls_terminated_in_front)
-        config_problem_with(loader, false, "gateway.tls.certificate",
+    if (in_production(loader) && strcmp(config->oauth.issuer, CONFIG_ISSUER_KNOWN) == 0)
+        config_problem_with(loader, false, "oauth.issuer",
+                            "production needs an issuer of its own, set AUTH_JWT_ISSUER to the "
+                            "https URL below which clients find its metadata");
+    if (strcmp(config->oauth.issuer, config->jwt.issuer) == 0)
+        config_problem_with(loader, false, "oauth.issuer",
+                            "is jwt.issuer too, but tokens of both kinds must be told apart");
+}
+
+/* What is said to clients in clear can be changed on the way, and their secrets read. */
+static void urls_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    const struct {
+        const char *path, *url;
+    } urls[] = {{"oauth.issuer", config->oauth.issuer},
+                {"oauth.url", config->oauth.url},
+                {"oauth.token_url", config->oauth.token_url},
+                {"oauth.authorize_url", config->oauth.authorize_url}};
+
+    for (size_t i = 0; i < PC_COUNT(urls) && in_production(loader); i++)
+        if (urls[i].url != NULL && !is_https(urls[i].url))
+            config_problem_with(loader, false, urls[i].path,
+                                "%.256s is not HTTPS, which production insists on", urls[i].url);
+}
+
+static void oauth_key_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (config->oauth.private_key_file != NULL)
+        return;
+    if (config->oauth.public_key_file != NULL)
+        config_problem_with(loader, false, "oauth.public_key_file", "needs oauth.private_key_file");
+    if (config->oauth.kid != NULL)
+        config_problem_with(loader, true, "oauth.kid",
+                            "has no effect without oauth.private_key_file, whose name it is");
+}
+
+/* ---- listeners ---- */
+
+/* The paths of a listener's settings. */
+struct listener_paths {
+    char certificate[CONFIG_PATH_BYTES_MAX];
+    char key[CONFIG_PATH_BYTES_MAX];
+    char client_ca[CONFIG_PATH_BYTES_MAX];
+    char client_auth[CONFIG_PATH_BYTES_MAX];
+};
+
+static void path_make(enum config_service service, const char *name,
+                      char ret_path[CONFIG_PATH_BYTES_MAX])
+{
+    struct sbuf out = sbuf_over(ret_path, CONFIG_PATH_BYTES_MAX);
+
+    sbuf_add_format(&out, "%s.tls.%s", config_service_name(service), name);
+    sbuf_add_char(&out, '\0');
+    PC_ASSERT(!out.full);
+}
+
+static void tls_rule(struct config_loader *loader, const struct config_listener *listener,
+                     const struct listener_paths *paths)
+{
+    if (listener->certificate != NULL && listener->key == NULL)
+        config_problem_with(loader, false, paths->certificate, "needs %s", paths->key);
+    if (listener->key != NULL && listener->certificate == NULL)
+        config_problem_with(loader, false, paths->key, "needs %s", paths->certificate);
+    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->certificate == NULL)
+        config_problem_with(loader, false, paths->client_auth,
+                            "client certificates need HTTPS, set %s", paths->certificate);
+    if (listener->client_auth != CONFIG_CLIENT_NONE && listener->client_ca == NULL)
+        config_problem_with(loader, false, paths->client_auth,
+                            "needs %s to check client certificates against", paths->client_ca);
+    if (listener->client_auth == CONFIG_CLIENT_NONE && listener->client_ca != NULL)
+        config_problem_with(loader, true, paths->client_ca, "has no effect while %s is none",
+                            paths->client_auth);
+    if (listener->certificate == NULL && in_production(loader) &&
+        !loader->config->tls_terminated_in_front)
+        config_problem_with(loader, false, paths->certificate,
                             "production does not listen in plain HTTP, set a certificate and key, "
                             "or tls_terminated_in_front: true when a proxy in front speaks HTTPS");
+}
+
+/* Two services cannot share a place; port 0 is another one each time. */
+static void port_rule(struct config_loader *loader, enum config_service service, unsigned served)
+{
+    const struct config_listener *listener = &loader->config->listeners[service];
+    char path[CONFIG_PATH_BYTES_MAX];
+    struct sbuf out = sbuf_over(path, sizeof(path));
+
+    sbuf_add_format(&out, "%s.port", config_service_name(service));
+    sbuf_add_char(&out, '\0');
+    for (enum config_service i = 0; i < service; i++) {
+        const struct config_listener *other = &loader->config->listeners[i];
+
+        if ((served & CONFIG_SERVICE_BIT(i)) != 0 && listener->port != 0 &&
+            listener->port == other->port && strcmp(listener->host, other->host) == 0)
+            config_problem_with(loader, false, path, "%u is %s.port too", listener->port,
+                                config_service_name(i));
+    }
+}
+
+static void listeners_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    unsigned served = loader->sources->services ? loader->sources->services : CONFIG_SERVICES_ALL;
+
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        struct listener_paths paths;
+
+        if ((served & CONFIG_SERVICE_BIT(i)) == 0)
+            continue;
+        path_make(i, "certificate", paths.certificate);
+        path_make(i, "key", paths.key);
+        path_make(i, "client_ca", paths.client_ca);
+        path_make(i, "client_auth", paths.client_auth);
+        tls_rule(loader, &config->listeners[i], &paths);
+        port_rule(loader, i, served);
+    }
     if (config->tls_terminated_in_front && config->trusted_proxies.count == 0)
         config_problem_with(loader, true, "trusted_proxies",
                             "is empty though a proxy stands in front, so all clients share that "
@@ -276,8 +375,10 @@ void config_rules(struct config_loader *loader)
     secret_rule(loader);
     key_rule(loader);
     password_rule(loader);
-    tls_rule(loader);
-    plain_rule(loader);
+    issuer_rule(loader);
+    urls_rule(loader);
+    oauth_key_rule(loader);
+    listeners_rule(loader);
     everyone_rule(loader);
     cors_rule(loader);
     http_rule(loader);

@@ -21,6 +21,7 @@ static const char *const sslmodes[] = {"disable", "require", "verify-ca", "verif
 static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS384",
                                          "RS512", "PS256", "PS384", "PS512", "ES256",
                                          "ES384", "EdDSA", NULL};
+static const char *const oauth_algorithms[] = {"RS256", "PS256", "ES256", "EdDSA", NULL};
 
 #define LIMIT_NUMBERS                                                                              \
     {.path = "requests_per_minute",                                                                \
@@ -69,6 +70,55 @@ static const struct config_setting plan_row[] = {
     LIMIT_NUMBERS,
 };
 
+/* Where a service takes connections. */
+#define LISTENER(section, service, who, port_name, port_default)                                   \
+    {.path = section ".host",                                                                      \
+     .environ = {"HOST"},                                                                          \
+     .type = CONFIG_TEXT,                                                                          \
+     .form = CONFIG_HOST,                                                                          \
+     AT(listeners[service].host),                                                                  \
+     RANGE(1, 253),                                                                                \
+     .fallback = "127.0.0.1",                                                                      \
+     .fallback_production = "0.0.0.0",                                                             \
+     .about = "Address that " who " listens on."},                                                 \
+        {.path = section ".port",                                                                  \
+         .environ = {port_name},                                                                   \
+         .type = CONFIG_NUMBER,                                                                    \
+         AT(listeners[service].port),                                                              \
+         RANGE(0, 65535),                                                                          \
+         .fallback = port_default,                                                                 \
+         .about = "Port that " who " listens on; 0 takes any free one."},                          \
+        {.path = section ".tls.certificate",                                                       \
+         .type = CONFIG_TEXT,                                                                      \
+         AT(listeners[service].certificate),                                                       \
+         PATH_RANGE,                                                                               \
+         .file = true,                                                                             \
+         .example = "/etc/portcullis/tls/fullchain.pem",                                           \
+         .live = true,                                                                             \
+         .about = "PEM file with the certificate and its chain; setting it turns HTTPS on."},      \
+        {.path = section ".tls.key",                                                               \
+         .type = CONFIG_TEXT,                                                                      \
+         AT(listeners[service].key),                                                               \
+         PATH_RANGE,                                                                               \
+         .file = true,                                                                             \
+         .file_secret = true,                                                                      \
+         .example = "/etc/portcullis/tls/key.pem",                                                 \
+         .live = true,                                                                             \
+         .about = "PEM file with the certificate's private key."},                                 \
+        {.path = section ".tls.client_ca",                                                         \
+         .type = CONFIG_TEXT,                                                                      \
+         AT(listeners[service].client_ca),                                                         \
+         PATH_RANGE,                                                                               \
+         .file = true,                                                                             \
+         .example = "/etc/portcullis/tls/clients-ca.pem",                                          \
+         .live = true,                                                                             \
+         .about = "PEM file with the authorities whose client certificates are accepted."},        \
+    {                                                                                              \
+        .path = section ".tls.client_auth", .type = CONFIG_CHOICE,                                 \
+        AT(listeners[service].client_auth), .choices = client_auths, .fallback = "none",           \
+        .live = true, .about = "Whether a client shows a certificate."                             \
+    }
+
 const struct config_setting config_settings[] = {
     /* The first row, since the defaults of others depend on it. */
     {.path = "environment",
@@ -107,7 +157,8 @@ const struct config_setting config_settings[] = {
      .about = "Networks whose X-Forwarded-For is believed, read from right to left."},
 
     {.path = "database.url",
-     .environ = {"DATABASE_URL", "ACCOUNT_DATABASE_URL", "TRANSACTION_DATABASE_URL"},
+     .environ = {"DATABASE_URL", "ACCOUNT_DATABASE_URL", "TRANSACTION_DATABASE_URL",
+                 "AUTH_DATABASE_URL"},
      .type = CONFIG_TEXT,
      .form = CONFIG_DATABASE,
      AT(database.url),
@@ -117,7 +168,8 @@ const struct config_setting config_settings[] = {
      .about = "Where everything is kept: sqlite:FILE (inside the data folder unless absolute) or "
               "postgresql://USER:PASSWORD@HOST/NAME."},
     {.path = "database.sslmode",
-     .environ = {"DATABASE_SSLMODE", "ACCOUNT_DATABASE_SSLMODE", "TRANSACTION_DATABASE_SSLMODE"},
+     .environ = {"DATABASE_SSLMODE", "ACCOUNT_DATABASE_SSLMODE", "TRANSACTION_DATABASE_SSLMODE",
+                 "AUTH_DATABASE_SSLMODE"},
      .type = CONFIG_TEXT,
      AT(database.sslmode),
      RANGE(1, 16),
@@ -127,54 +179,8 @@ const struct config_setting config_settings[] = {
          "How the connection to PostgreSQL is protected; when not set it is what the URL's own "
          "sslmode says, else require."},
 
-    {.path = "gateway.host",
-     .environ = {"HOST"},
-     .type = CONFIG_TEXT,
-     .form = CONFIG_HOST,
-     AT(gateway.host),
-     RANGE(1, 253),
-     .fallback = "127.0.0.1",
-     .fallback_production = "0.0.0.0",
-     .about = "Address that the gateway listens on."},
-    {.path = "gateway.port",
-     .environ = {"PORT"},
-     .type = CONFIG_NUMBER,
-     AT(gateway.port),
-     RANGE(0, 65535),
-     .fallback = "8000",
-     .about = "Port that the gateway listens on; 0 takes any free one."},
-    {.path = "gateway.tls.certificate",
-     .type = CONFIG_TEXT,
-     AT(gateway.certificate),
-     PATH_RANGE,
-     .file = true,
-     .example = "/etc/portcullis/tls/fullchain.pem",
-     .live = true,
-     .about = "PEM file with the certificate and its chain; setting it turns HTTPS on."},
-    {.path = "gateway.tls.key",
-     .type = CONFIG_TEXT,
-     AT(gateway.key),
-     PATH_RANGE,
-     .file = true,
-     .file_secret = true,
-     .example = "/etc/portcullis/tls/key.pem",
-     .live = true,
-     .about = "PEM file with the certificate's private key."},
-    {.path = "gateway.tls.client_ca",
-     .type = CONFIG_TEXT,
-     AT(gateway.client_ca),
-     PATH_RANGE,
-     .file = true,
-     .example = "/etc/portcullis/tls/clients-ca.pem",
-     .live = true,
-     .about = "PEM file with the authorities whose client certificates are accepted."},
-    {.path = "gateway.tls.client_auth",
-     .type = CONFIG_CHOICE,
-     AT(gateway.client_auth),
-     .choices = client_auths,
-     .fallback = "none",
-     .live = true,
-     .about = "Whether a client shows a certificate."},
+    LISTENER("gateway", CONFIG_GATEWAY, "the gateway", "PORT", "8000"),
+    LISTENER("auth", CONFIG_AUTH, "the auth service", "AUTH_PORT", "8001"),
 
     {.path = "workers.loops",
      .type = CONFIG_NUMBER,
@@ -206,6 +212,18 @@ const struct config_setting config_settings[] = {
      RANGE(1, 4096),
      .fallback = "64",
      .about = "Passwords that may wait to be hashed; one more is answered 503."},
+    {.path = "workers.signers",
+     .type = CONFIG_NUMBER,
+     AT(workers.signers),
+     RANGE(1, 8),
+     .fallback = "2",
+     .about = "Threads that sign tokens of the auth service and check what clients sign."},
+    {.path = "workers.sign_queue_max",
+     .type = CONFIG_NUMBER,
+     AT(workers.sign_queue_max),
+     RANGE(1, 65536),
+     .fallback = "1024",
+     .about = "Signatures that may wait; one more is answered 503."},
 
     {.path = "http.head_bytes_max",
      .type = CONFIG_NUMBER,
@@ -450,6 +468,135 @@ const struct config_setting config_settings[] = {
      RANGE(0, 60),
      .fallback = "5",
      .about = "How far clocks may differ."},
+
+    {.path = "oauth.issuer",
+     .environ = {"AUTH_JWT_ISSUER"},
+     .type = CONFIG_TEXT,
+     .form = CONFIG_URL,
+     AT(oauth.issuer),
+     RANGE(1, 256),
+     .fallback = CONFIG_ISSUER_KNOWN,
+     .about =
+         "The issuer's name: the claim iss of its tokens, and the URL below which clients find "
+         "its metadata; production needs one of its own."},
+    {.path = "oauth.audience",
+     .environ = {"AUTH_JWT_AUDIENCE"},
+     .type = CONFIG_TEXT,
+     AT(oauth.audience),
+     RANGE(1, 256),
+     .fallback = "portcullis-services",
+     .about = "The claim aud of its access tokens."},
+    {.path = "oauth.url",
+     .environ = {"AUTH_PUBLIC_URL"},
+     .type = CONFIG_TEXT,
+     .form = CONFIG_URL,
+     AT(oauth.url),
+     RANGE(1, 256),
+     .example = "https://auth.example.com",
+     .about =
+         "Where clients reach the issuer; when not set it is the auth service's own address in "
+         "development and oauth.issuer in production."},
+    {.path = "oauth.token_url",
+     .environ = {"AUTH_TOKEN_URL"},
+     .type = CONFIG_TEXT,
+     .form = CONFIG_URL,
+     AT(oauth.token_url),
+     RANGE(1, 256),
+     .example = "https://auth.example.com/auth/token",
+     .about = "The token endpoint as the metadata and the API's pages name it; when not set it is "
+              "below oauth.url."},
+    {.path = "oauth.authorize_url",
+     .environ = {"AUTH_AUTHORIZE_URL"},
+     .type = CONFIG_TEXT,
+     .form = CONFIG_URL,
+     AT(oauth.authorize_url),
+     RANGE(1, 256),
+     .example = "https://auth.example.com/oauth/authorize",
+     .about = "The same of the authorization endpoint."},
+    {.path = "oauth.algorithm",
+     .type = CONFIG_TEXT,
+     AT(oauth.algorithm),
+     RANGE(1, 16),
+     .choices = oauth_algorithms,
+     .fallback = "RS256",
+     .about = "How its tokens are signed, unless a client has an algorithm of its own."},
+    {.path = "oauth.private_key_file",
+     .environ = {"AUTH_PRIVATE_KEY_PATH"},
+     .type = CONFIG_TEXT,
+     AT(oauth.private_key_file),
+     PATH_RANGE,
+     .file = true,
+     .file_secret = true,
+     .example = "/etc/portcullis/oauth.pem",
+     .about = "PEM private key for oauth.algorithm; made in the data folder when there is none."},
+    {.path = "oauth.public_key_file",
+     .environ = {"AUTH_PUBLIC_KEY_PATH"},
+     .type = CONFIG_TEXT,
+     AT(oauth.public_key_file),
+     PATH_RANGE,
+     .file = true,
+     .example = "/etc/portcullis/oauth.crt",
+     .about = "PEM public key or certificate that must belong to it."},
+    {.path = "oauth.kid",
+     .environ = {"AUTH_JWT_KID"},
+     .type = CONFIG_TEXT,
+     AT(oauth.kid),
+     RANGE(1, 128),
+     .example = "2025-01",
+     .about = "The name of that key in tokens; its thumbprint when not set."},
+    {.path = "oauth.access_minutes",
+     .environ = {"AUTH_ACCESS_TOKEN_MINUTES"},
+     .type = CONFIG_NUMBER,
+     .unit = "minutes",
+     AT(oauth.access_minutes),
+     RANGE(1, 1440),
+     .fallback = "15",
+     .about = "Life of an access token, unless its client has a life of its own."},
+    {.path = "oauth.refresh_days",
+     .environ = {"AUTH_REFRESH_TOKEN_DAYS"},
+     .type = CONFIG_NUMBER,
+     .unit = "days",
+     AT(oauth.refresh_days),
+     RANGE(1, 365),
+     .fallback = "7",
+     .about = "Life of a refresh token and of what a user agreed to, from its last use."},
+    {.path = "oauth.code_seconds",
+     .type = CONFIG_NUMBER,
+     .unit = "seconds",
+     AT(oauth.code_s),
+     RANGE(5, 60),
+     .fallback = "60",
+     .about = "Life of an authorization code."},
+    {.path = "oauth.grace_seconds",
+     .type = CONFIG_NUMBER,
+     .unit = "seconds",
+     AT(oauth.grace_s),
+     RANGE(0, 60),
+     .fallback = "10",
+     .about = "How long a used refresh token is answered with the same tokens again, for a client "
+              "that lost the answer."},
+    {.path = "oauth.login_hours",
+     .type = CONFIG_NUMBER,
+     .unit = "hours",
+     AT(oauth.login_hours),
+     RANGE(1, 720),
+     .fallback = "12",
+     .about = "How long a browser stays signed in."},
+    {.path = "oauth.leeway_seconds",
+     .type = CONFIG_NUMBER,
+     .unit = "seconds",
+     AT(oauth.leeway_s),
+     RANGE(0, 60),
+     .fallback = "5",
+     .about = "How far clocks may differ."},
+
+    {.path = "docs.client_id",
+     .environ = {"DOCS_OAUTH_CLIENT_ID"},
+     .type = CONFIG_TEXT,
+     AT(docs.client_id),
+     RANGE(1, 64),
+     .fallback = "api-docs",
+     .about = "The client as which the API's pages sign in."},
 
     {.path = "password.scheme",
      .type = CONFIG_CHOICE,

@@ -71,8 +71,8 @@ static void nothing_given_is_development(void **state)
     assert_int_equal(config_test_load("", NULL), ERR_OK);
     assert_string_equal(config_test_told(), "");
     assert_int_equal(config_test.config.environment, CONFIG_DEVELOPMENT);
-    assert_string_equal(config_test.config.gateway.host, "127.0.0.1");
-    assert_int_equal(config_test.config.gateway.port, 8000);
+    assert_string_equal(config_test.config.listeners[CONFIG_GATEWAY].host, "127.0.0.1");
+    assert_int_equal(config_test.config.listeners[CONFIG_GATEWAY].port, 8000);
     assert_int_equal(config_test.config.limits.requests_per_minute, 60);
     assert_int_equal(config_test.config.breaker.failure_threshold, 5);
     assert_int_equal(config_test.config.breaker.timeout_s, 60);
@@ -81,7 +81,7 @@ static void nothing_given_is_development(void **state)
     assert_null(config_test.config.jwt.secret);
     assert_int_equal(config_test.config.metrics.allow.count, 2);
     assert_string_equal(config_test.config.metrics.allow.items[1], "::1/128");
-    assert_int_equal(config_test.config.gateway.client_auth, CONFIG_CLIENT_NONE);
+    assert_int_equal(config_test.config.listeners[CONFIG_GATEWAY].client_auth, CONFIG_CLIENT_NONE);
     assert_int_equal(config_test_load("# only a comment\n", NULL), ERR_OK);
     assert_int_equal(config_test_load("---\n", NULL), ERR_CONFIG);
 }
@@ -110,8 +110,8 @@ static void file_values_arrive(void **state)
     assert_int_equal(config_test_load(text, NULL), ERR_OK);
     assert_string_equal(config_test_told(), "");
     assert_string_equal(config->data, "/var/lib/portcullis");
-    assert_string_equal(config->gateway.host, "::1");
-    assert_int_equal(config->gateway.port, 443);
+    assert_string_equal(config->listeners[CONFIG_GATEWAY].host, "::1");
+    assert_int_equal(config->listeners[CONFIG_GATEWAY].port, 443);
     assert_true(config->tls_terminated_in_front);
     assert_int_equal(config->trusted_proxies.count, 3);
     assert_string_equal(config->trusted_proxies.items[2], "192.0.2.7");
@@ -175,7 +175,7 @@ static void origins_are_kept(void **state)
     struct sbuf out = sbuf_over(config_test.told_bytes, sizeof(config_test.told_bytes) - 1);
 
     assert_int_equal(config_test_load("gateway:\n  port: 1\n  host: 127.0.0.2\n", environ), ERR_OK);
-    assert_int_equal(config_test.config.gateway.port, 9001);
+    assert_int_equal(config_test.config.listeners[CONFIG_GATEWAY].port, 9001);
     assert_int_equal(of[config_setting_at("gateway.port")].kind, CONFIG_FROM_ENVIRONMENT);
     assert_string_equal(of[config_setting_at("gateway.port")].name, "PORT");
     assert_int_equal(of[config_setting_at("gateway.host")].kind, CONFIG_FROM_FILE);
@@ -259,6 +259,9 @@ static void names_of_one_setting_agree(void **state)
                                        "TRANSACTION_DATABASE_URL=sqlite:a.db", NULL};
     static const char *const other[] = {"ACCOUNT_DATABASE_URL=sqlite:a.db",
                                         "TRANSACTION_DATABASE_URL=sqlite:b.db", NULL};
+    static const char *const auth[] = {"DATABASE_URL=sqlite:a.db", "AUTH_DATABASE_URL=sqlite:b.db",
+                                       NULL};
+    static const char *const alone[] = {"AUTH_DATABASE_URL=sqlite:b.db", NULL};
 
     assert_int_equal(config_test_load("", same), ERR_OK);
     assert_string_equal(config_test.config.database.url, "sqlite:a.db");
@@ -267,6 +270,13 @@ static void names_of_one_setting_agree(void **state)
                         "environment TRANSACTION_DATABASE_URL: differs from "
                         "ACCOUNT_DATABASE_URL, but both name database.url; money and "
                         "accounts share one commit, so they need one database");
+    assert_int_equal(config_test_load("", auth), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "environment AUTH_DATABASE_URL: differs from DATABASE_URL, but both name "
+                        "database.url; a user's rights are read where money is kept, so they need "
+                        "one database");
+    assert_int_equal(config_test_load("", alone), ERR_OK);
+    assert_string_equal(config_test.config.database.url, "sqlite:b.db");
 }
 
 /* A name that this version does not serve is not passed over in silence. */
@@ -280,26 +290,30 @@ static void unserved_names_warn(void **state)
                         "in this process and are not shared");
 }
 
+#define ISSUER "AUTH_JWT_ISSUER=https://auth.example.com"
 #define GOOD                                                                                       \
     "ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,                                \
-        "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"
+        "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8", ISSUER
 
 static const struct {
-    const char *environ[8];
+    const char *environ[12];
     const char *told;
 } production_cases[] = {
     {{GOOD}, ""},
-    {{"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"},
+    {{"ENVIRONMENT=production", "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",
+      ISSUER},
      "jwt.secret: production needs a secret of its own, set JWT_SECRET_KEY or jwt.secret_file, "
      "for example from `openssl rand -base64 48`"},
     {{"ENVIRONMENT=production", "JWT_SECRET_KEY=change-me", "TLS_TERMINATED_IN_FRONT=true",
-      "TRUSTED_PROXIES=10.0.0.0/8"},
+      "TRUSTED_PROXIES=10.0.0.0/8", ISSUER},
      "environment JWT_SECRET_KEY: jwt.secret: the secret is well known from examples, make one "
      "with `openssl rand -base64 48`"},
-    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET, ISSUER},
      "gateway.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
+     "auth.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
-    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET, ISSUER,
       "TLS_TERMINATED_IN_FRONT=true"},
      "warning: trusted_proxies: is empty though a proxy stands in front, so all clients share "
      "that proxy's address and its limit"},
@@ -338,6 +352,30 @@ static const struct {
      "HS512 needs, make one with `openssl rand -base64 48`"},
     {{GOOD, "JWT_ALGORITHM=ES256"},
      "warning: environment JWT_SECRET_KEY: jwt.secret: is not used, ES256 signs with a key"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
+      "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8"},
+     "oauth.issuer: production needs an issuer of its own, set AUTH_JWT_ISSUER to the https URL "
+     "below which clients find its metadata"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
+      "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",
+      "AUTH_JWT_ISSUER=https://auth-service.local"},
+     "environment AUTH_JWT_ISSUER: oauth.issuer: production needs an issuer of its own, set "
+     "AUTH_JWT_ISSUER to the https URL below which clients find its metadata"},
+    {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET,
+      "TLS_TERMINATED_IN_FRONT=true", "TRUSTED_PROXIES=10.0.0.0/8",
+      "AUTH_JWT_ISSUER=http://auth.example.com"},
+     "environment AUTH_JWT_ISSUER: oauth.issuer: http://auth.example.com is not HTTPS, which "
+     "production insists on"},
+    {{GOOD, "AUTH_PUBLIC_URL=http://a.example", "AUTH_TOKEN_URL=http://b.example/auth/token",
+      "AUTH_AUTHORIZE_URL=http://c.example/oauth/authorize"},
+     "environment AUTH_PUBLIC_URL: oauth.url: http://a.example is not HTTPS, which production "
+     "insists on\n"
+     "environment AUTH_TOKEN_URL: oauth.token_url: http://b.example/auth/token is not HTTPS, "
+     "which production insists on\n"
+     "environment AUTH_AUTHORIZE_URL: oauth.authorize_url: http://c.example/oauth/authorize is "
+     "not HTTPS, which production insists on"},
+    {{GOOD, "AUTH_PUBLIC_URL=https://a.example", "AUTH_TOKEN_URL=https://b.example/auth/token"},
+     ""},
 };
 
 /* What production insists on, one refusal (or warning) at a time, beside settings that are good. */
@@ -352,7 +390,8 @@ static void production_refuses(void **state)
         assert_string_equal(config_test_told(), production_cases[i].told);
     }
     assert_int_equal(config_test_load("", production_cases[0].environ), ERR_OK);
-    assert_string_equal(config_test.config.gateway.host, "0.0.0.0");
+    assert_string_equal(config_test.config.listeners[CONFIG_GATEWAY].host, "0.0.0.0");
+    assert_string_equal(config_test.config.listeners[CONFIG_AUTH].host, "0.0.0.0");
     assert_int_equal(config_test.config.cors.allowed_origins.count, 0);
     assert_int_equal(config_test_load("password:\n  scheme: bcrypt\n  bcrypt_cost: 9\n",
                                       production_cases[0].environ),

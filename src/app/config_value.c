@@ -52,6 +52,8 @@ static const char *form_kind(enum config_form form)
         return "a database URL that begins with sqlite: or postgresql://";
     case CONFIG_ROUTE:
         return "a method and a path such as \"POST /api/v1/auth/login\"";
+    case CONFIG_URL:
+        return "a URL such as https://auth.example.com, without query and trailing slash";
     }
     PC_WRONG("unknown form");
 }
@@ -225,6 +227,25 @@ static bool is_route(struct span s)
     return false;
 }
 
+/* RFC 8414, 2: no query, no fragment. Without a slash at its end a path can be added to it. */
+static bool is_url(struct span s)
+{
+    struct span rest;
+    size_t end;
+
+    if (span_starts(s, SPAN_OF("https://")))
+        rest = span_slice(s, 8, s.len);
+    else if (span_starts(s, SPAN_OF("http://")))
+        rest = span_slice(s, 7, s.len);
+    else
+        return false;
+    end = span_find(rest, '/');
+    if (!is_authority(span_slice(rest, 0, end)))
+        return false;
+    return end == rest.len ||
+           (is_one_of(span_slice(rest, end, rest.len), "/-._~") && !span_ends(rest, SPAN_OF("/")));
+}
+
 static bool has_form(enum config_form form, struct span s)
 {
     switch (form) {
@@ -240,6 +261,8 @@ static bool has_form(enum config_form form, struct span s)
         return is_database(s);
     case CONFIG_ROUTE:
         return is_route(s);
+    case CONFIG_URL:
+        return is_url(s);
     }
     PC_WRONG("unknown form");
 }

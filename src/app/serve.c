@@ -4,12 +4,9 @@
 #include "app/serve.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "app/serve_priv.h"
 #include "base/alloc.h"
@@ -109,22 +106,19 @@ static enum err start_auth(struct serve *serve, struct serve_fault *fault)
     return err ? serve_fail(fault, err, "users cannot be set up: %s", err_sentence(err)) : ERR_OK;
 }
 
-enum { GATEWAY_MOUNTS = 4 };
+enum { HASH_NICE = 10 };
 
-struct http_service_options serve_gateway_options(const char *version)
+/* Passwords are slow and may wait; a signature is quick and may not wait for them. */
+static enum err start_pools(struct serve *serve, struct serve_fault *fault)
 {
-    static const struct http_mount mounts[GATEWAY_MOUNTS] = {{.rows = gateway_routes},
-                                                             {.rows = auth_routes},
-                                                             {.rows = auth_admin_routes},
-                                                             {.rows = gateway_order_routes}};
+    const struct config *config = serve->config;
+    enum err err = net_pool_new_nice("hash", config->workers.hashers,
+                                     config->workers.hash_queue_max, HASH_NICE, &serve->hash_pool);
 
-    return (struct http_service_options){.name = GATEWAY_SERVICE,
-                                         .title = GATEWAY_TITLE,
-                                         .about = GATEWAY_ABOUT,
-                                         .version = version,
-                                         .docs_base = "/api/",
-                                         .mounts = mounts,
-                                         .mount_count = PC_COUNT(mounts)};
+    if (!err)
+        err = net_pool_new("sign", config->workers.signers, config->workers.sign_queue_max,
+                           &serve->sign_pool);
+    return err ? serve_fail(fault, err, "the worker threads cannot be started") : ERR_OK;
 }
 
 static enum err start_http(struct serve *serve, struct serve_fault *fault)
@@ -138,106 +132,21 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
                                           .identity = auth_identity(serve->auth),
                                           .limit_slots = config->limits.clients_max,
                                           .access_log = config->log.access};
-    struct http_service_options service = serve_gateway_options(serve->version);
-    struct http_mount mounts[GATEWAY_MOUNTS];
-    const char *why = NULL;
-    enum err err = serve_routes_check(config, fault);
+    enum err err = serve_routes_check(config, serve->services, fault);
 
+    if (!err)
+        err = start_pools(serve, fault);
     if (err)
         return err;
-    err = net_pool_new("hash", config->workers.hashers, config->workers.hash_queue_max,
-                       &serve->hash_pool);
-
-    if (err)
-        return serve_fail(fault, err, "the hash threads cannot be started");
     options.hash_pool = serve->hash_pool;
+    options.sign_pool = serve->sign_pool;
     gateway_version_set(serve->version);
     err = http_engine_new(&options, &serve->engine);
     if (!err)
         err = serve_policy_make(config, &serve->policy);
     if (err)
-        return serve_fail(fault, err, "the gateway cannot be set up: %s", err_sentence(err));
-    for (size_t i = 0; i < GATEWAY_MOUNTS; i++) {
-        mounts[i] = service.mounts[i];
-        mounts[i].context = serve->auth;
-    }
-    service.mounts = mounts;
-    service.policy = &serve->policy->policy;
-    err = http_service_new(serve->engine, &service, &serve->gateway, &why);
-    return err ? serve_fail(fault, err, "the gateway cannot be set up: %s",
-                            why ? why : err_sentence(err))
-               : ERR_OK;
-}
-
-static enum err make_tls(const struct serve *serve, const struct config *config,
-                         struct crypto_tls_context **ret_tls, struct serve_fault *fault)
-{
-    static const enum crypto_tls_client clients[] = {
-        [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
-        [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
-        [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
-    const struct config_listener *listener = &config->gateway;
-    const struct crypto_tls_options options = {.name = "gateway",
-                                               .cert_path = listener->certificate,
-                                               .key_path = listener->key,
-                                               .client = clients[listener->client_auth],
-                                               .client_ca_path = listener->client_ca,
-                                               .alpn = {"http/1.1"}};
-    struct crypto_fault why = {0};
-    enum err err;
-
-    if (listener->certificate == NULL) {
-        *ret_tls = NULL;
-        return ERR_OK;
-    }
-    err = crypto_tls_context_new(&options, serve->clock, ret_tls, &why);
-    return err ? serve_fail(fault, err, "gateway: %s", why.text) : ERR_OK;
-}
-
-/* net/ takes literal addresses; names are asked for once, here. */
-static enum err resolve(const char *host, char text[NI_MAXHOST], struct serve_fault *fault)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    int code = getaddrinfo(host, NULL, &hints, &found);
-
-    if (code == 0)
-        code = getnameinfo(found->ai_addr, found->ai_addrlen, text, NI_MAXHOST, NULL, 0,
-                           NI_NUMERICHOST);
-    if (found != NULL)
-        freeaddrinfo(found);
-    if (code != 0)
-        return serve_fail(fault, ERR_CONFIG,
-                          "gateway.host: \"%s\" is no address of this machine "
-                          "and cannot be looked up: %s",
-                          host, gai_strerror(code));
-    return ERR_OK;
-}
-
-static enum err bind_gateway(struct serve *serve, bool unbound, struct serve_fault *fault)
-{
-    const struct config_listener *from = &serve->config->gateway;
-    char address[NI_MAXHOST];
-    struct net_listener_options options = {.name = "gateway",
-                                           .host = address,
-                                           .port = (uint16_t)from->port,
-                                           .app = &http_net_app,
-                                           .app_context = serve->gateway};
-    int why = 0;
-    enum err err = make_tls(serve, serve->config, &serve->tls, fault);
-
-    if (err)
-        return err;
-    options.tls = serve->tls;
-    if (unbound)
-        return net_server_listen_none(serve->server, &options, &serve->listener);
-    err = resolve(from->host, address, fault);
-    if (err)
-        return err;
-    err = net_server_listen(serve->server, &options, &serve->listener, &why);
-    return err ? serve_fail(fault, err, "gateway: %s port %u cannot be bound: %s", address,
-                            (unsigned)from->port, strerror(why))
-               : ERR_OK;
+        return serve_fail(fault, err, "the services cannot be set up: %s", err_sentence(err));
+    return serve_services_new(serve, fault);
 }
 
 static enum err start_net(struct serve *serve, bool unbound, struct serve_fault *fault)
@@ -270,12 +179,21 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
 
     if (err)
         return serve_fail(fault, err, "the loops cannot be made: %s", err_sentence(err));
-    err = bind_gateway(serve, unbound, fault);
+    err = serve_listeners_bind(serve, unbound, fault);
     if (!err)
         err = auth_feed_start(&feed, &serve->feed);
     if (!err)
         err = net_server_start(serve->server);
     return err;
+}
+
+static void log_places(const struct serve *serve)
+{
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
+        if (serve_serves(serve, i))
+            log_info(serve->logger, "listening", LOG_STRING("listener", config_service_name(i)),
+                     LOG_U64("port", serve_port(serve, i)),
+                     LOG_BOOL("tls", serve->listeners[i].tls != NULL));
 }
 
 enum err serve_start(const struct serve_options *options, struct serve **ret_serve,
@@ -290,6 +208,7 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
         *reterr = (struct serve_fault){.text = "the program cannot start"};
     serve->config = options->config;
     serve->version = options->version;
+    serve->services = options->services ? options->services : CONFIG_SERVICES_ALL;
     serve->clock = options->clock ? options->clock : &clock_system;
     serve->random = options->random ? options->random : &random_system;
     err = serve_data_folder(serve->config->data, reterr);
@@ -297,6 +216,8 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
         err = start_telemetry(serve, reterr);
     if (!err)
         err = start_store(serve, reterr);
+    if (!err)
+        err = serve_listeners_place(serve, options->unbound, reterr);
     if (!err)
         err = start_auth(serve, reterr);
     if (!err)
@@ -310,45 +231,15 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
         return err;
     }
     log_info(serve->logger, "started", LOG_STRING("version", serve->version),
-             LOG_STRING("store", store_shown(serve->store)),
-             LOG_U64("gateway_port", serve_port(serve)));
+             LOG_STRING("store", store_shown(serve->store)));
+    log_places(serve);
     *ret_serve = serve;
     return ERR_OK;
-}
-
-uint16_t serve_port(const struct serve *serve)
-{
-    return net_listener_port(serve->listener);
 }
 
 size_t serve_seeded(const struct serve *serve)
 {
     return serve->seeded;
-}
-
-enum err serve_adopt(struct serve *serve, int fd)
-{
-    return net_server_adopt(serve->server, serve->listener, fd);
-}
-
-static enum err reload_tls(struct serve *serve, const struct config *config,
-                           struct serve_fault *fault)
-{
-    struct crypto_tls_context *tls = NULL;
-    enum err err;
-
-    if ((config->gateway.certificate != NULL) != (serve->tls != NULL))
-        return serve_fail(fault, ERR_CONFIG,
-                          "TLS cannot be switched on or off by a reload; restart instead");
-    if (serve->tls == NULL)
-        return ERR_OK;
-    err = make_tls(serve, config, &tls, fault);
-    if (err)
-        return err;
-    net_listener_set_tls(serve->listener, tls);
-    crypto_tls_context_free(serve->tls);
-    serve->tls = tls;
-    return ERR_OK;
 }
 
 enum err serve_reload(struct serve *serve, const struct config *config, struct serve_fault *reterr)
@@ -357,24 +248,22 @@ enum err serve_reload(struct serve *serve, const struct config *config, struct s
     enum err err;
 
     log_reopen(serve->logger);
-    err = serve_routes_check(config, reterr);
+    err = serve_routes_check(config, serve->services, reterr);
     if (err)
         return err;
     err = serve_policy_make(config, &policy);
     if (err)
         return serve_fail(reterr, err, "%s", err_sentence(err));
-    err = reload_tls(serve, config, reterr);
-    if (!err) {
-        err = http_service_policy(serve->gateway, &policy->policy);
-        if (err)
-            err = serve_fail(reterr, err, "%s", err_sentence(err));
-    }
+    err = serve_listeners_reload(serve, config, reterr);
     if (err) {
         serve_policy_free(policy);
         return err;
     }
     policy->older = serve->policy;
     serve->policy = policy;
+    err = serve_services_policy(serve, &policy->policy, &policy->older->policy);
+    if (err)
+        return serve_fail(reterr, err, "%s", err_sentence(err));
     log_info(serve->logger, "configuration_reloaded");
     return ERR_OK;
 }
@@ -383,7 +272,7 @@ void serve_stop(struct serve *serve)
 {
     if (serve == NULL)
         return;
-    if (serve->listener != NULL && serve->feed != NULL) {
+    if (serve->server != NULL && serve->feed != NULL) {
         bool drained =
             net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s * 1000);
 
@@ -392,10 +281,10 @@ void serve_stop(struct serve *serve)
     auth_feed_stop(serve->feed);
     net_server_stop(serve->server); /* requests on their way still need what follows */
     net_pool_free(serve->hash_pool);
+    net_pool_free(serve->sign_pool);
     store_close(serve->store); /* its threads may still be waking a loop */
     net_server_free(serve->server);
-    crypto_tls_context_free(serve->tls);
-    http_service_free(serve->gateway);
+    serve_listeners_free(serve);
     http_engine_free(serve->engine);
     serve_policy_free(serve->policy);
     auth_free(serve->auth);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/password.h"
+#include "crypto/tls.h"
 #include "http/http.h"
 
 struct serve;
@@ -28,6 +29,7 @@ struct serve_options {
     const char *version;                /* of the program; lives as long */
     const struct clock *clock;          /* NULL: clock_system */
     const struct random_source *random; /* NULL: random_system */
+    unsigned services;                  /* bits of config_service; 0: all of them */
     bool unbound;                       /* no socket: connections come by serve_adopt (tests) */
 };
 
@@ -36,23 +38,39 @@ struct serve_options {
 PC_CHECKED enum err serve_start(const struct serve_options *options, struct serve **ret_serve,
                                 struct serve_fault *reterr);
 
-/* What the gateway's listener offers, without its context and policy: for its API document. */
-struct http_service_options serve_gateway_options(const char *version);
+/* Room for the tables of one service. */
+enum { SERVE_MOUNTS_MAX = 16 };
+struct serve_mounts {
+    struct http_mount list[SERVE_MOUNTS_MAX];
+};
+
+/* What a service offers, without contexts and policy: for its API document. It points into
+ * `mounts`. */
+struct http_service_options serve_service_options(enum config_service service, const char *version,
+                                                  struct serve_mounts *mounts);
+
+/* What TLS is made from; cert_path is NULL where the service is plain. */
+struct crypto_tls_options serve_tls_options(const struct config *config,
+                                            enum config_service service);
 
 /* How new passwords are hashed. */
 struct crypto_password_policy serve_password_policy(const struct config *config);
 
-/* Whether every route that is given a rate is one. ERR_CONFIG with the sentence. */
-PC_CHECKED enum err serve_routes_check(const struct config *config, struct serve_fault *reterr);
+/* Whether every route that is given a rate is one, of any of the services (bits; 0: all).
+ * ERR_CONFIG with the sentence. */
+PC_CHECKED enum err serve_routes_check(const struct config *config, unsigned services,
+                                       struct serve_fault *reterr);
 
-/* The port that the gateway is bound to. */
-uint16_t serve_port(const struct serve *serve);
+bool serve_serves(const struct serve *serve, enum config_service service);
+
+/* The port that a service is bound to. */
+uint16_t serve_port(const struct serve *serve, enum config_service service);
 
 /* How many development users were made by this start. */
 size_t serve_seeded(const struct serve *serve);
 
-/* Gives a connected socket to the gateway, as if it had been accepted. */
-PC_CHECKED enum err serve_adopt(struct serve *serve, int fd);
+/* Gives a connected socket to a service that is served, as if it had been accepted. */
+PC_CHECKED enum err serve_adopt(struct serve *serve, enum config_service service, int fd);
 
 /* Takes over what may change while running (limits, CORS, proxies, certificates), opens the log
  * again. The new configuration must outlive the program as well. On failure everything stays. */

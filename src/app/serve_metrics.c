@@ -35,7 +35,7 @@ static int64_t store_is_ready(void *context)
     return store_ready(context) == ERR_OK;
 }
 
-static int64_t hash_waiting(void *context)
+static int64_t jobs_waiting(void *context)
 {
     return (int64_t)net_pool_length(context);
 }
@@ -60,6 +60,8 @@ static const struct store_metric store_metrics[] = {
 
 static const struct metric_def hash_def = {
     .name = "hash_queue_depth", .help = "Password hashes waiting.", .kind = METRIC_GAUGE};
+static const struct metric_def sign_def = {
+    .name = "sign_queue_depth", .help = "Signatures waiting.", .kind = METRIC_GAUGE};
 
 enum err serve_metrics(struct serve *serve)
 {
@@ -75,6 +77,10 @@ enum err serve_metrics(struct serve *serve)
     err = metric_register(serve->metrics, &hash_def, &metric);
     if (err)
         return err;
-    metric_callback(metric_only(metric), hash_waiting, serve->hash_pool);
+    metric_callback(metric_only(metric), jobs_waiting, serve->hash_pool);
+    err = metric_register(serve->metrics, &sign_def, &metric);
+    if (err)
+        return err;
+    metric_callback(metric_only(metric), jobs_waiting, serve->sign_pool);
     return log_metrics(serve->logger, serve->metrics);
 }

@@ -17,6 +17,7 @@
 enum { DOCUMENT_BYTES_MAX = 2 * 1024 * 1024, DEPTH_MAX = 32, IDS_MAX = 256 };
 
 static struct arena arena;
+static struct serve_mounts mounts;
 static struct http_service_options options;
 static struct span json_text;
 static const struct json_value *root;
@@ -28,7 +29,7 @@ static int make(void **state)
     (void)state;
     arena_init(&arena, NULL, 0, 16 * DOCUMENT_BYTES_MAX);
     out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
-    options = serve_gateway_options("1.2.3");
+    options = serve_service_options(CONFIG_GATEWAY, "1.2.3", &mounts);
     if (http_openapi_write(&options, &out) != ERR_OK)
         return -1;
     json_text = sbuf_span(&out);

@@ -131,16 +131,38 @@ static enum err fill(const struct config *config, struct serve_policy *made)
     return err;
 }
 
-enum err serve_routes_check(const struct config *config, struct serve_fault *reterr)
+/* Whether one of the services has that route; `nearest` is the name most like it, of any of them.
+ */
+static bool is_limited(struct span name, unsigned services, struct sbuf *nearest)
 {
-    const struct http_service_options gateway = serve_gateway_options("");
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        struct serve_mounts mounts;
+        const struct http_service_options service = serve_service_options(i, "", &mounts);
+        char text[256];
+        struct sbuf near = sbuf_over(text, sizeof(text));
 
+        if ((services & CONFIG_SERVICE_BIT(i)) == 0)
+            continue;
+        if (http_route_is_limited(&service, name, &near))
+            return true;
+        if (near.len == 0 || (nearest->len > 0 && span_distance(name, sbuf_span(nearest)) <=
+                                                      span_distance(name, sbuf_span(&near))))
+            continue;
+        sbuf_truncate(nearest, 0);
+        sbuf_add(nearest, sbuf_span(&near));
+    }
+    return false;
+}
+
+enum err serve_routes_check(const struct config *config, unsigned services,
+                            struct serve_fault *reterr)
+{
     for (size_t i = 0; i < config->limits.routes.count; i++) {
         const char *name = config->limits.routes.items[i].route;
         char text[256];
         struct sbuf nearest = sbuf_over(text, sizeof(text));
 
-        if (http_route_is_limited(&gateway, span_from(name), &nearest))
+        if (is_limited(span_from(name), services ? services : CONFIG_SERVICES_ALL, &nearest))
             continue;
         if (nearest.len == 0)
             return serve_fail(reterr, ERR_CONFIG,

@@ -3,6 +3,8 @@
 #ifndef PC_APP_SERVE_PRIV_H
 #define PC_APP_SERVE_PRIV_H
 
+#include <netdb.h>
+
 #include "app/serve.h"
 #include "auth/auth.h"
 #include "crypto/tls.h"
@@ -19,9 +21,21 @@ struct serve_policy {
     struct serve_policy *older;
 };
 
+struct serve_listener {
+    const char *name;             /* "gateway" */
+    struct http_service *service; /* NULL: not served */
+    struct crypto_tls_context *tls;
+    struct net_listener *net;
+    char address[NI_MAXHOST]; /* literal */
+    uint16_t port;
+    bool reserves; /* a free port, by the socket `reserved` */
+    int reserved;
+};
+
 struct serve {
     const struct config *config;
     const char *version;
+    unsigned services; /* bits of those that are served */
     const struct clock *clock;
     const struct random_source *random;
     struct logger *logger;
@@ -32,12 +46,11 @@ struct serve {
     struct crypto_signer signer;
     struct auth *auth;
     struct http_engine *engine;
-    struct http_service *gateway;
     struct serve_policy *policy;
     struct net_pool *hash_pool;
-    struct crypto_tls_context *tls;
+    struct net_pool *sign_pool;
     struct net_server *server;
-    struct net_listener *listener;
+    struct serve_listener listeners[CONFIG_SERVICE_COUNT];
     struct auth_feed *feed;
     size_t seeded;
 };
@@ -49,6 +62,20 @@ PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const ch
 /* serve_keys.c */
 PC_CHECKED enum err serve_keys(struct serve *serve, struct serve_fault *fault);
 PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *fault);
+
+/* serve_listen.c: find every place, bind them, take over new certificates (all or none). */
+PC_CHECKED enum err serve_listeners_place(struct serve *serve, bool unbound,
+                                          struct serve_fault *fault);
+PC_CHECKED enum err serve_listeners_bind(struct serve *serve, bool unbound,
+                                         struct serve_fault *fault);
+PC_CHECKED enum err serve_listeners_reload(struct serve *serve, const struct config *config,
+                                           struct serve_fault *fault);
+void serve_listeners_free(struct serve *serve);
+
+/* serve_services.c */
+PC_CHECKED enum err serve_services_new(struct serve *serve, struct serve_fault *fault);
+PC_CHECKED enum err serve_services_policy(struct serve *serve, const struct http_policy *policy,
+                                          const struct http_policy *former);
 
 /* serve_policy.c */
 PC_CHECKED enum err serve_policy_make(const struct config *config, struct serve_policy **ret);

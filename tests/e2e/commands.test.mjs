@@ -75,6 +75,7 @@ const production = {
   ENVIRONMENT: 'production',
   TLS_TERMINATED_IN_FRONT: 'true',
   ALLOWED_ORIGINS: 'https://app.example.com',
+  AUTH_JWT_ISSUER: 'https://auth.example.com',
   JWT_SECRET_KEY: strong,
 };
 

@@ -263,6 +263,7 @@ const production = {
   ENVIRONMENT: 'production',
   TLS_TERMINATED_IN_FRONT: 'true',
   ALLOWED_ORIGINS: 'https://app.example.com',
+  AUTH_JWT_ISSUER: 'https://auth.example.com',
 };
 
 test('production does not start on a weak, known or missing secret', async () => {
@@ -298,6 +299,16 @@ test('production does not start with any origin or in plain HTTP', async () => {
   });
   assert.ok([1, 2].includes(plain.code), plain.stderr);
   assert.match(plain.stdout + plain.stderr, /TLS|HTTPS/);
+});
+
+test('production does not start with the issuer that everybody knows', async () => {
+  for (const issuer of [null, 'https://auth-service.local', 'http://auth.example.com']) {
+    const { code, stderr } = await command(['serve'], {
+      env: { ...production, JWT_SECRET_KEY: strong, AUTH_JWT_ISSUER: issuer },
+    });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /oauth\.issuer: .*(AUTH_JWT_ISSUER|HTTPS)/);
+  }
 });
 
 test('production starts on a strong secret, with no example user', async () => {

@@ -63,16 +63,22 @@ static bool names_section(struct span yaml, const char *name)
     return false;
 }
 
-static void add_places(const struct world *world, struct sbuf *out)
+static void add_listener(const struct world *world, enum config_service service, struct sbuf *out)
 {
-    sbuf_add_format(out, "data: %s\nlog:\n  path: %s/log\n  level: debug\n", world->dir,
-                    world->dir);
-    sbuf_add_text(out, "gateway:\n  host: 127.0.0.1\n  port: 0\n");
+    sbuf_add_format(out, "%s:\n  host: 127.0.0.1\n  port: 0\n", config_service_name(service));
     if (world->way == WORLD_TLS)
         sbuf_add_format(out,
                         "  tls:\n    certificate: %s/certs/server.crt\n"
                         "    key: %s/certs/server.key\n    client_auth: none\n",
                         world->dir, world->dir);
+}
+
+static void add_places(const struct world *world, struct sbuf *out)
+{
+    sbuf_add_format(out, "data: %s\nlog:\n  path: %s/log\n  level: debug\n", world->dir,
+                    world->dir);
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
+        add_listener(world, i, out);
     if (world->postgres != NULL)
         sbuf_add_format(out, "database:\n  url: %s\n  sslmode: disable\n", world->postgres);
 }
@@ -272,7 +278,7 @@ static int connect_pair(struct world *world)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return -1;
     (void)fcntl(pair[1], F_SETFL, O_NONBLOCK);
-    if (serve_adopt(world->serve, pair[1]) == ERR_OK)
+    if (serve_adopt(world->serve, CONFIG_GATEWAY, pair[1]) == ERR_OK)
         return pair[0];
     (void)close(pair[0]);
     (void)close(pair[1]);
@@ -286,7 +292,7 @@ int world_connect(struct world *world)
 
     if (world->way == WORLD_ADOPT)
         return connect_pair(world);
-    to.sin_port = htons(serve_port(world->serve));
+    to.sin_port = htons(serve_port(world->serve, CONFIG_GATEWAY));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ * The listeners of the services: where each one is, its certificate, and binding it. A port that
+ * the system chooses is chosen before anything else is made, since the issuer names its own address
+ * in its metadata; until net/ has bound it, a socket that does not listen keeps others away. */
+#include "app/serve_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* net/ takes literal addresses; names are asked for once, here. */
+static enum err resolve(const char *section, const char *host, char text[NI_MAXHOST],
+                        struct serve_fault *fault)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int code = getaddrinfo(host, NULL, &hints, &found);
+
+    if (code == 0)
+        code = getnameinfo(found->ai_addr, found->ai_addrlen, text, NI_MAXHOST, NULL, 0,
+                           NI_NUMERICHOST);
+    if (found != NULL)
+        freeaddrinfo(found);
+    if (code != 0)
+        return serve_fail(fault, ERR_CONFIG,
+                          "%s.host: \"%s\" is no address of this machine "
+                          "and cannot be looked up: %s",
+                          section, host, gai_strerror(code));
+    return ERR_OK;
+}
+
+static uint16_t port_of(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)address)->sin_port);
+}
+
+/* Takes a free port. SO_REUSEADDR lets net/ bind it as well as long as we do not listen, and the
+ * system gives it to nobody else. */
+static enum err reserve(struct serve_listener *listener, struct serve_fault *fault)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct sockaddr_storage bound;
+    socklen_t bytes = sizeof(bound);
+    struct addrinfo *found = NULL;
+    bool good = false;
+    int on = 1;
+
+    if (getaddrinfo(listener->address, "0", &hints, &found) == 0) {
+        listener->reserved = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        listener->reserves = listener->reserved >= 0;
+        good = listener->reserves &&
+               setsockopt(listener->reserved, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+               bind(listener->reserved, found->ai_addr, found->ai_addrlen) == 0 &&
+               getsockname(listener->reserved, (struct sockaddr *)&bound, &bytes) == 0;
+        freeaddrinfo(found);
+    }
+    if (!good)
+        return serve_fail(fault, ERR_IO, "%s: no free port can be had on %s: %s", listener->name,
+                          listener->address, strerror(errno));
+    listener->port = port_of(&bound);
+    return ERR_OK;
+}
+
+static void release(struct serve_listener *listener)
+{
+    if (listener->reserves)
+        (void)close(listener->reserved);
+    listener->reserves = false;
+}
+
+enum err serve_listeners_place(struct serve *serve, bool unbound, struct serve_fault *fault)
+{
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        const struct config_listener *from = &serve->config->listeners[i];
+        struct serve_listener *listener = &serve->listeners[i];
+        enum err err;
+
+        listener->name = config_service_name(i);
+        listener->port = (uint16_t)from->port;
+        if (unbound || !serve_serves(serve, i))
+            continue;
+        err = resolve(listener->name, from->host, listener->address, fault);
+        if (!err && listener->port == 0)
+            err = reserve(listener, fault);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* ---- TLS ---- */
+
+struct crypto_tls_options serve_tls_options(const struct config *config,
+                                            enum config_service service)
+{
+    static const enum crypto_tls_client clients[] = {
+        [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
+        [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
+        [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
+    const struct config_listener *listener = &config->listeners[service];
+
+    return (struct crypto_tls_options){.name = config_service_name(service),
+                                       .cert_path = listener->certificate,
+                                       .key_path = listener->key,
+                                       .client = clients[listener->client_auth],
+                                       .client_ca_path = listener->client_ca,
+                                       .alpn = {"http/1.1"}};
+}
+
+static enum err make_tls(const struct serve *serve, const struct config *config,
+                         enum config_service service, struct crypto_tls_context **ret_tls,
+                         struct serve_fault *fault)
+{
+    const struct crypto_tls_options options = serve_tls_options(config, service);
+    struct crypto_fault why = {0};
+    enum err err;
+
+    *ret_tls = NULL;
+    if (options.cert_path == NULL)
+        return ERR_OK;
+    err = crypto_tls_context_new(&options, serve->clock, ret_tls, &why);
+    return err ? serve_fail(fault, err, "%s: %s", options.name, why.text) : ERR_OK;
+}
+
+/* ---- binding ---- */
+
+static enum err bind_one(struct serve *serve, enum config_service service, bool unbound,
+                         struct serve_fault *fault)
+{
+    struct serve_listener *listener = &serve->listeners[service];
+    struct net_listener_options options = {.name = listener->name,
+                                           .host = listener->address,
+                                           .port = listener->port,
+                                           .app = &http_net_app,
+                                           .app_context = listener->service};
+    int why = 0;
+    enum err err = make_tls(serve, serve->config, service, &listener->tls, fault);
+
+    if (err)
+        return err;
+    options.tls = listener->tls;
+    if (unbound)
+        return net_server_listen_none(serve->server, &options, &listener->net);
+    err = net_server_listen(serve->server, &options, &listener->net, &why);
+    release(listener);
+    return err ? serve_fail(fault, err, "%s: %s port %u cannot be bound: %s", listener->name,
+                            listener->address, (unsigned)listener->port, strerror(why))
+               : ERR_OK;
+}
+
+enum err serve_listeners_bind(struct serve *serve, bool unbound, struct serve_fault *fault)
+{
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        enum err err = serve_serves(serve, i) ? bind_one(serve, i, unbound, fault) : ERR_OK;
+
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* All certificates are read before the first is taken over. */
+enum err serve_listeners_reload(struct serve *serve, const struct config *config,
+                                struct serve_fault *fault)
+{
+    struct crypto_tls_context *made[CONFIG_SERVICE_COUNT] = {NULL};
+    enum err err = ERR_OK;
+
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT && !err; i++) {
+        if (!serve_serves(serve, i))
+            continue;
+        if ((config->listeners[i].certificate != NULL) != (serve->listeners[i].tls != NULL))
+            err = serve_fail(fault, ERR_CONFIG,
+                             "%s: TLS cannot be switched on or off by a reload; restart instead",
+                             config_service_name(i));
+        else
+            err = make_tls(serve, config, i, &made[i], fault);
+    }
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        struct crypto_tls_context *old = serve->listeners[i].tls;
+
+        if (made[i] != NULL && !err) {
+            net_listener_set_tls(serve->listeners[i].net, made[i]);
+            serve->listeners[i].tls = made[i];
+            made[i] = old;
+        }
+        crypto_tls_context_free(made[i]);
+    }
+    return err;
+}
+
+void serve_listeners_free(struct serve *serve)
+{
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        release(&serve->listeners[i]);
+        crypto_tls_context_free(serve->listeners[i].tls);
+        http_service_free(serve->listeners[i].service);
+    }
+}
+
+bool serve_serves(const struct serve *serve, enum config_service service)
+{
+    return (serve->services & CONFIG_SERVICE_BIT(service)) != 0;
+}
+
+uint16_t serve_port(const struct serve *serve, enum config_service service)
+{
+    return serve->listeners[service].port;
+}
+
+enum err serve_adopt(struct serve *serve, enum config_service service, int fd)
+{
+    PC_ASSERT(serve_serves(serve, service));
+    return net_server_adopt(serve->server, serve->listeners[service].net, fd);
+}
