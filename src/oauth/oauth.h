@@ -82,7 +82,17 @@ enum oauth_method {
 const char *oauth_method_name(enum oauth_method method);
 enum oauth_method oauth_method_from(struct span name);
 
-enum { OAUTH_HASH_BYTES = 32, OAUTH_CLIENT_ID_CHARS_MAX = 64, OAUTH_SECRET_TEXT_BYTES = 43 };
+enum {
+    OAUTH_HASH_BYTES = 32,
+    OAUTH_CLIENT_ID_CHARS_MAX = 64,
+    OAUTH_CLIENT_NAME_CHARS_MAX = 100,
+    OAUTH_SECRET_TEXT_BYTES = 43,
+    OAUTH_URIS_MAX = 16, /* of one list of a client */
+    OAUTH_ACCESS_S_MIN = 60,
+    OAUTH_ACCESS_S_MAX = 3600, /* no client's access tokens live longer: keys are kept for it */
+    OAUTH_REFRESH_S_MIN = 3600,
+    OAUTH_REFRESH_S_MAX = 366 * 86400,
+};
 
 /* A secret as it is kept: HMAC-SHA256 under a key of its own. */
 struct oauth_secret {
@@ -110,8 +120,9 @@ struct oauth_client {
     int64_t created_at_ns;
 };
 
-/* Checks the description whole (grants, scopes, roles, addresses, key set, method against what it
- * needs): ERR_VALIDATION with a sentence in `fault`. */
+/* Checks the description whole (names, grants, scopes, roles, addresses, key set, method against
+ * what it needs): ERR_VALIDATION with a sentence in `fault`. A client_id of digits alone could be
+ * taken for a user's id and is refused. */
 PC_CHECKED enum err oauth_client_check(const struct oauth_client *client, struct arena *arena,
                                        struct crypto_fault *fault);
 
@@ -128,6 +139,12 @@ PC_CHECKED enum err oauth_client_list(struct store_conn *conn, int64_t after, si
 /* Disabling ends every grant and token it holds, in this commit; enabling revives none of them. */
 PC_CHECKED enum err oauth_client_set_active(struct store_conn *conn, struct span client_id,
                                             bool active, int64_t now_ns);
+
+/* Rewrites the description of the client with this client_id; secret, state and dates stay. Live
+ * tokens keep what scopes and roles leave them; they end when the method changes or binding is
+ * switched on. ERR_NOT_FOUND. */
+PC_CHECKED enum err oauth_client_update(struct store_conn *conn, const struct oauth_client *client,
+                                        int64_t now_ns);
 
 /* A new secret of 256 bits as text; its keyed hash into *ret_secret. */
 PC_CHECKED enum err oauth_secret_make(const struct random_source *random,

@@ -120,6 +120,16 @@ static bool is_same_loopback(struct span registered, struct span uri)
     return false;
 }
 
+bool oauth_uri_is_loopback(struct span uri)
+{
+    struct span rest;
+
+    for (size_t i = 0; i < PC_COUNT(loopbacks); i++)
+        if (loopback_rest(uri, &loopbacks[i], &rest))
+            return true;
+    return false;
+}
+
 bool oauth_uri_allowed(struct span list, struct span uri)
 {
     if (uri.len == 0 || span_find(uri, '\n') < uri.len)
