@@ -29,18 +29,11 @@ struct span oauth_list_both(struct span a, struct span b, struct arena *arena);
 bool oauth_scope_is_valid(struct span scope);
 /* RFC 8252, 7.3 and RFC 9700, 2.1: the same text; only a loopback port may vary. */
 bool oauth_uri_allowed(struct span list, struct span uri);
-/* http on 127.0.0.1, [::1] or localhost, with any port or none. */
-bool oauth_uri_is_loopback(struct span uri);
 /* 256 random bits as base64url in the arena, and their SHA-256. */
 PC_CHECKED enum err oauth_token_make(const struct random_source *random, struct arena *arena,
                                      struct span *ret_text,
                                      unsigned char ret_hash[OAUTH_HASH_BYTES]);
 void oauth_token_hash(struct span text, unsigned char ret_hash[OAUTH_HASH_BYTES]);
-
-/* ---- oauth_secret.c ----------------------------------------------------------------------------
- * In time that depends on the lengths alone; a secret that is not set costs the same and never
- * matches. */
-bool oauth_secret_matches(const struct oauth_secret *secret, struct span text);
 
 /* ---- oauth_error.c: RFC 6749, 5.2 --------------------------------------------------------------
  * Handlers end with `return http_fail(req, ERR_OAUTH_INVALID_GRANT, "why")`. */
@@ -116,7 +109,9 @@ struct oauth_code {
     struct span login_session, redirect_uri, challenge, scope, nonce;
     int64_t auth_at_ns, expires_at_ns;
     bool used;
-    struct span session_id; /* what came of it; empty: nothing yet */
+    struct span session_id; /* what came of it; empty: nothing */
+    bool is_over;           /* its user is disabled, or signed out since */
+    struct span roles;      /* the user's, now */
 };
 PC_CHECKED enum err oauth_code_add(struct store_conn *conn,
                                    const unsigned char hash[OAUTH_HASH_BYTES],
@@ -124,7 +119,7 @@ PC_CHECKED enum err oauth_code_add(struct store_conn *conn,
 PC_CHECKED enum err oauth_code_find(struct store_conn *conn,
                                     const unsigned char hash[OAUTH_HASH_BYTES], struct arena *arena,
                                     struct oauth_code *ret_code);
-/* ERR_CONFLICT when it was used in the meantime. */
+/* `session_id` empty: nothing comes of it. ERR_CONFLICT when it was used in the meantime. */
 PC_CHECKED enum err oauth_code_use(struct store_conn *conn,
                                    const unsigned char hash[OAUTH_HASH_BYTES],
                                    struct span session_id, int64_t now_ns);
@@ -142,7 +137,8 @@ struct oauth_grant {
     bool is_over;      /* ended or expired, or its user or client is disabled */
     struct span roles; /* the user's, now */
 };
-/* Opens the session and the grant; with the first refresh token unless `refresh_hash` is NULL. */
+/* Opens the session and the grant until expires_at_ns; with the first refresh token unless
+ * `refresh_hash` is NULL. */
 PC_CHECKED enum err oauth_grant_open(struct store_conn *conn, const struct oauth_grant *grant,
                                      const unsigned char *refresh_hash, int64_t now_ns);
 PC_CHECKED enum err oauth_grant_end(struct store_conn *conn, struct span session_id,
@@ -156,17 +152,23 @@ struct oauth_refresh {
     struct span sealed_reply; /* while in grace */
 };
 PC_CHECKED enum err oauth_refresh_find(struct store_conn *conn,
-                                       const unsigned char hash[OAUTH_HASH_BYTES],
+                                       const unsigned char hash[OAUTH_HASH_BYTES], int64_t now_ns,
                                        struct arena *arena, struct oauth_refresh *ret_refresh);
-/* The old one is used, the next one exists, the reply rests sealed. ERR_CONFLICT as above. */
+/* The old one is used, the next one exists, the reply rests sealed; the grant lives on until its
+ * expires_at_ns. ERR_CONFLICT as above. */
 PC_CHECKED enum err
 oauth_refresh_use(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
                   const struct oauth_grant *grant, const unsigned char next_hash[OAUTH_HASH_BYTES],
                   struct span sealed_reply, int64_t grace_until_ns, int64_t now_ns);
-/* A client that keeps its refresh token: the grant lives on from now. */
+/* A client that keeps its refresh token: it and the grant live on until its expires_at_ns. */
 PC_CHECKED enum err oauth_refresh_keep(struct store_conn *conn,
                                        const unsigned char hash[OAUTH_HASH_BYTES],
-                                       const struct oauth_grant *grant, int64_t now_ns);
+                                       const struct oauth_grant *grant);
+
+/* One access token is no longer believed: by its jti, until it would have been over. `subject` is
+ * the user's id or minus the client's key. */
+PC_CHECKED enum err oauth_access_revoke(struct store_conn *conn, struct span token_id,
+                                        int64_t subject, int64_t expires_at_ns, int64_t now_ns);
 
 /* ---- oauth_login.c: browsers that are signed in
  * --------------------------------------------------
