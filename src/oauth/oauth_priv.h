@@ -29,11 +29,18 @@ struct span oauth_list_both(struct span a, struct span b, struct arena *arena);
 bool oauth_scope_is_valid(struct span scope);
 /* RFC 8252, 7.3 and RFC 9700, 2.1: the same text; only a loopback port may vary. */
 bool oauth_uri_allowed(struct span list, struct span uri);
+/* http on 127.0.0.1, [::1] or localhost, with any port or none. */
+bool oauth_uri_is_loopback(struct span uri);
 /* 256 random bits as base64url in the arena, and their SHA-256. */
 PC_CHECKED enum err oauth_token_make(const struct random_source *random, struct arena *arena,
                                      struct span *ret_text,
                                      unsigned char ret_hash[OAUTH_HASH_BYTES]);
 void oauth_token_hash(struct span text, unsigned char ret_hash[OAUTH_HASH_BYTES]);
+
+/* ---- oauth_secret.c ----------------------------------------------------------------------------
+ * In time that depends on the lengths alone; a secret that is not set costs the same and never
+ * matches. */
+bool oauth_secret_matches(const struct oauth_secret *secret, struct span text);
 
 /* ---- oauth_error.c: RFC 6749, 5.2 --------------------------------------------------------------
  * Handlers end with `return http_fail(req, ERR_OAUTH_INVALID_GRANT, "why")`. */
