@@ -147,6 +147,16 @@ static enum verdict refuse_token(struct http_call *call, enum err err)
     return finish(call, err);
 }
 
+/* A bound token is nobody's but the certificate's (RFC 8705, 3). What is cached is the token, not
+ * the connection, so each request is looked at. */
+static enum verdict admit(struct http_call *call)
+{
+    if (!http_token_is_at_home(call))
+        return refuse_token(call, ERR_TOKEN_BOUND);
+    call->req.principal = &call->principal;
+    return GO_ON;
+}
+
 static enum verdict stop_token(struct http_call *call)
 {
     const struct http_engine *engine = call->lane->engine;
@@ -162,8 +172,7 @@ static enum verdict stop_token(struct http_call *call)
     crypto_sha256(token, call->token_hash);
     if (http_cache_find(call)) {
         metric_add(engine->token_seen[1], 1);
-        call->req.principal = &call->principal;
-        return GO_ON;
+        return admit(call);
     }
     metric_add(engine->token_seen[0], 1);
     err = http_limit_verify(call);
@@ -246,8 +255,7 @@ static enum verdict stop_rights(struct http_call *call)
     if (!needs_token(call) || call->req.principal != NULL)
         return GO_ON;
     if (call->store.run == NULL) {
-        /* The epoch first: a change while the store is asked makes the answer stale. */
-        call->principal.epoch = http_epoch_now(&engine->epochs, call->principal.user_id);
+        http_rights_ask(call);
         call->store = (struct store_job){.run = rights_run, .done = store_done};
         leave(call);
         err = store_read(engine->options.store, &call->store);
@@ -256,9 +264,8 @@ static enum verdict stop_rights(struct http_call *call)
     if (call->run_err)
         return err_status(call->run_err) == 401 ? refuse_token(call, call->run_err)
                                                 : finish(call, call->run_err);
-    http_cache_store(call);
-    call->req.principal = &call->principal;
-    return GO_ON;
+    http_rights_keep(call);
+    return admit(call);
 }
 
 static enum verdict stop_user_limit(struct http_call *call)
@@ -274,6 +281,7 @@ static enum verdict stop_user_limit(struct http_call *call)
 static enum verdict stop_authorize(struct http_call *call)
 {
     const struct http_policy *policy = call->req.policy;
+    enum err err;
 
     switch (call->req.route->access) {
     case HTTP_ACCESS_OPEN:
@@ -283,11 +291,9 @@ static enum verdict stop_authorize(struct http_call *call)
             return GO_ON;
         return finish(call, ERR_NOT_FOUND); /* a stranger need not know that it exists */
     case HTTP_ACCESS_BEARER:
-        return call->req.principal != NULL ? GO_ON : finish(call, ERR_UNAUTHENTICATED);
     case HTTP_ACCESS_ADMIN:
-        if (call->req.principal != NULL && call->req.principal->is_admin)
-            return GO_ON;
-        return finish(call, ERR_FORBIDDEN);
+        err = http_authorize(call);
+        return err ? finish(call, err) : GO_ON;
     case HTTP_ACCESS_DENIED:
     default:
         return finish(call, ERR_FORBIDDEN);
@@ -528,8 +534,7 @@ static void on_body(struct net_stream *stream, struct span bytes)
  * Then they are asked for again, once. */
 static void look_at_rights_again(struct http_call *call)
 {
-    if (call->req.principal == NULL ||
-        http_rights_are_fresh(call->lane, call->principal.user_id, call->principal.epoch))
+    if (call->req.principal == NULL || http_rights_are_fresh(call->lane, &call->principal))
         return;
     call->req.principal = NULL;
     call->store.run = NULL;

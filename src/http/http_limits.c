@@ -64,8 +64,9 @@ enum err http_limit_verify(struct http_call *call)
 
 enum err http_limit_user(struct http_call *call)
 {
-    int64_t user_id = call->principal.user_id;
-    struct span key = span_make(&user_id, sizeof(user_id));
+    const struct http_principal *principal = &call->principal;
+    int64_t subject = principal->user_id != 0 ? principal->user_id : -principal->client_key;
+    struct span key = span_make(&subject, sizeof(subject));
     size_t index;
     const struct limit_rate *own = route_rate(call, &index);
 
@@ -189,7 +190,7 @@ struct limit_rate http_rules_user(const struct http_rules *rules, int64_t user_i
     struct sbuf id = sbuf_over(text, sizeof(text));
 
     sbuf_add_i64(&id, user_id);
-    for (size_t i = 0; i < rules->policy->user_rate_count; i++) {
+    for (size_t i = 0; user_id != 0 && i < rules->policy->user_rate_count; i++) {
         if (span_equal(rules->policy->user_rates[i].what, sbuf_span(&id)))
             return rules->policy->user_rates[i].rate;
     }

@@ -20,10 +20,26 @@ enum {
     HTTP_FEED_STALE_MS = 1000, /* rights are asked for again when the feed is silent for longer */
     HTTP_STATUS_COUNT = 500,   /* 100 .. 599 */
     HTTP_LOG_TIME_BYTES = 19,  /* "2026-02-03T04:05:06" */
+    HTTP_NAMES_MAX = 64,       /* scopes, and roles, that rows name: one bit each */
+    HTTP_NAME_BYTES_MAX = 64,
     HTTP_PATH_BYTES_MAX = 256, /* of a route's path, as it is mounted */
 };
 
 extern const struct json_schema http_problem_schema;
+
+/* Names of scopes or roles; the place of each is its bit. Filled while services are made. */
+struct http_names {
+    size_t count;
+    uint8_t len[HTTP_NAMES_MAX];
+    char text[HTTP_NAMES_MAX][HTTP_NAME_BYTES_MAX];
+};
+
+/* What a row asks of a token. */
+struct http_needs {
+    unsigned kinds;  /* bits of enum http_token_kind */
+    uint64_t scopes; /* all of these */
+    uint64_t roles;  /* one of these; 0: none is needed */
+};
 
 /* A route as it runs: its row, its counters, its breaker. */
 struct http_route_state {
@@ -31,8 +47,9 @@ struct http_route_state {
     struct http_route row;         /* a copy: built-in rows have paths made at run time */
     const struct web_asset *asset; /* of a documentation page; else NULL */
     void *context;                 /* of its mount */
-    struct breaker *breaker;       /* NULL when not guarded */
-    struct span log_tail;          /* the constant members of its access log line */
+    struct http_needs needs;
+    struct breaker *breaker; /* NULL when not guarded */
+    struct span log_tail;    /* the constant members of its access log line */
     struct metric_series *duration;
     struct metric_series *breaker_gauge;
     _Atomic(struct metric_series *) by_status[HTTP_STATUS_COUNT];
@@ -65,6 +82,7 @@ struct http_engine {
     uint32_t
         bucket_next; /* ids that services have not taken yet; services are made by one thread */
     struct http_epochs epochs;
+    struct http_names scopes, roles;
     struct metric *requests;
     struct metric *durations;
     struct metric *limit_decisions;
@@ -147,6 +165,10 @@ struct http_call {
     enum http_form form; /* that the body is written in */
     struct http_principal principal;
     unsigned char token_hash[HTTP_TOKEN_HASH_BYTES];
+    struct { /* as it was when the store was asked for rights */
+        int64_t user_id, client_key;
+        uint32_t moves;
+    } asked;
     struct limit_rate user_rate; /* of this user, when it differs */
     unsigned char address[16];
     bool verdict_given;
@@ -199,10 +221,19 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out);
 /* http_token.c: the stops from bearer to principal. */
 PC_CHECKED enum err http_token_take(struct http_call *call, struct span *ret_token);
 bool http_cache_find(struct http_call *call); /* fills principal on a hit */
-void http_cache_store(struct http_call *call);
-bool http_rights_are_fresh(const struct http_lane *lane, int64_t user_id, uint32_t epoch);
+bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal);
+void http_rights_ask(struct http_call *call);  /* before the store is asked */
+void http_rights_keep(struct http_call *call); /* when it has answered */
+bool http_token_is_at_home(const struct http_call *call);
 PC_CHECKED enum err http_cache_new(struct http_cache **ret_cache);
 void http_cache_free(struct http_cache *cache);
+
+/* http_authorize.c */
+const char *http_needs_compile(struct http_engine *engine, struct http_route_state *state);
+uint64_t http_names_bits(const struct http_names *names, struct span list);
+/* Gives each name of the list a place. False if one is malformed, or there is no place left. */
+PC_CHECKED bool http_names_add(struct http_names *names, const char *list, uint64_t *ret_bits);
+PC_CHECKED enum err http_authorize(const struct http_call *call);
 
 /* http_limits.c */
 PC_CHECKED enum err http_limit_address(struct http_call *call);
@@ -211,7 +242,7 @@ PC_CHECKED enum err http_limit_user(struct http_call *call);
 void http_limit_headers(const struct http_call *call, struct sbuf *out);
 PC_CHECKED enum err http_rules_new(const struct http_service *service,
                                    const struct http_policy *policy, struct http_rules **ret);
-struct limit_rate http_rules_user(const struct http_rules *rules, int64_t user_id);
+struct limit_rate http_rules_user(const struct http_rules *rules, int64_t user_id); /* 0: none */
 
 /* http_input.c */
 PC_CHECKED enum err http_input_bind(struct http_call *call);

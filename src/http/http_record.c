@@ -242,9 +242,13 @@ static void access_line(const struct http_call *call, int64_t took_ns, struct sb
         sbuf_add_text(out, err_slug(call->err));
         sbuf_add_char(out, '"');
     }
-    if (req->principal != NULL) {
+    if (req->principal != NULL && req->principal->user_id != 0) {
         sbuf_add_lit(out, ",\"user_id\":");
         sbuf_add_i64(out, req->principal->user_id);
+    }
+    if (req->principal != NULL && req->principal->client_id.len > 0) {
+        sbuf_add_lit(out, ",\"client_id\":");
+        sbuf_add_json(out, req->principal->client_id);
     }
     sbuf_add(out, call->state->log_tail);
 }

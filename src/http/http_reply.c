@@ -60,15 +60,21 @@ static void add_seconds(struct sbuf *out, int64_t ns)
     sbuf_add_bytes(out, digits, sizeof(digits));
 }
 
-/* RFC 6750, 3: without a token no error code; with a bad one, why. */
+/* RFC 6750, 3: without a token no error code; with a bad one, why; with a weak one, what it lacks.
+ * A route whose errors have a form of their own says it itself. */
 static void add_challenge(const struct http_call *call, struct sbuf *out)
 {
-    if (call->status != 401 || (call->req.route != NULL && call->req.route->problem != NULL))
+    const struct http_route *route = call->req.route;
+    bool weak = call->err == ERR_SCOPE;
+
+    if ((call->status != 401 && !weak) || (route != NULL && route->problem != NULL))
         return;
     sbuf_add_lit(out, "WWW-Authenticate: Bearer realm=\"portcullis\"");
     if (call->err != ERR_UNAUTHENTICATED && call->err != ERR_CREDENTIALS)
-        sbuf_add_format(out, ", error=\"invalid_token\", error_description=\"%s\"",
-                        err_sentence(call->err));
+        sbuf_add_format(out, ", error=\"%s\", error_description=\"%s\"",
+                        weak ? "insufficient_scope" : "invalid_token", err_sentence(call->err));
+    if (weak && route != NULL && route->scopes != NULL)
+        sbuf_add_format(out, ", scope=\"%s\"", route->scopes);
     sbuf_add_lit(out, "\r\n");
 }
 

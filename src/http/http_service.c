@@ -106,12 +106,16 @@ static bool is_flat(const struct json_schema *schema)
 /* What is missing in a row, or NULL. */
 static const char *row_fault(const struct http_route *row)
 {
+    bool takes_token = row->access == HTTP_ACCESS_BEARER || row->access == HTTP_ACCESS_ADMIN;
+
     if (row->access == HTTP_ACCESS_DENIED)
         return "a route has no access decision";
     if (row->handle == NULL || row->method == NET_METHOD_OTHER)
         return "a route has no handler or method";
     if (row->id == NULL)
         return "a route has no id";
+    if (!takes_token && (row->scopes != NULL || row->roles != NULL || row->tokens != 0))
+        return "a route without a token asks something of it";
     if (row->body != NULL && json_schema_check(row->body) != NULL)
         return "a route's body schema is not whole";
     if (row->form != HTTP_FORM_JSON && (row->body == NULL || !is_flat(row->body)))
@@ -181,6 +185,9 @@ static enum err add_row(struct http_service *service, const struct http_route *r
     state->row.path = path;
     state->asset = asset;
     state->service = service;
+    *reterr_why = http_needs_compile(service->engine, state);
+    if (*reterr_why != NULL)
+        return ERR_CONFIG;
     err = http_router_add(service->router, row->method, path, (uint32_t)service->route_count);
     if (err == ERR_CONFIG)
         *reterr_why = "two routes have the same method and path, or a path is malformed";

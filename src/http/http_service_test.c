@@ -69,7 +69,16 @@ static void rows_that_are_not_whole_are_refused(void **state)
         {{GOOD, .path = "/a"}, {GOOD, .path = "/a"}},
         {{GOOD, .path = "/{a}"}, {GOOD, .path = "/{b}"}},
         {{GOOD, .path = "a"}},
-        {{GOOD, .path = "/livez"}}, /* built in */
+        {{GOOD, .path = "/livez"}},                 /* built in */
+        {{GOOD, .path = "/a", .scopes = "a:read"}}, /* of nobody */
+        {{GOOD, .path = "/a", .roles = "admin"}},
+        {{GOOD, .path = "/a", .tokens = HTTP_TOKENS_ANY}},
+        {{.method = NET_METHOD_GET,
+          .access = HTTP_ACCESS_BEARER,
+          .handle = answer,
+          .id = "x",
+          .path = "/a",
+          .scopes = "a:read,a:write \""}},
         {{GOOD, .path = "/a", .form = HTTP_FORM_URLENCODED}},
         {{GOOD, .path = "/a", .form = HTTP_FORM_EITHER, .body = &deep_schema}},
     };

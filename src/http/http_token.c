@@ -3,8 +3,8 @@
  *
  * Each loop has a cache of its own, so a look-up takes no lock: sets of four entries, addressed by
  * the token's SHA-256, which is also what is compared; the token itself is not kept. An entry is
- * good until the token expires, and only while its user's epoch stands where it stood when the
- * rights were read (http_epoch.h) and the feed of changes is alive. */
+ * good until the token expires, and only while the epochs of its user and client stand where they
+ * stood when the rights were read (http_epoch.h) and the feed of changes is alive. */
 #include "http/http_priv.h"
 
 #include <string.h>
@@ -15,19 +15,16 @@
 enum {
     CACHE_SETS = 1024,
     CACHE_WAYS = 4,
-    ENTRY_TEXT_BYTES = 384, /* name, e-mail, session and token id; longer ones are not cached */
+    ENTRY_TEXT_BYTES = 768, /* of all texts of a principal; with more it is not cached */
 };
 
 struct entry {
     unsigned char hash[HTTP_TOKEN_HASH_BYTES];
-    int64_t user_id;
-    int64_t expires_at_s; /* 0: free */
+    struct http_principal principal; /* its texts are in `text`; expires_at_s 0: free */
     const struct http_rules *rules;
     struct limit_rate user_rate; /* as these rules give it */
-    uint32_t epoch;
-    uint32_t used; /* the cache's tick at the last hit */
-    uint16_t username_len, email_len, session_len, token_len;
-    bool is_admin;
+    uint32_t used;               /* the cache's tick at the last hit */
+    uint32_t text_len;
     char text[ENTRY_TEXT_BYTES];
 };
 
@@ -79,42 +76,52 @@ static struct entry *cache_set(const struct http_call *call)
     return call->lane->cache->sets[at & (CACHE_SETS - 1)];
 }
 
-bool http_rights_are_fresh(const struct http_lane *lane, int64_t user_id, uint32_t epoch)
+bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal)
 {
     const struct http_epochs *epochs = &lane->engine->epochs;
     int64_t feed_ns = atomic_load_explicit(&epochs->feed_ns, memory_order_acquire);
 
-    return epoch == http_epoch_now(epochs, user_id) &&
+    return principal->epoch == http_epoch_of(epochs, principal->user_id, principal->client_key) &&
            net_loop_now_ns(lane->loop) - feed_ns <= HTTP_FEED_STALE_MS * CLOCK_NS_PER_MS;
 }
 
 static bool entry_good(const struct http_call *call, const struct entry *entry)
 {
-    return entry->expires_at_s > net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_S &&
-           http_rights_are_fresh(call->lane, entry->user_id, entry->epoch);
+    return entry->principal.expires_at_s >
+               net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_S &&
+           http_rights_are_fresh(call->lane, &entry->principal);
+}
+
+/* Every text of a principal. */
+enum { TEXTS = 9 };
+static void texts_of(struct http_principal *principal, struct span *ret_texts[TEXTS])
+{
+    ret_texts[0] = &principal->subject;
+    ret_texts[1] = &principal->username;
+    ret_texts[2] = &principal->email;
+    ret_texts[3] = &principal->session_id;
+    ret_texts[4] = &principal->token_id;
+    ret_texts[5] = &principal->client_id;
+    ret_texts[6] = &principal->scope;
+    ret_texts[7] = &principal->roles;
+    ret_texts[8] = &principal->thumbprint;
 }
 
 /* The principal's texts are copied: the entry may be given away while the request still runs. */
 static bool entry_load(struct http_call *call, const struct entry *entry)
 {
-    size_t len =
-        (size_t)entry->username_len + entry->email_len + entry->session_len + entry->token_len;
-    char *text = arena_bytes(call->req.arena, len);
+    char *text = arena_bytes(call->req.arena, entry->text_len);
+    struct span *texts[TEXTS];
 
     if (text == NULL)
         return false;
-    memcpy(text, entry->text, len);
-    call->principal = (struct http_principal){.user_id = entry->user_id,
-                                              .expires_at_s = entry->expires_at_s,
-                                              .is_admin = entry->is_admin,
-                                              .epoch = entry->epoch};
-    call->principal.username = span_make(text, entry->username_len);
-    text += entry->username_len;
-    call->principal.email = span_make(text, entry->email_len);
-    text += entry->email_len;
-    call->principal.session_id = span_make(text, entry->session_len);
-    text += entry->session_len;
-    call->principal.token_id = span_make(text, entry->token_len);
+    memcpy(text, entry->text, entry->text_len);
+    call->principal = entry->principal;
+    texts_of(&call->principal, texts);
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (texts[i]->ptr != NULL)
+            texts[i]->ptr = text + (texts[i]->ptr - entry->text);
+    }
     return true;
 }
 
@@ -125,15 +132,15 @@ bool http_cache_find(struct http_call *call)
     for (size_t way = 0; way < CACHE_WAYS; way++) {
         struct entry *entry = &set[way];
 
-        if (entry->expires_at_s == 0 ||
+        if (entry->principal.expires_at_s == 0 ||
             memcmp(entry->hash, call->token_hash, sizeof(entry->hash)) != 0)
             continue;
         if (!entry_good(call, entry) || !entry_load(call, entry)) {
-            entry->expires_at_s = 0;
+            entry->principal.expires_at_s = 0;
             return false;
         }
         if (entry->rules != call->rules) {
-            entry->user_rate = http_rules_user(call->rules, entry->user_id);
+            entry->user_rate = http_rules_user(call->rules, entry->principal.user_id);
             entry->rules = call->rules;
         }
         call->user_rate = entry->user_rate;
@@ -150,7 +157,7 @@ static struct entry *entry_to_fill(struct http_call *call)
     struct entry *oldest = &set[0];
 
     for (size_t way = 0; way < CACHE_WAYS; way++) {
-        if (set[way].expires_at_s == 0)
+        if (set[way].principal.expires_at_s == 0)
             return &set[way];
         if ((int32_t)(set[way].used - oldest->used) < 0)
             oldest = &set[way];
@@ -158,35 +165,79 @@ static struct entry *entry_to_fill(struct http_call *call)
     return oldest;
 }
 
-static char *text_add(char *at, struct span s, uint16_t *ret_len)
+static void cache_store(struct http_call *call)
 {
-    if (s.len > 0)
-        memcpy(at, s.ptr, s.len);
-    *ret_len = (uint16_t)s.len;
-    return at + s.len;
-}
-
-void http_cache_store(struct http_call *call)
-{
-    const struct http_principal *p = &call->principal;
-    size_t len = p->username.len + p->email.len + p->session_id.len + p->token_id.len;
+    struct http_principal principal = call->principal;
+    struct span *texts[TEXTS];
     struct entry *entry;
-    char *at;
+    size_t len = 0;
 
-    call->user_rate = http_rules_user(call->rules, p->user_id);
+    texts_of(&principal, texts);
+    for (size_t i = 0; i < TEXTS; i++)
+        len += texts[i]->len;
     if (len > ENTRY_TEXT_BYTES)
         return;
     entry = entry_to_fill(call);
+    entry->text_len = 0;
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (texts[i]->ptr == NULL)
+            continue;
+        memcpy(entry->text + entry->text_len, texts[i]->ptr, texts[i]->len);
+        texts[i]->ptr = entry->text + entry->text_len;
+        entry->text_len += (uint32_t)texts[i]->len;
+    }
+    entry->principal = principal;
     memcpy(entry->hash, call->token_hash, sizeof(entry->hash));
-    at = text_add(entry->text, p->username, &entry->username_len);
-    at = text_add(at, p->email, &entry->email_len);
-    at = text_add(at, p->session_id, &entry->session_len);
-    (void)text_add(at, p->token_id, &entry->token_len);
-    entry->user_id = p->user_id;
-    entry->expires_at_s = p->expires_at_s;
-    entry->is_admin = p->is_admin;
-    entry->epoch = p->epoch;
     entry->rules = call->rules;
     entry->user_rate = call->user_rate;
     entry->used = ++call->lane->cache->tick;
+}
+
+/* The epochs first: a change while the store is asked makes its answer stale. */
+void http_rights_ask(struct http_call *call)
+{
+    const struct http_epochs *epochs = &call->lane->engine->epochs;
+    struct http_principal *principal = &call->principal;
+
+    call->asked.moves = http_epoch_moves(epochs);
+    call->asked.user_id = principal->user_id;
+    call->asked.client_key = principal->client_key;
+    principal->epoch = http_epoch_of(epochs, principal->user_id, principal->client_key);
+}
+
+/* Whom a token speaks for may be known only from the store. Then the epoch of now is right if none
+ * moved since the store was asked; otherwise it is made one that is never current. */
+static bool settle_epoch(struct http_call *call)
+{
+    const struct http_epochs *epochs = &call->lane->engine->epochs;
+    struct http_principal *principal = &call->principal;
+
+    if (principal->user_id == call->asked.user_id &&
+        principal->client_key == call->asked.client_key)
+        return true;
+    principal->epoch = http_epoch_of(epochs, principal->user_id, principal->client_key);
+    if (http_epoch_moves(epochs) == call->asked.moves)
+        return true;
+    principal->epoch--;
+    return false;
+}
+
+void http_rights_keep(struct http_call *call)
+{
+    const struct http_engine *engine = call->lane->engine;
+    struct http_principal *principal = &call->principal;
+    bool settled = settle_epoch(call);
+
+    principal->scope_bits = http_names_bits(&engine->scopes, principal->scope);
+    principal->role_bits = http_names_bits(&engine->roles, principal->roles);
+    call->user_rate = http_rules_user(call->rules, principal->user_id);
+    if (settled)
+        cache_store(call);
+}
+
+bool http_token_is_at_home(const struct http_call *call)
+{
+    struct span bound = call->principal.thumbprint;
+
+    return bound.len == 0 || span_equal(bound, net_stream_peer(call->stream)->tls_thumbprint);
 }
