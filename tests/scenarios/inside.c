@@ -33,7 +33,7 @@ int inside_ask(struct caller *caller, const char *method, const char *path, cons
     size_t count;
 
     if (caller->link == NULL)
-        caller->link = link_open(caller->world);
+        caller->link = link_open(caller->world, caller->service, "");
     if (caller->link == NULL)
         return 0;
     sbuf_add_format(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path);

@@ -12,6 +12,7 @@ enum { INSIDE_TEXT_BYTES = 8192 };
 /* One client with one connection, and texts of its last reply. */
 struct caller {
     struct world *world;
+    enum config_service service;
     struct link *link;
     struct link_reply reply;
     char body[INSIDE_TEXT_BYTES]; /* of the last reply, ends in NUL */

@@ -154,7 +154,69 @@ bool play_holds(struct span text, struct span part)
     return false;
 }
 
-/* "json PATH", "header NAME" or "body" */
+/* The value of a cookie that this reply sets. */
+static bool find_cookie(struct play *play, struct span name, struct span *ret_value)
+{
+    const struct link_reply *reply = &play->reply;
+
+    for (size_t i = 0; i < reply->header_count; i++) {
+        struct span rest = reply->values[i];
+        struct span pair;
+
+        if (!span_is_nocase(reply->names[i], "Set-Cookie") || !span_cut(&rest, ';', &pair) ||
+            !span_equal(span_slice(pair, 0, span_find(pair, '=')), name))
+            continue;
+        *ret_value = span_slice(pair, name.len + 1, pair.len);
+        return true;
+    }
+    return play_fail(play, "no cookie %.*s is set", SPAN_ARG(name));
+}
+
+/* The value of a form's field on this page: the attribute behind name="NAME" in the same tag. */
+static bool find_field(struct play *play, struct span name, struct span *ret_value)
+{
+    char wanted[128];
+    struct sbuf out = sbuf_over(wanted, sizeof(wanted));
+    struct span page = play->reply.body;
+
+    sbuf_add_format(&out, "name=\"%.*s\"", SPAN_ARG(name));
+    for (size_t i = 0; i < page.len; i++) {
+        struct span tag = span_slice(page, i, page.len);
+
+        if (!span_starts(tag, sbuf_span(&out)))
+            continue;
+        tag = span_slice(tag, 0, span_find(tag, '>'));
+        for (size_t j = 0; j < tag.len; j++) {
+            struct span value = span_slice(tag, j, tag.len);
+
+            if (!span_starts(value, SPAN_OF(" value=\"")))
+                continue;
+            value = span_slice(value, 8, value.len);
+            *ret_value = span_slice(value, 0, span_find(value, '"'));
+            return true;
+        }
+    }
+    return play_fail(play, "there is no field %.*s with a value", SPAN_ARG(name));
+}
+
+/* A parameter of the URL that this reply sends the browser to, as it stands there. */
+static bool find_query(struct play *play, struct span name, struct span *ret_value)
+{
+    size_t count;
+    struct span rest = link_header(&play->reply, SPAN_OF("Location"), &count);
+    struct span pair;
+
+    rest = span_slice(rest, span_find(rest, '?') + 1, rest.len);
+    while (span_cut(&rest, '&', &pair)) {
+        if (!span_equal(span_slice(pair, 0, span_find(pair, '=')), name))
+            continue;
+        *ret_value = span_slice(pair, name.len + 1, pair.len);
+        return true;
+    }
+    return play_fail(play, "the location has no %.*s", SPAN_ARG(name));
+}
+
+/* "json PATH", "header NAME", "cookie NAME", "field NAME", "query NAME" or "body" */
 bool judge_find(struct play *play, struct span what, struct span *ret_value)
 {
     struct span kind = play_word(&what);
@@ -170,6 +232,12 @@ bool judge_find(struct play *play, struct span what, struct span *ret_value)
         *ret_value = link_header(&play->reply, what, &count);
         if (count == 0)
             return play_fail(play, "there is no header %.*s", SPAN_ARG(what));
+    } else if (span_is(kind, "cookie")) {
+        return find_cookie(play, what, ret_value);
+    } else if (span_is(kind, "field")) {
+        return find_field(play, what, ret_value);
+    } else if (span_is(kind, "query")) {
+        return find_query(play, what, ret_value);
     } else {
         *ret_value = play->reply.body;
     }
@@ -198,7 +266,9 @@ static const struct {
     int status;
     const char *header;
 } by_status[] = {
-    {401, "WWW-Authenticate ~ ^Bearer"},
+    {302, "Location ~ ."},
+    {303, "Location ~ ."},
+    {401, "WWW-Authenticate ~ ^(Bearer|Basic)"},
     {405, "Allow ~ [A-Z]"},
     {429, "Retry-After ~ ^[1-9][0-9]*$"},
     {503, "Retry-After ~ ^[1-9][0-9]*$"},
@@ -233,7 +303,8 @@ static bool judge_unique(struct play *play)
 
     for (size_t i = 0; i < reply->header_count; i++) {
         (void)link_header(reply, reply->names[i], &count);
-        if (count > 1 && !span_is_nocase(reply->names[i], "Vary"))
+        if (count > 1 && !span_is_nocase(reply->names[i], "Vary") &&
+            !span_is_nocase(reply->names[i], "Set-Cookie"))
             return play_fail(play, "the header %.*s comes twice", SPAN_ARG(reply->names[i]));
     }
     return true;
@@ -255,10 +326,38 @@ static bool judge_problem(struct play *play)
     return judge_json(play, span_from(status));
 }
 
+/* RFC 6749, 5.2: the token endpoint and its neighbours. */
+static bool judge_oauth(struct play *play)
+{
+    return judge_json(play, SPAN_OF("error ~ ^[a-z_]+$")) &&
+           judge_json(play, SPAN_OF("error_description ~ ^[] !#-[^-~]+$")) &&
+           judge_header(play, SPAN_OF("Cache-Control = no-store"));
+}
+
+/* For people: a whole document in UTF-8. */
+static bool judge_page(struct play *play)
+{
+    return judge_header(play, SPAN_OF("Content-Type = text/html; charset=utf-8")) &&
+           judge_text(play, SPAN_OF("~ ^<!doctype html>"));
+}
+
+/* Which form an error has is the route's; each is whole. */
+static bool judge_error(struct play *play)
+{
+    size_t count;
+    struct span type = link_header(&play->reply, SPAN_OF("Content-Type"), &count);
+
+    if (span_is(type, "application/json"))
+        return judge_oauth(play);
+    if (span_starts(type, SPAN_OF("text/html")))
+        return judge_page(play);
+    return judge_problem(play);
+}
+
 bool judge_always(struct play *play)
 {
     if (play->reply.status < 200)
         return true;
     return judge_headers(play) && judge_unique(play) &&
-           (play->reply.status < 400 || judge_problem(play));
+           (play->reply.status < 400 || judge_error(play));
 }

@@ -27,7 +27,18 @@ struct link {
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
-static bool shake_hands(struct link *link, const struct world *world)
+static bool show(struct link *link, const struct world *world, const char *certificate)
+{
+    char file[192];
+    char key[192];
+
+    (void)snprintf(file, sizeof(file), "%s/certs/%s.crt", world->dir, certificate);
+    (void)snprintf(key, sizeof(key), "%s/certs/%s.key", world->dir, certificate);
+    return SSL_CTX_use_certificate_chain_file(link->context, file) == 1 &&
+           SSL_CTX_use_PrivateKey_file(link->context, key, SSL_FILETYPE_PEM) == 1;
+}
+
+static bool shake_hands(struct link *link, const struct world *world, const char *certificate)
 {
     char authority[96];
 
@@ -35,13 +46,15 @@ static bool shake_hands(struct link *link, const struct world *world)
     link->context = SSL_CTX_new(TLS_client_method());
     if (link->context == NULL || SSL_CTX_load_verify_file(link->context, authority) != 1)
         return false;
+    if (certificate[0] != '\0' && !show(link, world, certificate))
+        return false;
     SSL_CTX_set_verify(link->context, SSL_VERIFY_PEER, NULL);
     link->tls = SSL_new(link->context);
     return link->tls != NULL && SSL_set_fd(link->tls, link->fd) == 1 &&
            SSL_set1_host(link->tls, "localhost") == 1 && SSL_connect(link->tls) == 1;
 }
 
-struct link *link_open(struct world *world)
+struct link *link_open(struct world *world, enum config_service service, const char *certificate)
 {
     struct link *link = alloc_zero(sizeof(*link));
     const struct timeval patience = {.tv_sec = REPLY_MS / 1000};
@@ -49,11 +62,11 @@ struct link *link_open(struct world *world)
     if (link == NULL)
         return NULL;
     link->bytes = alloc_raw(LINK_REPLY_BYTES_MAX);
-    link->fd = world_connect(world);
+    link->fd = world_connect(world, service);
     if (link->bytes != NULL && link->fd >= 0) {
         (void)setsockopt(link->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         (void)setsockopt(link->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-        if (world->way != WORLD_TLS || shake_hands(link, world))
+        if (world->way != WORLD_TLS || shake_hands(link, world, certificate))
             return link;
     }
     printf("# no connection\n");

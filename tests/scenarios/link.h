@@ -20,8 +20,9 @@ struct link_reply {
     struct span body;
 };
 
-/* NULL when there is no connection to be had (said on standard output). */
-struct link *link_open(struct world *world);
+/* NULL when there is no connection to be had (said on standard output). Over TLS it shows the
+ * certificate with that name, one of world_certificates; empty: none. */
+struct link *link_open(struct world *world, enum config_service service, const char *certificate);
 void link_close(struct link *link); /* accepts NULL */
 
 /* What the other side does not take is lost; its reply, if any, can still be read. */

@@ -11,9 +11,7 @@
 #include "json/json.h"
 #include "store/store.h"
 
-enum { ARENA_BYTES_MAX = 256 * 1024 * 1024, TEXT_BYTES_MAX = 16 * 1024 * 1024, END_MS = 10000 };
-
-typedef bool step_fn(struct play *play, struct span rest);
+enum { END_MS = 10000 };
 
 bool play_fail(struct play *play, const char *format, ...)
 {
@@ -37,7 +35,7 @@ struct span play_word(struct span *rest)
 void play_begin(struct play *play, struct world *world, struct play_kept *kept)
 {
     *play = (struct play){.world = world, .kept = kept, .repeat = 1};
-    arena_init(&play->arena, NULL, 0, ARENA_BYTES_MAX);
+    arena_init(&play->arena, NULL, 0, PLAY_ARENA_BYTES_MAX);
 }
 
 static void hang_up(struct play *play, size_t at)
@@ -49,7 +47,7 @@ static void hang_up(struct play *play, size_t at)
 
 void play_end(struct play *play)
 {
-    for (size_t i = 0; i < PLAY_LINKS_MAX; i++)
+    for (size_t i = 0; i < PC_COUNT(play->links); i++)
         hang_up(play, i);
     store_fail_at(0);
     arena_reset(&play->arena);
@@ -95,7 +93,7 @@ static bool kept_find(const struct play *play, struct span name, struct span *re
 /* "$name" becomes what is kept under it; other dollars stay. */
 static struct span expand(struct play *play, struct span line)
 {
-    struct sbuf out = sbuf_on(&play->arena, TEXT_BYTES_MAX);
+    struct sbuf out = sbuf_on(&play->arena, PLAY_TEXT_BYTES_MAX);
     struct span value;
 
     for (size_t i = 0; i < line.len; i++) {
@@ -113,168 +111,6 @@ static struct span expand(struct play *play, struct span line)
     return sbuf_span(&out);
 }
 
-/* ---- putting a request together ---------------------------------------------------------------
- */
-
-static void begin(struct play *play)
-{
-    if (play->request.pending)
-        return;
-    play->request = (struct play_request){.pending = true,
-                                          .headers = sbuf_on(&play->arena, TEXT_BYTES_MAX),
-                                          .raw_bytes = sbuf_on(&play->arena, TEXT_BYTES_MAX)};
-}
-
-static bool step_request(struct play *play, struct span method, struct span target)
-{
-    play->request.pending = false;
-    begin(play);
-    play->request.method = method;
-    play->request.target = target;
-    play->request.head = span_is(method, "HEAD");
-    return true;
-}
-
-static bool step_header_line(struct play *play, struct span rest)
-{
-    if (span_is(rest, "-Host")) {
-        play->request.bare = true;
-        return true;
-    }
-    if (span_starts(rest, SPAN_OF("Content-Type:")))
-        play->request.has_type = true;
-    if (span_starts(rest, SPAN_OF("Host:")))
-        play->request.bare = true;
-    sbuf_add(&play->request.headers, rest);
-    sbuf_add_lit(&play->request.headers, "\r\n");
-    return true;
-}
-
-static bool step_body(struct play *play, struct span rest)
-{
-    play->request.body = rest;
-    play->request.has_body = true;
-    return true;
-}
-
-/* {"filler":"xxxx"} of so many bytes */
-static bool step_filler(struct play *play, struct span rest)
-{
-    struct sbuf out = sbuf_on(&play->arena, TEXT_BYTES_MAX);
-    uint64_t bytes;
-
-    if (!span_to_u64(rest, &bytes) || bytes < 14)
-        return play_fail(play, "how many bytes?");
-    sbuf_add_lit(&out, "{\"filler\":\"");
-    while (out.len < bytes - 2)
-        sbuf_add_char(&out, 'x');
-    sbuf_add_lit(&out, "\"}");
-    return step_body(play, sbuf_span(&out));
-}
-
-static bool step_chunked(struct play *play, struct span rest)
-{
-    (void)rest;
-    play->request.chunked = true;
-    return true;
-}
-
-static int hex_digit(char c)
-{
-    c = span_lower_char(c);
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* \r \n \t \0 \\ \s (a blank) \xHH */
-static bool add_escaped(struct play *play, struct sbuf *out, struct span text)
-{
-    static const char from[] = "rnt0\\s";
-    static const char to[] = "\r\n\t\0\\ ";
-
-    for (size_t i = 0; i < text.len; i++) {
-        const char *found;
-
-        if (text.ptr[i] != '\\' || i + 1 == text.len) {
-            sbuf_add_char(out, text.ptr[i]);
-            continue;
-        }
-        found = memchr(from, text.ptr[++i], sizeof(from) - 1);
-        if (found != NULL) {
-            sbuf_add_char(out, to[found - from]);
-        } else if (text.ptr[i] == 'x' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 &&
-                   hex_digit(text.ptr[i + 2]) >= 0) {
-            sbuf_add_char(out,
-                          (char)(hex_digit(text.ptr[i + 1]) * 16 + hex_digit(text.ptr[i + 2])));
-            i += 2;
-        } else {
-            return play_fail(play, "\\%c means nothing", text.ptr[i]);
-        }
-    }
-    return true;
-}
-
-static bool step_raw(struct play *play, struct span rest)
-{
-    begin(play);
-    play->request.raw = true;
-    return add_escaped(play, &play->request.raw_bytes, rest);
-}
-
-static bool step_raw_times(struct play *play, struct span rest)
-{
-    uint64_t times;
-
-    if (!span_to_u64(play_word(&rest), &times))
-        return play_fail(play, "how many times?");
-    for (uint64_t i = 0; i < times; i++) {
-        if (!step_raw(play, rest))
-            return false;
-    }
-    return true;
-}
-
-static void add_chunks(struct sbuf *out, struct span body)
-{
-    while (body.len > 0) {
-        struct span piece = span_slice(body, 0, body.len > 1000 ? 1000 : (body.len + 1) / 2);
-
-        sbuf_add_format(out, "%zx\r\n", piece.len);
-        sbuf_add(out, piece);
-        sbuf_add_lit(out, "\r\n");
-        body = span_slice(body, piece.len, body.len);
-    }
-    sbuf_add_lit(out, "0\r\n\r\n");
-}
-
-static struct span request_bytes(struct play *play)
-{
-    const struct play_request *request = &play->request;
-    struct sbuf out = sbuf_on(&play->arena, 2 * TEXT_BYTES_MAX);
-
-    if (request->raw)
-        return sbuf_span(&request->raw_bytes);
-    sbuf_add(&out, request->method);
-    sbuf_add_char(&out, ' ');
-    sbuf_add(&out, request->target);
-    sbuf_add_lit(&out, " HTTP/1.1\r\n");
-    if (!request->bare)
-        sbuf_add_lit(&out, "Host: localhost\r\n");
-    sbuf_add(&out, sbuf_span(&request->headers));
-    if (request->has_body && !request->has_type)
-        sbuf_add_lit(&out, "Content-Type: application/json\r\n");
-    if (request->chunked)
-        sbuf_add_lit(&out, "Transfer-Encoding: chunked\r\n\r\n");
-    else if (request->has_body)
-        sbuf_add_format(&out, "Content-Length: %zu\r\n\r\n", request->body.len);
-    else
-        sbuf_add_lit(&out, "\r\n");
-    if (request->chunked)
-        add_chunks(&out, request->body);
-    else
-        sbuf_add(&out, request->body);
-    return sbuf_span(&out);
-}
-
 /* ---- sending and reading ----------------------------------------------------------------------
  */
 
@@ -283,7 +119,8 @@ static struct link *connected(struct play *play)
     if (play->used_up[play->at])
         hang_up(play, play->at);
     if (play->links[play->at] == NULL)
-        play->links[play->at] = link_open(play->world);
+        play->links[play->at] = link_open(
+            play->world, (enum config_service)(play->at / PLAY_LINKS_MAX), play->certificate);
     return play->links[play->at];
 }
 
@@ -294,7 +131,7 @@ static bool send_pending(struct play *play)
     if (link == NULL)
         return play_fail(play, "no connection");
     if (play->request.pending)
-        link_send(link, request_bytes(play));
+        link_send(link, compose_bytes(play));
     return true;
 }
 
@@ -421,13 +258,36 @@ static bool step_open(struct play *play, struct span rest)
 /* ---- the world --------------------------------------------------------------------------------
  */
 
+/* "on 2", "on auth", "on auth 2": a connection of the gateway, or of the service with that name. */
 static bool step_on(struct play *play, struct span rest)
 {
-    uint64_t at;
+    size_t service = 0;
+    uint64_t at = 0;
 
+    for (size_t i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        struct span tail = rest;
+
+        if (!span_is(play_word(&tail), config_service_name((enum config_service)i)))
+            continue;
+        service = i;
+        rest = tail.len > 0 ? tail : SPAN_OF("0");
+    }
     if (!span_to_u64(rest, &at) || at >= PLAY_LINKS_MAX)
-        return play_fail(play, "there are connections 0 to %d", PLAY_LINKS_MAX - 1);
-    play->at = at;
+        return play_fail(play, "a service has connections 0 to %d", PLAY_LINKS_MAX - 1);
+    play->at = service * PLAY_LINKS_MAX + at;
+    return true;
+}
+
+/* "certificate risk-engine", "certificate none": what new connections show, over TLS. */
+static bool step_certificate(struct play *play, struct span rest)
+{
+    if (rest.len >= sizeof(play->certificate))
+        return play_fail(play, "the name is too long");
+    for (size_t i = 0; i < PC_COUNT(play->links); i++)
+        hang_up(play, i);
+    memset(play->certificate, 0, sizeof(play->certificate));
+    if (!span_is(rest, "none"))
+        memcpy(play->certificate, rest.ptr, rest.len);
     return true;
 }
 
@@ -458,7 +318,7 @@ static bool step_clock(struct play *play, struct span rest)
         return play_fail(play, "how many seconds?");
     if (at)
         s -= clock_realtime_s(&play->world->clock);
-    for (size_t i = 0; i < PLAY_LINKS_MAX; i++)
+    for (size_t i = 0; i < PC_COUNT(play->links); i++)
         hang_up(play, i); /* idle too long, by that clock */
     world_clock_move(play->world, s * CLOCK_NS_PER_S);
     return s >= 0 || play_fail(play, "time does not go back");
@@ -552,15 +412,35 @@ static const struct {
     const char *word;
     step_fn *run;
 } steps[] = {
-    {">", step_header_line},   {"body", step_body},      {"filler", step_filler},
-    {"chunked", step_chunked}, {"raw", step_raw},        {"raw-times", step_raw_times},
-    {"=", step_answer},        {"send", step_send},      {"closed", step_closed},
-    {"open", step_open},       {"on", step_on},          {"hangup", step_hangup},
-    {"wait", step_wait},       {"clock", step_clock},    {"store", step_store},
-    {"sql", step_sql},         {"count", step_count},    {"repeat", step_repeat},
-    {"within", step_within},   {"keep", step_keep},      {"let", step_let},
-    {"only", step_only},       {"header", judge_header}, {"json", judge_json},
-    {"text", judge_text},      {"no", judge_absent},
+    {">", compose_header_line},
+    {"body", compose_body},
+    {"filler", compose_filler},
+    {"chunked", compose_chunked},
+    {"raw", compose_raw},
+    {"raw-times", compose_raw_times},
+    {"=", step_answer},
+    {"send", step_send},
+    {"closed", step_closed},
+    {"open", step_open},
+    {"on", step_on},
+    {"hangup", step_hangup},
+    {"wait", step_wait},
+    {"clock", step_clock},
+    {"store", step_store},
+    {"sql", step_sql},
+    {"count", step_count},
+    {"repeat", step_repeat},
+    {"within", step_within},
+    {"keep", step_keep},
+    {"let", step_let},
+    {"only", step_only},
+    {"header", judge_header},
+    {"json", judge_json},
+    {"text", judge_text},
+    {"no", judge_absent},
+    {"form", compose_form},
+    {"basic", compose_basic},
+    {"certificate", step_certificate},
 };
 
 static bool is_method(struct span word)
@@ -580,7 +460,7 @@ bool play_line(struct play *play, struct span line)
     if (word.len == 0 || word.ptr[0] == '#' || play->skipped)
         return true;
     if (is_method(word))
-        return step_request(play, word, rest);
+        return compose_request(play, word, rest);
     for (size_t i = 0; i < PC_COUNT(steps); i++) {
         if (span_is(word, steps[i].word))
             return steps[i].run(play, rest);

@@ -8,7 +8,13 @@
 
 #include "link.h"
 
-enum { PLAY_LINKS_MAX = 8, PLAY_KEPT_MAX = 64, PLAY_WHY_BYTES = 1024 };
+enum {
+    PLAY_LINKS_MAX = 8, /* to each service */
+    PLAY_KEPT_MAX = 64,
+    PLAY_WHY_BYTES = 1024,
+    PLAY_ARENA_BYTES_MAX = 256 * 1024 * 1024,
+    PLAY_TEXT_BYTES_MAX = 16 * 1024 * 1024,
+};
 
 struct play_request {
     bool pending; /* something waits to be sent */
@@ -21,6 +27,7 @@ struct play_request {
     struct sbuf raw_bytes;
     struct span body;
     bool has_body, has_type;
+    bool form; /* the body is a form's */
 };
 
 /* What "keep" keeps: for the rest of its file. */
@@ -36,9 +43,10 @@ struct play {
     struct world *world;
     struct play_kept *kept;
     struct arena arena;
-    struct link *links[PLAY_LINKS_MAX];
-    bool used_up[PLAY_LINKS_MAX]; /* the last reply said "Connection: close" */
-    size_t at;                    /* the connection in use */
+    struct link *links[CONFIG_SERVICE_COUNT * PLAY_LINKS_MAX]; /* by service, then by number */
+    bool used_up[CONFIG_SERVICE_COUNT * PLAY_LINKS_MAX]; /* the last reply: "Connection: close" */
+    size_t at;                                           /* the connection in use */
+    char certificate[64];                                /* that new ones show; empty: none */
     struct play_request request;
     uint64_t repeat;
     uint64_t within_ms;
@@ -56,6 +64,15 @@ PC_CHECKED bool play_line(struct play *play, struct span line);
 
 /* Says what went wrong; returns false. */
 PC_FORMAT(2, 3) bool play_fail(struct play *play, const char *format, ...);
+
+/* A step: what follows its word. False with play->why when it does not go as it says. */
+typedef bool step_fn(struct play *play, struct span rest);
+
+/* compose.c: what puts a request together, and the bytes of it. */
+PC_CHECKED bool compose_request(struct play *play, struct span method, struct span target);
+step_fn compose_header_line, compose_body, compose_filler, compose_chunked, compose_raw,
+    compose_raw_times, compose_form, compose_basic;
+struct span compose_bytes(struct play *play);
 
 /* judge.c: what a reply must be like, asked for or not. */
 PC_CHECKED bool judge_always(struct play *play);

@@ -19,7 +19,7 @@ static const struct span yaml = SPAN("password:\n  scheme: bcrypt\n  bcrypt_cost
 
 static struct link *register_one(struct world *world, size_t number)
 {
-    struct link *link = link_open(world);
+    struct link *link = link_open(world, CONFIG_GATEWAY, "");
     char text[512];
     char body[256];
 

@@ -30,6 +30,8 @@ static const struct {
     {"workers:", "workers:\n  loops: 2\n  hashers: 2\n"},
 };
 
+const char *const world_certificates[] = {"web-portal", "payments-gateway", "risk-engine", NULL};
+
 static int64_t ahead_monotonic(void *context)
 {
     struct world *world = context;
@@ -69,8 +71,9 @@ static void add_listener(const struct world *world, enum config_service service,
     if (world->way == WORLD_TLS)
         sbuf_add_format(out,
                         "  tls:\n    certificate: %s/certs/server.crt\n"
-                        "    key: %s/certs/server.key\n    client_auth: none\n",
-                        world->dir, world->dir);
+                        "    key: %s/certs/server.key\n    client_auth: optional\n"
+                        "    client_ca: %s/certs/ca.crt\n",
+                        world->dir, world->dir, world->dir);
 }
 
 static void add_places(const struct world *world, struct sbuf *out)
@@ -198,7 +201,7 @@ static bool make_certificates(const struct world *world)
 {
     char folder[96];
     const struct crypto_certs_options options = {
-        .folder = folder, .clock = &clock_system, .force = true};
+        .folder = folder, .clients = world_certificates, .clock = &clock_system, .force = true};
     struct crypto_fault fault = {0};
 
     if (world->way != WORLD_TLS)
@@ -271,28 +274,28 @@ bool world_reload(struct world *world, struct span yaml)
 /* ---- connections ------------------------------------------------------------------------------
  */
 
-static int connect_pair(struct world *world)
+static int connect_pair(struct world *world, enum config_service service)
 {
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return -1;
     (void)fcntl(pair[1], F_SETFL, O_NONBLOCK);
-    if (serve_adopt(world->serve, CONFIG_GATEWAY, pair[1]) == ERR_OK)
+    if (serve_adopt(world->serve, service, pair[1]) == ERR_OK)
         return pair[0];
     (void)close(pair[0]);
     (void)close(pair[1]);
     return -1;
 }
 
-int world_connect(struct world *world)
+int world_connect(struct world *world, enum config_service service)
 {
     struct sockaddr_in to = {.sin_family = AF_INET};
     int fd;
 
     if (world->way == WORLD_ADOPT)
-        return connect_pair(world);
-    to.sin_port = htons(serve_port(world->serve, CONFIG_GATEWAY));
+        return connect_pair(world, service);
+    to.sin_port = htons(serve_port(world->serve, service));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {

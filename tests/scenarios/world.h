@@ -12,6 +12,10 @@
 
 enum world_way { WORLD_ADOPT, WORLD_TCP, WORLD_TLS };
 
+/* Client certificates that are made for every run over TLS, by their common names; ends with NULL.
+ */
+extern const char *const world_certificates[];
+
 struct world {
     enum world_way way;
     const char *postgres; /* URL; NULL: SQLite */
@@ -39,7 +43,8 @@ int64_t world_number(const struct world *world, struct span sql);
 /* Takes over another configuration, as SIGHUP does. */
 PC_CHECKED bool world_reload(struct world *world, struct span yaml);
 
-/* A connected socket, for TCP and TLS before any handshake; -1 when that fails. */
-PC_CHECKED int world_connect(struct world *world);
+/* A socket that is connected to a service, for TCP and TLS before any handshake; -1 when that
+ * fails. */
+PC_CHECKED int world_connect(struct world *world, enum config_service service);
 
 #endif
