@@ -128,7 +128,7 @@ static enum verdict stop_address_limit(struct http_call *call)
 {
     enum err err;
 
-    if (call->req.route->rate == HTTP_RATE_EXEMPT ||
+    if (call->req.route->rate != HTTP_RATE_LIMITED ||
         (needs_token(call) && call->known.authorization_count > 0))
         return GO_ON;
     err = http_limit_address(call);
@@ -272,7 +272,7 @@ static enum verdict stop_user_limit(struct http_call *call)
 {
     enum err err;
 
-    if (call->req.route->rate == HTTP_RATE_EXEMPT || call->req.principal == NULL)
+    if (call->req.route->rate != HTTP_RATE_LIMITED || call->req.principal == NULL)
         return GO_ON;
     err = http_limit_user(call);
     return err ? finish(call, err) : GO_ON;
@@ -300,6 +300,15 @@ static enum verdict stop_authorize(struct http_call *call)
     }
 }
 
+/* What no handler has seen yet is nobody's but the address's, where the handler would have said. */
+static enum err charge_unread(struct http_call *call, enum err err)
+{
+    enum err limited =
+        call->req.route->rate == HTTP_RATE_CLIENT ? http_limit_failure(&call->req) : ERR_OK;
+
+    return limited ? limited : err;
+}
+
 static enum verdict stop_body(struct http_call *call)
 {
     enum err err;
@@ -310,7 +319,7 @@ static enum verdict stop_body(struct http_call *call)
         return GO_ON;
     err = http_body_check(call);
     if (err)
-        return finish(call, err);
+        return finish(call, charge_unread(call, err));
     if (call->body_done)
         return GO_ON; /* a form without a byte */
     net_stream_continue(call->stream);
@@ -325,7 +334,7 @@ static enum verdict stop_input(struct http_call *call)
         err = http_input_bind(call);
     if (err == ERR_OK && call->req.route->body != NULL)
         err = http_body_bind(call);
-    return err ? finish(call, err) : GO_ON;
+    return err ? finish(call, charge_unread(call, err)) : GO_ON;
 }
 
 static enum verdict stop_breaker(struct http_call *call)
@@ -526,8 +535,10 @@ static void on_body(struct net_stream *stream, struct span bytes)
     if (call == NULL || call->answered || call->stop != HTTP_STOP_BODY)
         return; /* nobody asked for it */
     sbuf_add(&call->body, bytes);
-    if (call->body.full)
-        http_call_fail(call, call->req.arena->overflowed ? ERR_NO_MEMORY : ERR_BODY_TOO_LARGE);
+    if (call->body.full && call->req.arena->overflowed)
+        http_call_fail(call, ERR_NO_MEMORY);
+    else if (call->body.full)
+        http_call_fail(call, charge_unread(call, ERR_BODY_TOO_LARGE));
 }
 
 /* A client may take long over its body; the rights that counted when its head came may be gone.

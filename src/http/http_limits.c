@@ -5,7 +5,9 @@
  * many people behind one address do not share 60 requests a minute. A token that is not cached must
  * be verified, which costs us more than refusing, so that draws first from a third, larger bucket
  * of the address; and a token that turns out bad is charged to the address like any anonymous
- * request. See docs/decisions/http-rate-limits.md. */
+ * request. Where clients authenticate themselves (HTTP_RATE_CLIENT), each draws from a bucket for
+ * its name at its address, and what fails is charged to the address.
+ * See docs/decisions/http-rate-limits.md. */
 #include "http/http_priv.h"
 
 #include "base/alloc.h"
@@ -13,17 +15,27 @@
 /* Each kind of bucket has ids of its own; a route's own rate adds the route's index. */
 enum { BUCKET_ADDRESS = 1, BUCKET_VERIFY = 2, BUCKET_USER = 3 };
 
+enum { CLIENT_KEY_BYTES_MAX = 128 }; /* longer names share a bucket */
+
+/* What the bucket answered is what the client is told. */
+static enum err heed(struct http_call *call, const struct limit_verdict *verdict)
+{
+    call->verdict = *verdict;
+    call->verdict_given = true;
+    metric_add(call->lane->engine->limited[verdict->allowed], 1);
+    if (verdict->allowed)
+        return ERR_OK;
+    call->detail = NULL; /* of what would have been refused anyway */
+    return http_fail_retry(&call->req, ERR_RATE_LIMITED, verdict->retry_after_ns);
+}
+
 static enum err take(struct http_call *call, struct span key, struct limit_rate rate, uint32_t id)
 {
-    const struct http_engine *engine = call->lane->engine;
+    struct limit_verdict verdict;
 
     rate.id = id;
-    limit_take(engine->limits, key, &rate, net_loop_now_ns(call->lane->loop), &call->verdict);
-    call->verdict_given = true;
-    metric_add(engine->limited[call->verdict.allowed], 1);
-    if (call->verdict.allowed)
-        return ERR_OK;
-    return http_fail_retry(&call->req, ERR_RATE_LIMITED, call->verdict.retry_after_ns);
+    limit_take(call->lane->engine->limits, key, &rate, net_loop_now_ns(call->lane->loop), &verdict);
+    return heed(call, &verdict);
 }
 
 static struct span address_key(const struct http_call *call)
@@ -74,6 +86,58 @@ enum err http_limit_user(struct http_call *call)
         return take(call, key, *own, call->req.service->bucket_first + (uint32_t)index * 2 + 1);
     return take(call, key, call->user_rate.requests > 0 ? call->user_rate : call->req.policy->rate,
                 BUCKET_USER);
+}
+
+static struct limit_rate address_rate(const struct http_call *call)
+{
+    struct limit_rate rate = call->req.policy->rate;
+
+    rate.id = BUCKET_ADDRESS;
+    return rate;
+}
+
+/* An address whose bucket is used up is not looked up any more: it could go on for ever with names
+ * that nobody has. Nothing is taken from it here. */
+enum err http_limit_client(struct http_request *req, struct span key)
+{
+    struct http_call *call = http_call_of(req);
+    int64_t now_ns = net_loop_now_ns(call->lane->loop);
+    struct limit_rate rate = address_rate(call);
+    struct limit_verdict verdict;
+    unsigned char text[CLIENT_KEY_BYTES_MAX + 32];
+    struct sbuf whose = sbuf_over(text, sizeof(text));
+    size_t index;
+    const struct limit_rate *own = route_rate(call, &index);
+
+    PC_ASSERT(req->route->rate == HTTP_RATE_CLIENT && net_loop_is_current(call->lane->loop));
+    limit_peek(call->lane->engine->limits, address_key(call), &rate, now_ns, &verdict);
+    if (!verdict.allowed)
+        return heed(call, &verdict);
+    sbuf_add_char(&whose, (char)address_key(call).len);
+    sbuf_add(&whose, address_key(call));
+    sbuf_add(&whose, span_slice(key, 0, CLIENT_KEY_BYTES_MAX));
+    return take(call, sbuf_span(&whose), own != NULL ? *own : req->policy->rate,
+                req->service->bucket_first + (uint32_t)index * 2 + 1);
+}
+
+/* May be on any thread, which has the call for itself; the table takes all, and the time is asked
+ * of the clock since the loop's is the loop's own. */
+enum err http_limit_failure(struct http_request *req)
+{
+    struct http_call *call = http_call_of(req);
+    const struct http_engine *engine = req->service->engine;
+    struct limit_rate rate = address_rate(call);
+    struct limit_verdict verdict;
+
+    if (call->failure_charged)
+        return ERR_OK;
+    call->failure_charged = true;
+    limit_take(engine->limits, address_key(call), &rate, clock_monotonic_ns(engine->options.clock),
+               &verdict);
+    if (!verdict.allowed)
+        return heed(call, &verdict);
+    metric_add(engine->limited[true], 1); /* the client is told of its own bucket, not of this */
+    return ERR_OK;
 }
 
 static uint64_t seconds_up(int64_t ns)

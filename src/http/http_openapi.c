@@ -149,7 +149,7 @@ static void add_reply_headers(struct document *doc, const struct http_route *rou
     begin(doc, "headers");
     add_header_ref(doc, "X-Request-ID");
     add_header_ref(doc, "X-Process-Time");
-    if (route->rate == HTTP_RATE_LIMITED) {
+    if (route->rate != HTTP_RATE_EXEMPT) {
         add_header_ref(doc, "X-RateLimit-Limit");
         add_header_ref(doc, "X-RateLimit-Remaining");
         add_header_ref(doc, "X-RateLimit-Reset");
@@ -220,7 +220,7 @@ static void want_journey_errors(const struct http_route *route, bool *wanted)
     wanted[ERR_UNAUTHENTICATED] = wanted[ERR_TOKEN_INVALID] = wanted[ERR_TOKEN_EXPIRED] = secret;
     wanted[ERR_FORBIDDEN] =
         route->access == HTTP_ACCESS_ADMIN || route->access == HTTP_ACCESS_NETWORK;
-    wanted[ERR_RATE_LIMITED] = route->rate == HTTP_RATE_LIMITED;
+    wanted[ERR_RATE_LIMITED] = route->rate != HTTP_RATE_EXEMPT;
     wanted[ERR_BREAKER_OPEN] = route->guard == HTTP_GUARD_BREAKER;
     wanted[ERR_BUSY] = route->run != HTTP_RUN_LOOP || secret;
     wanted[ERR_VALIDATION] = route->body != NULL || route->input != NULL;

@@ -171,6 +171,7 @@ struct http_call {
     } asked;
     struct limit_rate user_rate; /* of this user, when it differs */
     unsigned char address[16];
+    bool failure_charged; /* wrong credentials, to the address; once, however often it runs */
     bool verdict_given;
     struct limit_verdict verdict; /* the last bucket that was asked */
     bool breaker_held;
