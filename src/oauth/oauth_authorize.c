@@ -8,15 +8,7 @@
 
 #include "http/http_path.h"
 
-/* Our own parameter, always last: a keyed hash that says "signed in for this request". */
-#define MARK "portcullis_login="
-
-/* RFC 6749, 3.1: parameters without a value are as if they were not there, and none comes twice. */
-struct parameter {
-    const char *name;
-    struct span value;
-    bool twice;
-};
+#define MARK OAUTH_MARK "="
 
 enum place {
     PLACE_CLIENT_ID,
@@ -38,7 +30,7 @@ enum place {
     PLACE_COUNT
 };
 
-static const char *const place_names[PLACE_COUNT] = {
+static const char *const names[PLACE_COUNT] = {
     [PLACE_CLIENT_ID] = "client_id",
     [PLACE_REDIRECT_URI] = "redirect_uri",
     [PLACE_RESPONSE_TYPE] = "response_type",
@@ -60,28 +52,6 @@ static const char *const place_names[PLACE_COUNT] = {
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-static void parameter_take(struct parameter *list, struct span name, struct span value)
-{
-    for (size_t i = 0; i < PLACE_COUNT; i++) {
-        if (!span_is(name, place_names[i]))
-            continue;
-        list[i].twice = list[i].name != NULL;
-        list[i].name = place_names[i];
-        list[i].value = value;
-    }
-}
-
-static enum err parameters_read(struct span query, struct arena *arena, struct parameter *list)
-{
-    struct span name;
-    struct span value;
-    enum err err;
-
-    while ((err = http_query_next(&query, arena, &name, &value)) == ERR_OK)
-        parameter_take(list, name, value);
-    return err == ERR_END ? ERR_OK : err;
-}
-
 bool oauth_query_is_plain(struct span query)
 {
     for (size_t i = 0; i < query.len; i++) {
@@ -89,6 +59,32 @@ bool oauth_query_is_plain(struct span query)
             return false;
     }
     return query.len <= OAUTH_REQUEST_BYTES_MAX;
+}
+
+static void parameter_take(struct oauth_parameter *list, size_t count, struct span name,
+                           struct span value)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!span_is(name, list[i].name))
+            continue;
+        list[i].twice = list[i].once;
+        list[i].once = true;
+        list[i].value = value;
+    }
+}
+
+enum err oauth_parameters_read(struct span query, struct arena *arena, struct oauth_parameter *list,
+                               size_t count)
+{
+    struct span name;
+    struct span value;
+    enum err err;
+
+    if (!oauth_query_is_plain(query))
+        return ERR_BAD_QUERY;
+    while ((err = http_query_next(&query, arena, &name, &value)) == ERR_OK)
+        parameter_take(list, count, name, value);
+    return err == ERR_END ? ERR_OK : err;
 }
 
 /* Cuts the mark off the end. */
@@ -164,7 +160,7 @@ static void read_max_age(struct oauth_authorize *request, struct span text)
         request->max_age_s = (int64_t)seconds;
 }
 
-static void check_type(struct oauth_authorize *request, const struct parameter *list)
+static void check_type(struct oauth_authorize *request, const struct oauth_parameter *list)
 {
     struct span type = list[PLACE_RESPONSE_TYPE].value;
     struct span mode = list[PLACE_RESPONSE_MODE].value;
@@ -184,7 +180,7 @@ static void check_type(struct oauth_authorize *request, const struct parameter *
 }
 
 /* RFC 7636, 4.4.1; RFC 9700, 2.1.1: from everybody, and never `plain`. */
-static void check_challenge(struct oauth_authorize *request, const struct parameter *list)
+static void check_challenge(struct oauth_authorize *request, const struct oauth_parameter *list)
 {
     if (request->challenge.len == 0)
         refuse(request, "invalid_request", "code_challenge is missing.");
@@ -208,7 +204,7 @@ static void check_texts(struct oauth_authorize *request)
         refuse(request, "invalid_scope", "scope is not a list of names.");
 }
 
-static void check_twice(struct oauth_authorize *request, const struct parameter *list)
+static void check_twice(struct oauth_authorize *request, const struct oauth_parameter *list)
 {
     for (size_t i = 0; i < PLACE_COUNT; i++) {
         if (list[i].twice)
@@ -219,7 +215,7 @@ static void check_twice(struct oauth_authorize *request, const struct parameter 
 }
 
 /* Without both there is nobody to answer. */
-static const char *find_fault(const struct parameter *list)
+static const char *find_fault(const struct oauth_parameter *list)
 {
     if (list[PLACE_CLIENT_ID].twice || list[PLACE_CLIENT_ID].value.len == 0)
         return "The request does not say which application asks.";
@@ -231,13 +227,15 @@ static const char *find_fault(const struct parameter *list)
 enum err oauth_authorize_read(struct span query, struct arena *arena,
                               struct oauth_authorize *ret_request, const char **reterr_why)
 {
-    struct parameter list[PLACE_COUNT] = {0};
+    struct oauth_parameter list[PLACE_COUNT] = {0};
     struct oauth_authorize request = {0};
     enum err err;
 
+    for (size_t i = 0; i < PLACE_COUNT; i++)
+        list[i].name = names[i];
     request.mark = mark_cut(&query);
     request.query = query;
-    err = oauth_query_is_plain(query) ? parameters_read(query, arena, list) : ERR_BAD_QUERY;
+    err = oauth_parameters_read(query, arena, list, PLACE_COUNT);
     *reterr_why = err == ERR_BAD_QUERY ? "The request is malformed." : find_fault(list);
     if (err == ERR_OK || err == ERR_BAD_QUERY)
         err = *reterr_why == NULL ? ERR_OK : ERR_OAUTH_INVALID_REQUEST;

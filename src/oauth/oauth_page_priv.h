@@ -27,6 +27,19 @@ enum {
 /* ---- oauth_authorize.c: the request ------------------------------------------------------------
  */
 
+/* Our own parameter, always last: a keyed hash that says "signed in for this request". */
+#define OAUTH_MARK "portcullis_login"
+
+/* RFC 6749, 3.1: a parameter without a value is as if it were not there, and none comes twice. */
+struct oauth_parameter {
+    const char *name;
+    struct span value;
+    bool once, twice;
+};
+/* Those that the list names; others are passed over. ERR_BAD_QUERY, ERR_NO_MEMORY. */
+PC_CHECKED enum err oauth_parameters_read(struct span query, struct arena *arena,
+                                          struct oauth_parameter *list, size_t count);
+
 enum oauth_prompt {
     OAUTH_PROMPT_NONE = 1,
     OAUTH_PROMPT_LOGIN = 2,
@@ -136,6 +149,13 @@ bool oauth_csrf_holds(struct span cookie, const char *purpose, struct span about
 /* Whether the browser says that the POST comes from a page of ours, where it says so at all. */
 bool oauth_post_is_ours(const struct http_request *req);
 
+/* ---- oauth_login.c -----------------------------------------------------------------------------
+ */
+
+/* The same user signed in again: what came from the old login belongs to the new one. */
+PC_CHECKED enum err oauth_login_renew(struct store_conn *conn, const struct oauth_login *login,
+                                      struct span new_session, int64_t now_ns);
+
 /* ---- oauth_consent.c: what a user let a client do ----------------------------------------------
  */
 
@@ -145,5 +165,85 @@ PC_CHECKED enum err oauth_consent_find(struct store_conn *conn, int64_t user_id,
 /* Adds to what was agreed before. */
 PC_CHECKED enum err oauth_consent_add(struct store_conn *conn, int64_t user_id, int64_t client_key,
                                       struct span scope, int64_t now_ns, struct arena *arena);
+
+/* ---- oauth_authorize_http.c: one visit ---------------------------------------------------------
+ * Everything a request for a code knows, from stop to stop; req->work of authorize, login and
+ * consent. */
+
+enum oauth_answer {
+    OAUTH_ANSWER_ERROR,   /* back to the client */
+    OAUTH_ANSWER_LOGIN,   /* the page */
+    OAUTH_ANSWER_CONSENT, /* the page */
+    OAUTH_ANSWER_CODE,    /* back to the client */
+    OAUTH_ANSWER_AGAIN,   /* to GET authorize, with the same request */
+};
+
+struct oauth_visit {
+    struct oauth_authorize request;
+    struct oauth_client client;
+    struct span full; /* the request with its mark */
+    int64_t now_ns;
+    struct span cookie; /* of the login; may be empty */
+    bool signed_in;     /* then: */
+    struct oauth_login login;
+    struct span email;
+    struct span scope; /* what the client would get */
+    bool agreed;       /* to these scopes, in this request */
+    enum oauth_answer answer;
+    const char *error, *why; /* of OAUTH_ANSWER_ERROR */
+    struct span code;        /* of OAUTH_ANSWER_CODE */
+    struct auth_login attempt;
+    enum err refused;       /* why the attempt failed */
+    bool ended;             /* the login of ->login is over, and all that came from it */
+    struct span new_cookie; /* after signing in */
+};
+
+/* Reads the request, the client and who is signed in. On a store thread. The errors are for the
+ * person at the screen. */
+PC_CHECKED enum err oauth_visit_begin(struct http_request *req, struct span query,
+                                      struct oauth_visit **ret_visit);
+/* Sets ->answer, from the store as it is now. OAUTH_ANSWER_CODE: one may be issued. */
+PC_CHECKED enum err oauth_visit_decide(struct http_request *req, struct oauth_visit *visit);
+/* The code of OAUTH_ANSWER_CODE, and its record. On the writer. */
+PC_CHECKED enum err oauth_visit_issue(struct http_request *req, struct oauth_visit *visit);
+/* The last stop: the answer as a page or a redirect. On the loop. */
+http_handler_fn oauth_visit_reply;
+/* The login page, with what went wrong. On the loop. */
+PC_CHECKED enum err oauth_visit_login_page(struct http_request *req, struct oauth_visit *visit,
+                                           enum err why, struct span *ret_html);
+/* What the token of a consent form is about: these scopes for this request. */
+PC_CHECKED enum err oauth_visit_about(const struct oauth_visit *visit, struct arena *arena,
+                                      struct span *ret_about);
+
+http_handler_fn oauth_authorize_get, oauth_authorize_post;
+
+/* ---- oauth_page_login.c, oauth_page_consent.c, oauth_page_logout.c: what the forms post --------
+ */
+
+struct oauth_form { /* of all of them */
+    struct span request, csrf;
+    struct span email, password; /* login */
+    struct span decision;        /* consent: allow, deny, switch */
+};
+extern const struct json_schema oauth_login_form, oauth_consent_form, oauth_logout_form;
+http_handler_fn oauth_login_post, oauth_consent_post, oauth_logout_get, oauth_logout_post;
+
+/* An id_token of ours, whenever it was made: whose it is, and for which client. ERR_TOKEN_INVALID.
+ */
+PC_CHECKED enum err oauth_hint_read(const struct oauth *oauth, struct span token, int64_t now_ns,
+                                    struct arena *arena, int64_t *ret_user_id,
+                                    struct span *ret_client_id);
+
+/* ---- oauth_page_http.c -------------------------------------------------------------------------
+ */
+
+/* A page, under the policy of the pages; its forms may lead to `uri` as well, if there is one. */
+PC_CHECKED enum err oauth_page_reply(struct http_request *req, int status, struct span html,
+                                     struct span uri);
+/* The policy alone. */
+PC_CHECKED enum err oauth_page_policy(struct http_request *req, struct span uri);
+
+extern const struct json_schema oauth_userinfo_schema; /* oauth_userinfo_http.c */
+http_handler_fn oauth_userinfo;
 
 #endif
