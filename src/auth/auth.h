@@ -234,7 +234,9 @@ struct auth_feed_options {
     struct logger *logger;           /* may be NULL */
     const struct auth_sweep *sweeps; /* of other folders, besides our own */
     size_t sweep_count;
-    void (*changed)(void *context, struct span what); /* on its thread; NULL: nobody asks */
+    /* A change that is everybody's (subject 0) by its name, before what is cached is forgotten; at
+     * the start those of the last day. On its thread; NULL: nobody asks. */
+    void (*changed)(void *context, struct span what);
     void *context;
 };
 PC_CHECKED enum err auth_feed_start(const struct auth_feed_options *options,

@@ -3,11 +3,14 @@
  * last asked, and tells http/ to forget those users. While the store answers, http/ may trust what
  * it has cached; when the store is silent for a second, it no longer does.
  *
- * The same thread clears away, now and then, what nobody can ask for any more. */
+ * What is everybody's business (a signing key that came or went) has no subject: whoever started
+ * the feed is told by name, then everything cached is forgotten.
+ *
+ * The same thread drives the sweeper (auth_sweep.c). */
 #include "auth/auth_priv.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -15,15 +18,23 @@
 enum {
     FEED_PERIOD_MS = 200,
     FEED_ROWS_MAX = 4096, /* of one look; the next follows at once */
-    PURGE_PERIOD_S = 60,
-    PURGE_KEEP_S = 24 * 3600, /* of changes and of sessions that are over */
+    NEWS_MAX = 8,         /* kinds of everybody's business in one look */
+    NEWS_BYTES = 32,
+};
+
+/* Kinds of everybody's business that were seen and not told yet. */
+struct news {
+    char text[NEWS_MAX][NEWS_BYTES];
+    size_t len[NEWS_MAX];
+    size_t count;
 };
 
 struct auth_feed {
     struct store *store;
     struct http_engine *engine;
     const struct clock *clock;
-    struct logger *logger;
+    void (*changed)(void *context, struct span what);
+    void *context;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -31,24 +42,55 @@ struct auth_feed {
     int64_t seen;  /* highest seq */
     bool started;  /* seen is set */
     bool behind;   /* the last look was too short for all there was */
-    int64_t purged_ns;
+    struct news news;
+    struct auth_sweeper sweeper;
 };
 
 static const struct store_statement feed_newest = {
     .name = "feed_newest", .sqlite = "SELECT coalesce(max(seq), 0) FROM identity_changes"};
 static const struct store_statement feed_since = {
     .name = "feed_since",
-    .sqlite = "SELECT seq, subject FROM identity_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
-static const struct store_statement purge_changes = {
-    .name = "purge_changes", .sqlite = "DELETE FROM identity_changes WHERE at < ?1"};
-static const struct store_statement purge_sessions = {
-    .name = "purge_sessions", .sqlite = "DELETE FROM sessions WHERE expires_at < ?1"};
-static const struct store_statement purge_tokens = {
-    .name = "purge_tokens", .sqlite = "DELETE FROM refresh_tokens WHERE expires_at < ?1"};
-static const struct store_statement purge_pairs = {
-    .name = "purge_pairs",
-    .sqlite = "UPDATE refresh_tokens SET successor_pair = NULL "
-              "WHERE successor_pair IS NOT NULL AND grace_until < ?1"};
+    .sqlite =
+        "SELECT seq, subject, what FROM identity_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
+static const struct store_statement feed_recent = {
+    .name = "feed_recent",
+    .sqlite = "SELECT DISTINCT what FROM identity_changes WHERE subject = 0 LIMIT ?1"};
+
+/* Each kind once, however often it is seen: a read may be run again from its start. */
+static void news_add(struct news *news, struct span what)
+{
+    what = span_slice(what, 0, NEWS_BYTES);
+    for (size_t i = 0; i < news->count; i++)
+        if (span_equal(span_make(news->text[i], news->len[i]), what))
+            return;
+    if (news->count == NEWS_MAX || what.len == 0)
+        return;
+    memcpy(news->text[news->count], what.ptr, what.len);
+    news->len[news->count++] = what.len;
+}
+
+/* Whoever must read something anew does so before anything is asked for again. */
+static void news_tell(struct auth_feed *feed)
+{
+    for (size_t i = 0; i < feed->news.count && feed->changed != NULL; i++)
+        feed->changed(feed->context, span_make(feed->news.text[i], feed->news.len[i]));
+    if (feed->news.count > 0)
+        http_forget_subject(feed->engine, 0);
+    feed->news.count = 0;
+}
+
+/* What was everybody's business lately may have happened after others read it and before us. */
+static enum err feed_catch_up(struct auth_feed *feed, struct store_conn *conn)
+{
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, &feed_recent, STORE_PARAMS(STORE_I64(NEWS_MAX)), &rows);
+
+    if (err)
+        return err;
+    while (store_next(rows))
+        news_add(&feed->news, store_rows_text(rows, 0, NULL));
+    return store_rows_err(rows);
+}
 
 static enum err feed_begin(struct auth_feed *feed, struct store_conn *conn)
 {
@@ -60,8 +102,12 @@ static enum err feed_begin(struct auth_feed *feed, struct store_conn *conn)
     if (!store_next(rows))
         return store_rows_end(rows, ERR_STORE_CORRUPT);
     feed->seen = store_rows_i64(rows, 0);
-    feed->started = true;
-    return store_rows_err(rows);
+    err = store_rows_err(rows);
+    if (!err)
+        err = feed_catch_up(feed, conn);
+    if (!err)
+        feed->started = true;
+    return err;
 }
 
 static enum err feed_run(struct store_conn *conn, struct store_job *job)
@@ -78,7 +124,12 @@ static enum err feed_run(struct store_conn *conn, struct store_job *job)
     if (err)
         return err;
     while (store_next(rows)) {
-        http_forget_subject(feed->engine, store_rows_i64(rows, 1));
+        int64_t subject = store_rows_i64(rows, 1);
+
+        if (subject == 0)
+            news_add(&feed->news, store_rows_text(rows, 2, NULL));
+        else
+            http_forget_subject(feed->engine, subject);
         feed->seen = store_rows_i64(rows, 0);
         count++;
     }
@@ -97,49 +148,17 @@ static enum err look(struct auth_feed *feed)
         err = store_do(feed->store, feed_run, feed, false);
         if (err)
             return err;
+        news_tell(feed);
     } while (feed->behind);
     /* Alive as of the moment before we asked: a change after that is not in the answer. */
     http_engine_feed_alive(feed->engine, asked_ns);
     return ERR_OK;
 }
 
-static enum err purge_one(struct store_conn *conn, const struct store_statement *statement,
-                          int64_t before_ns)
+/* False when it is time to stop. */
+static bool wait_ms(struct auth_feed *feed, int64_t ms)
 {
-    return store_exec(conn, statement, STORE_PARAMS(STORE_I64(before_ns)), NULL);
-}
-
-static enum err purge_run(struct store_conn *conn, struct store_job *job)
-{
-    const struct auth_feed *feed = job->context;
-    int64_t now_ns = clock_realtime_ns(feed->clock);
-    int64_t old_ns = now_ns - PURGE_KEEP_S * CLOCK_NS_PER_S;
-    enum err err = purge_one(conn, &purge_pairs, now_ns);
-
-    if (!err)
-        err = purge_one(conn, &purge_changes, old_ns);
-    if (!err)
-        err = purge_one(conn, &purge_tokens, old_ns);
-    if (!err)
-        err = purge_one(conn, &purge_sessions, old_ns);
-    return err;
-}
-
-static void purge_now_and_then(struct auth_feed *feed, int64_t now_ns)
-{
-    enum err err;
-
-    if (now_ns - feed->purged_ns < PURGE_PERIOD_S * CLOCK_NS_PER_S)
-        return;
-    feed->purged_ns = now_ns;
-    err = store_do(feed->store, purge_run, feed, true);
-    if (err)
-        log_warn(feed->logger, "identity_purge_failed", LOG_ERR("error", err));
-}
-
-static bool wait_period(struct auth_feed *feed)
-{
-    int64_t until_ns = clock_monotonic_ns(&clock_system) + FEED_PERIOD_MS * CLOCK_NS_PER_MS;
+    int64_t until_ns = clock_monotonic_ns(&clock_system) + ms * CLOCK_NS_PER_MS;
     const struct timespec until = {.tv_sec = until_ns / CLOCK_NS_PER_S,
                                    .tv_nsec = (long)(until_ns % CLOCK_NS_PER_S)};
     bool stopping;
@@ -155,16 +174,25 @@ static bool wait_period(struct auth_feed *feed)
 static void *feed_thread(void *context)
 {
     struct auth_feed *feed = context;
+    int64_t left_ms = FEED_PERIOD_MS; /* until the next look */
+    int64_t pause_ms = FEED_PERIOD_MS;
 
-    while (wait_period(feed)) {
-        (void)look(feed); /* its silence says enough */
-        purge_now_and_then(feed, clock_monotonic_ns(feed->clock));
+    while (wait_ms(feed, pause_ms)) {
+        left_ms -= pause_ms;
+        if (left_ms <= 0) {
+            (void)look(feed); /* its silence says enough */
+            left_ms = FEED_PERIOD_MS;
+        }
+        pause_ms = auth_sweeper_tick(&feed->sweeper);
+        if (pause_ms > left_ms)
+            pause_ms = left_ms;
     }
     return NULL;
 }
 
 static void feed_free(struct auth_feed *feed)
 {
+    auth_sweeper_stop(&feed->sweeper);
     (void)pthread_cond_destroy(&feed->wake);
     (void)pthread_mutex_destroy(&feed->lock);
     alloc_free(feed);
@@ -173,6 +201,11 @@ static void feed_free(struct auth_feed *feed)
 enum err auth_feed_start(const struct auth_feed_options *options, struct auth_feed **ret_feed)
 {
     struct auth_feed *feed = alloc_zero(sizeof(*feed));
+    const struct auth_sweeper_options sweeper = {.store = options->store,
+                                                 .clock = options->clock,
+                                                 .logger = options->logger,
+                                                 .sweeps = options->sweeps,
+                                                 .sweep_count = options->sweep_count};
     pthread_condattr_t attr;
     enum err err;
 
@@ -181,8 +214,9 @@ enum err auth_feed_start(const struct auth_feed_options *options, struct auth_fe
     feed->store = options->store;
     feed->engine = options->engine;
     feed->clock = options->clock;
-    feed->logger = options->logger;
-    feed->purged_ns = clock_monotonic_ns(options->clock);
+    feed->changed = options->changed;
+    feed->context = options->context;
+    auth_sweeper_init(&feed->sweeper, &sweeper);
     PC_ASSERT(pthread_mutex_init(&feed->lock, NULL) == 0);
     PC_ASSERT(pthread_condattr_init(&attr) == 0);
     PC_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);

@@ -4,6 +4,8 @@
 #define PC_AUTH_AUTH_PRIV_H
 
 #include "auth/auth.h"
+#include <pthread.h>
+
 #include "crypto/jwt.h"
 
 enum auth_token_type { AUTH_TOKEN_ACCESS, AUTH_TOKEN_REFRESH };
@@ -80,5 +82,42 @@ PC_CHECKED enum err auth_refresh_use(struct store_conn *conn, struct span token_
                                      struct span session_id, const struct auth_pair_ids *next,
                                      struct span sealed_pair, int64_t now_ns, int64_t grace_s,
                                      int64_t refresh_s);
+
+/* auth_sweep.c */
+enum {
+    AUTH_SWEEPS = 4,
+    AUTH_SWEEP_ROWS = 500,     /* of one commit */
+    AUTH_SWEEP_PAUSE_MS = 20,  /* between two */
+    AUTH_SWEEP_REST_MS = 1000, /* between two looks whether it is time */
+    AUTH_SWEEP_PERIOD_S = 60,  /* from the beginning of a round to that of the next */
+};
+extern const struct auth_sweep auth_sweeps[AUTH_SWEEPS];
+
+struct auth_sweeper_options {
+    struct store *store;
+    const struct clock *clock;
+    struct logger *logger;           /* may be NULL */
+    const struct auth_sweep *sweeps; /* of other folders: before our own */
+    size_t sweep_count;
+};
+
+/* One thread drives it; the step itself runs on the store's. */
+struct auth_sweeper {
+    struct auth_sweeper_options options;
+    struct store_job job;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool running;              /* under lock: a step is on its way */
+    bool asked;                /* its result was not looked at yet */
+    size_t at;                 /* which sweep is next; SIZE_MAX: resting */
+    int64_t round_ns;          /* monotonic: when the round began */
+    int64_t round_realtime_ns; /* one moment for the whole round */
+    int64_t before_ns;
+    int64_t changed; /* by the last step */
+};
+void auth_sweeper_init(struct auth_sweeper *sweeper, const struct auth_sweeper_options *options);
+/* Takes the next step if it is time; never waits. In how many milliseconds to come again. */
+int64_t auth_sweeper_tick(struct auth_sweeper *sweeper);
+void auth_sweeper_stop(struct auth_sweeper *sweeper); /* waits for the step on its way */
 
 #endif
