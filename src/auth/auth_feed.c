@@ -43,6 +43,7 @@ struct auth_feed {
     bool started;  /* seen is set */
     bool behind;   /* the last look was too short for all there was */
     struct news news;
+    bool told; /* there was news at the last look */
     struct auth_sweeper sweeper;
 };
 
@@ -69,13 +70,18 @@ static void news_add(struct news *news, struct span what)
     news->len[news->count++] = what.len;
 }
 
-/* Whoever must read something anew does so before anything is asked for again. */
+/* Whoever must read something anew does so before anything is asked for again. All is forgotten
+ * once more at the next look: a token that was verified by what was then may have been on its way
+ * into a cache. */
 static void news_tell(struct auth_feed *feed)
 {
+    bool again = feed->news.count > 0;
+
     for (size_t i = 0; i < feed->news.count && feed->changed != NULL; i++)
         feed->changed(feed->context, span_make(feed->news.text[i], feed->news.len[i]));
-    if (feed->news.count > 0)
+    if (again || feed->told)
         http_forget_subject(feed->engine, 0);
+    feed->told = again;
     feed->news.count = 0;
 }
 

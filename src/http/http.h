@@ -255,7 +255,7 @@ PC_CHECKED enum err http_limit_client(struct http_request *req, struct span key)
 PC_CHECKED enum err http_limit_failure(struct http_request *req);
 
 /* The subject's rights, sessions or tokens changed: whatever is cached about it is stale from now
- * on. A user's id, or minus a client's key. Any thread. */
+ * on. A user's id, or minus a client's key; 0: everybody. Any thread. */
 void http_forget_subject(struct http_engine *engine, int64_t subject);
 
 /* What the process shares. Borrowed for as long as the engine lives; NULL where optional. */

@@ -261,6 +261,9 @@ static void a_change_of_user_or_client_is_seen(void **state)
     assert_int_equal(atomic_load(&loads), before + 2);
     assert_int_equal(ask("/any", WEB), 200);
     assert_int_equal(atomic_load(&loads), before + 2);
+    http_forget_subject(site.engine, 0); /* everybody */
+    assert_int_equal(ask("/any", WEB), 200);
+    assert_int_equal(atomic_load(&loads), before + 3);
 }
 
 /* The client's key is known only when the store has answered: a change while it was asked must not

@@ -11,6 +11,7 @@
 #define PC_HTTP_HTTP_EPOCH_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { HTTP_EPOCHS = 4096 };
@@ -53,6 +54,14 @@ static inline void http_epoch_move(struct http_epochs *epochs, int64_t subject)
 {
     atomic_fetch_add_explicit(&epochs->moves, 1, memory_order_release);
     atomic_fetch_add_explicit(&epochs->counters[http_epoch_slot(subject)], 1, memory_order_release);
+}
+
+/* Everybody. */
+static inline void http_epoch_move_all(struct http_epochs *epochs)
+{
+    atomic_fetch_add_explicit(&epochs->moves, 1, memory_order_release);
+    for (size_t i = 0; i < HTTP_EPOCHS; i++)
+        atomic_fetch_add_explicit(&epochs->counters[i], 1, memory_order_release);
 }
 
 #endif

@@ -56,7 +56,10 @@ void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns)
 
 void http_forget_subject(struct http_engine *engine, int64_t subject)
 {
-    http_epoch_move(&engine->epochs, subject);
+    if (subject != 0)
+        http_epoch_move(&engine->epochs, subject);
+    else
+        http_epoch_move_all(&engine->epochs);
 }
 
 void http_loop_started(struct net_loop *loop, void *context)
