@@ -28,6 +28,8 @@ enum err oauth_new(const struct oauth_options *options, struct oauth **ret_oauth
     err = metric_register(options->metrics, &failed_logins_def, &oauth->failed_logins);
     if (!err)
         err = metric_register(options->metrics, &issued_def, &oauth->issued);
+    if (!err)
+        err = oauth_jwks_cache_new(&oauth->jwks);
     if (err) {
         oauth_free(oauth);
         return err;
@@ -38,5 +40,8 @@ enum err oauth_new(const struct oauth_options *options, struct oauth **ret_oauth
 
 void oauth_free(struct oauth *oauth)
 {
+    if (oauth == NULL)
+        return;
+    oauth_jwks_cache_free(oauth->jwks);
     alloc_free(oauth);
 }

@@ -17,6 +17,7 @@ struct oauth {
     struct oauth_options options;
     struct metric *failed_logins; /* auth_service_failed_logins_total{client_id} */
     struct metric *issued;        /* oauth_tokens_issued_total{grant} */
+    struct oauth_jwks_cache *jwks;
 };
 
 /* ---- oauth_text.c: lists of names, addresses, random values ------------------------------------
@@ -48,23 +49,31 @@ http_problem_fn oauth_problem;
 
 /* ---- oauth_caller.c: which client calls, and how it proves it ----------------------------------
  *
- *   oauth_caller_read    what it shows: Basic, form or JSON members, assertion, certificate (loop)
- *   oauth_caller_find    its row (READ)
- *   oauth_caller_check   secret, certificate or assertion (any thread; see oauth_caller_run)
- *   oauth_caller_settle  the assertion works once; the client is still active (WRITE) */
+ *   oauth_caller_read     what it shows: Basic, form or JSON members, assertion, certificate (loop)
+ *   oauth_caller_find     its row; ERR_OK when there is none (READ)
+ *   oauth_caller_check    secret, certificate or assertion (any thread; see oauth_caller_run)
+ *   oauth_caller_settle   the assertion works once; the client is still active (WRITE)
+ *   oauth_caller_refused  the end after ERR_OAUTH_INVALID_CLIENT of the two above (WRITE)
+ *
+ * Who is unknown, disabled, or shows the wrong thing is told the same: ERR_OAUTH_INVALID_CLIENT,
+ * without a detail. `why` is for the trail alone. */
 struct oauth_shown { /* members of a form or JSON body; each may be empty */
     struct span client_id, client_secret, client_assertion, client_assertion_type;
 };
 struct oauth_caller {
-    enum oauth_method shown; /* how it wants to prove itself */
-    struct span client_id;   /* decoded */
+    enum oauth_method shown; /* SECRET_BASIC, SECRET_POST, PRIVATE_KEY; NONE: its id alone, which a
+                                certificate may prove */
+    struct span client_id;   /* decoded; claimed, until it is checked */
     struct span secret, assertion;
-    bool basic; /* by the Authorization header: 401 asks for it again */
+    bool basic; /* by the Authorization header */
     bool found;
     struct oauth_client client;
     unsigned char assertion_hash[OAUTH_HASH_BYTES]; /* of its jti */
-    int64_t assertion_until_ns;
-    struct span thumbprint; /* of the verified certificate of the connection; else empty */
+    int64_t assertion_until_ns;                     /* 0: there was none */
+    struct span thumbprint; /* of the verified certificate of the connection; else empty. Tokens are
+                               bound to it if client.is_bound, and then it is there */
+    const char *why;        /* it was refused; NULL: not yet */
+    bool charged;           /* the failure was counted */
 };
 PC_CHECKED enum err oauth_caller_read(struct http_request *req, const struct oauth_shown *shown,
                                       struct oauth_caller *ret_caller);
@@ -72,6 +81,32 @@ PC_CHECKED enum err oauth_caller_find(struct http_request *req, struct oauth_cal
 enum http_run oauth_caller_run(const struct oauth_caller *caller); /* where check belongs */
 PC_CHECKED enum err oauth_caller_check(struct http_request *req, struct oauth_caller *caller);
 PC_CHECKED enum err oauth_caller_settle(struct http_request *req, struct oauth_caller *caller);
+/* Counts and records the refusal, and answers it: `return oauth_caller_refused(req, caller)`. Too
+ * many of them from one address are ERR_RATE_LIMITED and no longer recorded. */
+PC_CHECKED enum err oauth_caller_refused(struct http_request *req, struct oauth_caller *caller);
+
+/* ---- oauth_assertion.c: private_key_jwt (RFC 7523) ----------------------------------------------
+ */
+#define OAUTH_ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+/* Whom an assertion claims to be from; nothing about it is checked. False: it is none. */
+bool oauth_assertion_claims(struct span assertion, struct arena *arena, struct span *ret_client_id);
+/* Signature, audience, times and id; the last two into the caller. ERR_TOKEN_INVALID with
+ * caller->why. */
+PC_CHECKED enum err oauth_assertion_check(const struct oauth *oauth, struct arena *arena,
+                                          struct oauth_caller *caller);
+
+/* ---- oauth_jwks.c: the key sets of clients, read once
+ * --------------------------------------------
+ */
+struct oauth_jwks_cache;
+struct oauth_jwks; /* a key set that several threads use */
+PC_CHECKED enum err oauth_jwks_cache_new(struct oauth_jwks_cache **ret_cache);
+void oauth_jwks_cache_free(struct oauth_jwks_cache *cache); /* accepts NULL */
+/* The set that the text describes; give it back with oauth_jwks_free. */
+PC_CHECKED enum err oauth_jwks_of(struct oauth_jwks_cache *cache, struct span text,
+                                  struct oauth_jwks **ret_jwks);
+const struct crypto_keyset *oauth_jwks_keys(const struct oauth_jwks *jwks);
+void oauth_jwks_free(struct oauth_jwks *jwks); /* accepts NULL */
 
 /* ---- oauth_issue.c: tokens ---------------------------------------------------------------------
  */
