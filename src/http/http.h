@@ -121,11 +121,12 @@ struct http_route {
     enum http_form form;             /* of the body */
     uint32_t body_bytes_max;         /* 0: the policy's */
     const struct json_schema *reply; /* of reply_status; NULL: none, or not JSON */
-    uint16_t reply_status;           /* 0: 200 */
+    uint16_t reply_status;           /* 0: 200. A redirect with a reply or type: 200, or that */
     const char *reply_type;          /* of a reply that is not JSON: "text/html; charset=utf-8" */
     const char *csp;                 /* of a page; NULL: that of an API */
     http_problem_fn *problem;        /* NULL: application/problem+json */
-    bool same_origin;                /* no CORS: other origins' scripts may not call it */
+    const struct json_schema *problem_reply; /* what it writes; NULL: of the reply_type */
+    bool same_origin;                        /* no CORS: other origins' scripts may not call it */
     enum http_run run;
     http_handler_fn *handle;
 
@@ -346,6 +347,7 @@ struct http_service_options {
     const char *oauth_authorize_url;
     const char *oauth_token_url;
     const char *oauth_client_id;
+    const char *(*oauth_scope_about)(struct span scope); /* one sentence; NULL: none */
 };
 /* ERR_CONFIG with a sentence in reterr_why (an arena-free literal) for a row that is not whole. */
 PC_CHECKED enum err http_service_new(struct http_engine *engine,

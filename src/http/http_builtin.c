@@ -113,7 +113,7 @@ static enum err asset(struct http_request *req)
     bool gzip = found->gzip.len > 0 && takes_gzip(call->known.accept_encoding);
     struct span etag = gzip ? found->etag_gzip : found->etag;
 
-    call->csp = found->csp;
+    call->csp = span_is(found->path, "docs") ? req->service->docs_csp : found->csp;
     call->cache_control = found->immutable ? web_cache_immutable : web_cache_page;
     http_reply_header(req, "ETag", etag);
     if (found->gzip.len > 0)
@@ -201,6 +201,43 @@ const struct http_route http_builtin_asset = {.method = NET_METHOD_GET,
                                               .id = "asset",
                                               .hidden = true};
 
+/* "https://auth.example:8001" of a whole address; the empty span of a relative or odd one. */
+static struct span origin_of(struct span url)
+{
+    static const struct span schemes[] = {SPAN("https://"), SPAN("http://")};
+
+    for (size_t i = 0; i < PC_COUNT(schemes); i++) {
+        struct span rest = span_slice(url, schemes[i].len, url.len);
+        struct span host = span_slice(rest, 0, span_find(rest, '/'));
+
+        if (span_starts(url, schemes[i]) && http_host_is_valid(host))
+            return span_slice(url, 0, schemes[i].len + host.len);
+    }
+    return (struct span){0};
+}
+
+/* The page asks the issuer for a token by script, so its policy must know an issuer elsewhere. */
+static enum err make_docs_policy(struct http_service *service)
+{
+    static const struct span self = SPAN("connect-src 'self'");
+    const struct web_asset *page = web_find(SPAN_OF("docs"));
+    struct span origin = origin_of(span_from(service->options.oauth_token_url));
+    struct span csp = page != NULL ? page->csp : (struct span){0};
+    struct sbuf out = sbuf_on(&service->arena, 1024);
+    size_t at = 0;
+
+    while (at < csp.len && !span_starts(span_slice(csp, at, csp.len), self))
+        at++;
+    service->docs_csp = csp;
+    if (at == csp.len || origin.len == 0)
+        return ERR_OK;
+    sbuf_add(&out, span_slice(csp, 0, at + self.len));
+    sbuf_add_char(&out, ' ');
+    sbuf_add(&out, origin);
+    sbuf_add(&out, span_slice(csp, at + self.len, csp.len));
+    return sbuf_finish(&out, &service->docs_csp);
+}
+
 enum err http_builtin_render(struct http_service *service)
 {
     struct sbuf json = sbuf_on(&service->arena, DOCUMENT_BYTES_MAX);
@@ -222,5 +259,5 @@ enum err http_builtin_render(struct http_service *service)
     sbuf_add_char(&etag, '"');
     sbuf_add_hex(&etag, &hash, sizeof(hash));
     sbuf_add_char(&etag, '"');
-    return ERR_OK;
+    return make_docs_policy(service);
 }

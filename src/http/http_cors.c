@@ -65,7 +65,8 @@ void http_cors_preflight(struct http_call *call, uint32_t methods)
     http_methods_add(&allow, methods);
     http_reply_header(&call->req, "Access-Control-Allow-Methods", sbuf_span(&allow));
     http_reply_header(&call->req, "Access-Control-Allow-Headers",
-                      SPAN_OF("Authorization, Content-Type, Idempotency-Key, X-Request-ID"));
+                      SPAN_OF("Authorization, Content-Type, Idempotency-Key, X-Request-ID, "
+                              "X-Requested-With"));
     allow.len = 0;
     sbuf_add_u64(&allow, call->req.policy->origin_max_age_s);
     http_reply_header(&call->req, "Access-Control-Max-Age", sbuf_span(&allow));

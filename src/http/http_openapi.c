@@ -67,12 +67,25 @@ static void add_string(struct document *doc, const char *key, const char *text)
         json_add_text(&doc->w, key, span_from(text));
 }
 
-static void add_content(struct document *doc, const char *type, const char *schema)
+/* One form of a body; without a schema it is text. */
+static void add_media(struct document *doc, const char *type, const struct json_schema *schema)
+{
+    begin(doc, type);
+    if (schema != NULL) {
+        add_ref(doc, schema->name);
+        schema_collect(doc, schema);
+    } else {
+        begin(doc, "schema");
+        json_add_text(&doc->w, "type", SPAN_OF("string"));
+        end(doc);
+    }
+    end(doc);
+}
+
+static void add_content(struct document *doc, const char *type, const struct json_schema *schema)
 {
     begin(doc, "content");
-    begin(doc, type);
-    add_ref(doc, schema);
-    end(doc);
+    add_media(doc, type, schema);
     end(doc);
 }
 
@@ -128,9 +141,13 @@ static void add_body(struct document *doc, const struct http_route *route)
         return;
     begin(doc, "requestBody");
     json_add_bool(&doc->w, "required", true);
-    add_content(doc, "application/json", route->body->name);
+    begin(doc, "content");
+    if (route->form != HTTP_FORM_JSON)
+        add_media(doc, "application/x-www-form-urlencoded", route->body);
+    if (route->form != HTTP_FORM_URLENCODED)
+        add_media(doc, "application/json", route->body);
     end(doc);
-    schema_collect(doc, route->body);
+    end(doc);
 }
 
 static void add_header_ref(struct document *doc, const char *name)
@@ -156,7 +173,9 @@ static void add_reply_headers(struct document *doc, const struct http_route *rou
     }
     if (route->guard == HTTP_GUARD_BREAKER)
         add_header_ref(doc, "X-Circuit-Breaker-State");
-    if (status == 401)
+    if (status == 302 || status == 303)
+        add_header_ref(doc, "Location");
+    if (status == 401 || (status == 403 && route->scopes != NULL))
         add_header_ref(doc, "WWW-Authenticate");
     if (status == 429 || status == 503)
         add_header_ref(doc, "Retry-After");
@@ -173,19 +192,45 @@ static void begin_status(struct document *doc, int status)
     json_begin_object(&doc->w);
 }
 
+static void add_redirect(struct document *doc, const struct http_route *route)
+{
+    begin_status(doc, route->reply_status);
+    add_string(doc, "description", "Goes on at Location.");
+    add_reply_headers(doc, route, route->reply_status);
+    end(doc);
+}
+
+/* A page that leads elsewhere is shown again until it does. */
 static void add_success(struct document *doc, const struct http_route *route)
 {
     int status = route->reply_status ? route->reply_status : 200;
+    bool redirect = status >= 300;
 
-    begin_status(doc, status);
-    add_string(doc, "description",
-               route->reply && route->reply->about ? route->reply->about : "Done.");
-    add_reply_headers(doc, route, status);
-    if (route->reply != NULL) {
-        add_content(doc, "application/json", route->reply->name);
-        schema_collect(doc, route->reply);
+    if (!redirect || route->reply != NULL || route->reply_type != NULL) {
+        begin_status(doc, redirect ? 200 : status);
+        add_string(doc, "description",
+                   route->reply && route->reply->about ? route->reply->about : "Done.");
+        add_reply_headers(doc, route, status == 200 || redirect ? 200 : status);
+        if (route->reply != NULL)
+            add_content(doc, "application/json", route->reply);
+        else if (route->reply_type != NULL)
+            add_content(doc, route->reply_type, NULL);
+        end(doc);
     }
-    end(doc);
+    if (redirect)
+        add_redirect(doc, route);
+}
+
+/* Being limited and our own faults look alike everywhere; the rest is as the route's protocol has
+ * it. */
+static void add_problem_content(struct document *doc, const struct http_route *route, int status)
+{
+    if (route->problem == NULL || status == 429 || status >= 500)
+        add_content(doc, "application/problem+json", &http_problem_schema);
+    else if (route->problem_reply != NULL)
+        add_content(doc, "application/json", route->problem_reply);
+    else if (route->reply_type != NULL)
+        add_content(doc, route->reply_type, NULL);
 }
 
 /* The errors of one status are one response; their sentences are listed. */
@@ -207,25 +252,28 @@ static void add_status(struct document *doc, const struct http_route *route, con
     begin_status(doc, status);
     json_add_text(&doc->w, "description", sbuf_span(&about));
     add_reply_headers(doc, route, status);
-    add_content(doc, "application/problem+json", http_problem_schema.name);
+    add_problem_content(doc, route, status);
     end(doc);
 }
 
 static void want_journey_errors(const struct http_route *route, bool *wanted)
 {
     bool secret = route->access == HTTP_ACCESS_BEARER || route->access == HTTP_ACCESS_ADMIN;
+    bool usual = route->problem == NULL; /* else its own form has its own statuses */
 
     wanted[ERR_BAD_REQUEST] = true;
     wanted[ERR_INTERNAL] = true;
     wanted[ERR_UNAUTHENTICATED] = wanted[ERR_TOKEN_INVALID] = wanted[ERR_TOKEN_EXPIRED] = secret;
-    wanted[ERR_FORBIDDEN] =
-        route->access == HTTP_ACCESS_ADMIN || route->access == HTTP_ACCESS_NETWORK;
+    wanted[ERR_TOKEN_KIND] = secret;
+    wanted[ERR_SCOPE] = route->scopes != NULL;
+    wanted[ERR_FORBIDDEN] = route->access == HTTP_ACCESS_ADMIN ||
+                            route->access == HTTP_ACCESS_NETWORK || route->roles != NULL;
     wanted[ERR_RATE_LIMITED] = route->rate != HTTP_RATE_EXEMPT;
     wanted[ERR_BREAKER_OPEN] = route->guard == HTTP_GUARD_BREAKER;
     wanted[ERR_BUSY] = route->run != HTTP_RUN_LOOP || secret;
-    wanted[ERR_VALIDATION] = route->body != NULL || route->input != NULL;
-    wanted[ERR_JSON_SYNTAX] = wanted[ERR_BODY_TOO_LARGE] = wanted[ERR_MEDIA_TYPE] =
-        route->body != NULL;
+    wanted[ERR_VALIDATION] = usual && (route->body != NULL || route->input != NULL);
+    wanted[ERR_JSON_SYNTAX] = route->body != NULL && route->form != HTTP_FORM_URLENCODED;
+    wanted[ERR_BODY_TOO_LARGE] = wanted[ERR_MEDIA_TYPE] = usual && route->body != NULL;
 }
 
 static void add_errors(struct document *doc, const struct http_route *route)
@@ -237,20 +285,6 @@ static void add_errors(struct document *doc, const struct http_route *route)
         wanted[route->errors[i]] = true;
     for (int status = 400; status < 600; status++)
         add_status(doc, route, wanted, status);
-}
-
-static void add_security(struct document *doc, const struct http_route *route)
-{
-    json_key(&doc->w, "security");
-    json_begin_list(&doc->w);
-    if (route->access == HTTP_ACCESS_BEARER || route->access == HTTP_ACCESS_ADMIN) {
-        json_begin_object(&doc->w);
-        json_key(&doc->w, "bearerAuth");
-        json_begin_list(&doc->w);
-        json_end_list(&doc->w);
-        json_end_object(&doc->w);
-    }
-    json_end_list(&doc->w);
 }
 
 static void add_operation(struct document *doc, const struct http_route *route)
@@ -271,7 +305,7 @@ static void add_operation(struct document *doc, const struct http_route *route)
     }
     add_string(doc, "summary", route->summary);
     add_string(doc, "description", route->about);
-    add_security(doc, route);
+    http_openapi_requirements(&doc->w, doc->options, route);
     add_parameters(doc, route);
     add_body(doc, route);
     begin(doc, "responses");
@@ -355,6 +389,7 @@ static void add_headers(struct document *doc)
     add_header(doc, "X-RateLimit-Reset", "Epoch second at which the bucket is full again.",
                "integer");
     add_header(doc, "X-Circuit-Breaker-State", "closed, open or half_open.", "string");
+    add_header(doc, "Location", "Where it goes on.", "string");
     add_header(doc, "WWW-Authenticate", "How to authenticate (RFC 6750).", "string");
     add_header(doc, "Retry-After", "Seconds to wait before the next try.", "integer");
     end(doc);
@@ -363,14 +398,7 @@ static void add_headers(struct document *doc)
 static void add_components(struct document *doc)
 {
     begin(doc, "components");
-    begin(doc, "securitySchemes");
-    begin(doc, "bearerAuth");
-    add_string(doc, "type", "http");
-    add_string(doc, "scheme", "bearer");
-    add_string(doc, "bearerFormat", "JWT");
-    add_string(doc, "description", "The access_token of a token pair.");
-    end(doc);
-    end(doc);
+    http_openapi_schemes(&doc->w, doc->options);
     add_headers(doc);
     begin(doc, "schemas");
     for (size_t i = 0; i < doc->schema_count; i++) {

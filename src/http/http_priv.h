@@ -73,7 +73,8 @@ struct http_service {
     struct http_route_state nowhere; /* counts what has no route */
     struct arena arena;              /* of texts made at start */
     struct span openapi_json, openapi_yaml;
-    char etag[24]; /* of both, with its quotes */
+    char etag[24];        /* of both, with its quotes */
+    struct span docs_csp; /* of the page that may call the API and the issuer */
 };
 
 struct http_engine {
@@ -267,6 +268,12 @@ extern const struct http_route http_builtin_routes[]; /* end with a NULL path */
 extern const struct http_route http_builtin_documents[];
 extern const struct http_route http_builtin_asset;
 PC_CHECKED enum err http_builtin_render(struct http_service *service);
+
+/* http_openapi_security.c */
+struct json_writer;
+void http_openapi_requirements(struct json_writer *w, const struct http_service_options *options,
+                               const struct http_route *route);
+void http_openapi_schemes(struct json_writer *w, const struct http_service_options *options);
 
 /* http_journey.c */
 void http_call_fail(struct http_call *call, enum err err);

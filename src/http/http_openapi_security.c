@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ * The security part of the OpenAPI document: what a row asks of who calls it, and the schemes by
+ * which the documentation pages (and generated clients) get it. */
+#include "http/http_priv.h"
+
+#include "json/json_writer.h"
+
+static bool takes_token(const struct http_route *route)
+{
+    return route->access == HTTP_ACCESS_BEARER || route->access == HTTP_ACCESS_ADMIN;
+}
+
+static bool has_oauth(const struct http_service_options *options)
+{
+    return options->oauth_authorize_url != NULL && options->oauth_token_url != NULL;
+}
+
+/* Tokens of the OAuth issuer come in here, and the document says how to get one. */
+static bool takes_oauth(const struct http_service_options *options, const struct http_route *route)
+{
+    return has_oauth(options) && takes_token(route) &&
+           (route->tokens != HTTP_TOKENS_BY_SCOPE || route->scopes != NULL);
+}
+
+static void add_requirement(struct json_writer *w, const char *scheme, const char *scopes)
+{
+    struct span rest = span_from(scopes);
+    struct span scope;
+
+    json_begin_object(w);
+    json_key(w, scheme);
+    json_begin_list(w);
+    while (rest.len > 0 && span_cut(&rest, ' ', &scope))
+        json_text(w, scope);
+    json_end_list(w);
+    json_end_object(w);
+}
+
+/* Any one of what is listed is enough. */
+void http_openapi_requirements(struct json_writer *w, const struct http_service_options *options,
+                               const struct http_route *route)
+{
+    json_key(w, "security");
+    json_begin_list(w);
+    if (takes_token(route))
+        add_requirement(w, "bearerAuth", route->scopes);
+    if (takes_oauth(options, route))
+        add_requirement(w, "oauth2", route->scopes);
+    if (!takes_token(route) && route->rate == HTTP_RATE_CLIENT) {
+        add_requirement(w, "clientBasic", NULL);
+        json_begin_object(w); /* or by what the body holds */
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
+/* Every scope that a shown row names, in the order in which they appear. */
+struct scopes {
+    struct span list[HTTP_NAMES_MAX];
+    size_t count;
+    bool clients; /* a row at which clients authenticate themselves is shown */
+};
+
+static void collect(struct scopes *scopes, const struct http_route *route)
+{
+    struct span rest = span_from(route->scopes);
+    struct span scope;
+
+    scopes->clients = scopes->clients || route->rate == HTTP_RATE_CLIENT;
+    while (rest.len > 0 && span_cut(&rest, ' ', &scope)) {
+        size_t i = 0;
+
+        while (i < scopes->count && !span_equal(scopes->list[i], scope))
+            i++;
+        if (i == scopes->count && i < HTTP_NAMES_MAX)
+            scopes->list[scopes->count++] = scope;
+    }
+}
+
+static void add_oauth(struct json_writer *w, const struct http_service_options *options,
+                      const struct scopes *scopes)
+{
+    json_key(w, "oauth2");
+    json_begin_object(w);
+    json_add_text(w, "type", SPAN_OF("oauth2"));
+    json_add_text(w, "description", SPAN_OF("Sign in: authorization code with PKCE (S256)."));
+    if (options->oauth_client_id != NULL)
+        json_add_text(w, "x-client-id", span_from(options->oauth_client_id));
+    json_key(w, "flows");
+    json_begin_object(w);
+    json_key(w, "authorizationCode");
+    json_begin_object(w);
+    json_add_text(w, "authorizationUrl", span_from(options->oauth_authorize_url));
+    json_add_text(w, "tokenUrl", span_from(options->oauth_token_url));
+    json_key(w, "scopes");
+    json_begin_object(w);
+    for (size_t i = 0; i < scopes->count; i++) {
+        struct span about = {0};
+
+        if (options->oauth_scope_about != NULL)
+            about = span_from(options->oauth_scope_about(scopes->list[i]));
+        json_key_span(w, scopes->list[i]);
+        json_text(w, about);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void add_http(struct json_writer *w, const char *name, const char *scheme, const char *about)
+{
+    json_key(w, name);
+    json_begin_object(w);
+    json_add_text(w, "type", SPAN_OF("http"));
+    json_add_text(w, "scheme", span_from(scheme));
+    if (span_is(span_from(scheme), "bearer"))
+        json_add_text(w, "bearerFormat", SPAN_OF("JWT"));
+    json_add_text(w, "description", span_from(about));
+    json_end_object(w);
+}
+
+void http_openapi_schemes(struct json_writer *w, const struct http_service_options *options)
+{
+    struct scopes scopes = {0};
+
+    for (size_t i = 0; i < options->mount_count; i++) {
+        for (const struct http_route *row = options->mounts[i].rows; row->path != NULL; row++) {
+            if (!row->hidden)
+                collect(&scopes, row);
+        }
+    }
+    json_key(w, "securitySchemes");
+    json_begin_object(w);
+    add_http(w, "bearerAuth", "bearer", "The access_token of a token pair.");
+    if (has_oauth(options))
+        add_oauth(w, options, &scopes);
+    if (scopes.clients)
+        add_http(w, "clientBasic", "basic",
+                 "client_id and client_secret, each percent-encoded (RFC 6749, 2.3.1).");
+    json_end_object(w);
+}
