@@ -158,6 +158,7 @@ struct http_principal {
     struct span scope;      /* what it may do now, separated by spaces */
     struct span roles;      /* the user's, or the client's; separated by spaces */
     struct span thumbprint; /* x5t#S256 of the certificate it is bound to; else empty */
+    int64_t issued_at_s;    /* of an issued token; else 0 */
     int64_t expires_at_s;   /* of the token */
     bool is_admin;
     uint64_t scope_bits, role_bits; /* http/ fills them from the texts */
