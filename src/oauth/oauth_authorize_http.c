@@ -7,7 +7,7 @@
  *        └── error, login page, consent page ─────────────────────────────^ */
 #include "oauth/oauth_page_priv.h"
 
-enum { ABOUT_BYTES_MAX = OAUTH_REQUEST_BYTES_MAX + 2048 };
+enum { ABOUT_BYTES_MAX = OAUTH_REQUEST_BYTES_MAX + 2048, ID_TEXT_BYTES = 24 };
 
 /* ---- reading ----------------------------------------------------------------------------------
  */
@@ -195,6 +195,35 @@ enum err oauth_visit_decide(struct http_request *req, struct oauth_visit *visit)
     return decide_consent(req, visit);
 }
 
+/* ---- records ----------------------------------------------------------------------------------
+ */
+
+enum err oauth_visit_record(struct http_request *req, const struct oauth_visit *visit,
+                            enum trail_event event, enum trail_outcome outcome, const char *reason)
+{
+    char user[ID_TEXT_BYTES];
+    char session[ID_TEXT_BYTES + AUTH_ID_BYTES];
+    struct sbuf user_id = sbuf_over(user, sizeof(user));
+    struct sbuf object = sbuf_over(session, sizeof(session));
+    struct trail_record record = {.event = event,
+                                  .outcome = outcome,
+                                  .at_ns = visit->now_ns,
+                                  .actor_kind = TRAIL_ACTOR_USER,
+                                  .client_id = visit->client.client_id,
+                                  .address = req->address,
+                                  .request_id = req->request_id,
+                                  .reason = span_from(reason)};
+
+    sbuf_add_i64(&user_id, visit->login.user_id);
+    record.actor = sbuf_span(&user_id);
+    sbuf_add_lit(&object, "session:");
+    sbuf_add(&object, visit->login.session_id);
+    record.object = sbuf_span(&object);
+    if (visit->scope.len > 0)
+        record.details[0] = (struct trail_detail){.name = "scope", .value = visit->scope};
+    return trail_add(req->store, &record);
+}
+
 /* ---- the code ---------------------------------------------------------------------------------
  */
 
@@ -211,11 +240,6 @@ enum err oauth_visit_issue(struct http_request *req, struct oauth_visit *visit)
                                     .auth_at_ns = visit->login.auth_at_ns,
                                     .expires_at_ns =
                                         visit->now_ns + options->code_s * CLOCK_NS_PER_S};
-    const struct auth_event event = {.event = TRAIL_CODE_ISSUED,
-                                     .outcome = TRAIL_DONE,
-                                     .user_id = visit->login.user_id,
-                                     .client_id = visit->client.client_id,
-                                     .object = visit->scope};
     unsigned char hash[OAUTH_HASH_BYTES];
     enum err err = oauth_token_make(options->random, req->arena, &visit->code, hash);
 
@@ -225,7 +249,7 @@ enum err oauth_visit_issue(struct http_request *req, struct oauth_visit *visit)
     err = oauth_code_add(req->store, hash, &code, visit->now_ns);
     if (err)
         return err;
-    return auth_record(req, &event);
+    return oauth_visit_record(req, visit, TRAIL_CODE_ISSUED, TRAIL_DONE, NULL);
 }
 
 /* Again, since the world may have moved on since it was looked at. */

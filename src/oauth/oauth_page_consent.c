@@ -25,19 +25,6 @@ const struct json_schema oauth_consent_form = {.name = "ConsentForm",
                                                .field_count = PC_COUNT(fields),
                                                .bytes = sizeof(struct oauth_form)};
 
-static enum err record(struct http_request *req, const struct oauth_visit *visit,
-                       enum trail_event what, enum trail_outcome outcome, const char *reason)
-{
-    const struct auth_event event = {.event = what,
-                                     .outcome = outcome,
-                                     .user_id = visit->login.user_id,
-                                     .client_id = visit->client.client_id,
-                                     .object = visit->scope,
-                                     .reason = span_from(reason)};
-
-    return auth_record(req, &event);
-}
-
 static enum err allow(struct http_request *req, struct oauth_visit *visit)
 {
     enum err err = oauth_consent_add(req->store, visit->login.user_id, visit->client.key,
@@ -45,7 +32,7 @@ static enum err allow(struct http_request *req, struct oauth_visit *visit)
 
     if (err)
         return err;
-    err = record(req, visit, TRAIL_CONSENT, TRAIL_DONE, NULL);
+    err = oauth_visit_record(req, visit, TRAIL_CONSENT, TRAIL_DONE, NULL);
     if (err)
         return err;
     return oauth_visit_issue(req, visit);
@@ -56,7 +43,7 @@ static enum err deny(struct http_request *req, struct oauth_visit *visit)
     visit->answer = OAUTH_ANSWER_ERROR;
     visit->error = "access_denied";
     visit->why = "The user said no.";
-    return record(req, visit, TRAIL_CONSENT, TRAIL_REFUSED, "denied");
+    return oauth_visit_record(req, visit, TRAIL_CONSENT, TRAIL_REFUSED, "denied");
 }
 
 static enum err switch_user(struct http_request *req, struct oauth_visit *visit)
@@ -67,7 +54,7 @@ static enum err switch_user(struct http_request *req, struct oauth_visit *visit)
         return err;
     visit->ended = true;
     visit->answer = OAUTH_ANSWER_AGAIN;
-    return record(req, visit, TRAIL_LOGOUT, TRAIL_DONE, "another user signs in");
+    return oauth_visit_record(req, visit, TRAIL_LOGOUT, TRAIL_DONE, "another user signs in");
 }
 
 static enum err decide(struct http_request *req, struct oauth_visit *visit, struct span decision)

@@ -79,11 +79,7 @@ static enum err open_login(struct http_request *req, struct oauth_visit *visit)
     struct oauth_login login = {.session_id = span_make(id, sizeof(id)),
                                 .user_id = visit->attempt.user.id,
                                 .auth_at_ns = visit->now_ns};
-    const struct auth_event event = {.event = TRAIL_LOGIN,
-                                     .outcome = TRAIL_DONE,
-                                     .user_id = login.user_id,
-                                     .client_id = visit->client.client_id,
-                                     .object = login.session_id};
+    struct oauth_visit opened;
     unsigned char hash[OAUTH_HASH_BYTES];
     enum err err = oauth_token_make(options->random, req->arena, &visit->new_cookie, hash);
 
@@ -97,7 +93,9 @@ static enum err open_login(struct http_request *req, struct oauth_visit *visit)
     err = replace(req, visit, login.session_id);
     if (err)
         return err;
-    return auth_record(req, &event);
+    opened = *visit; /* `visit` keeps the old login, in case this is rolled back and runs again */
+    opened.login = login;
+    return oauth_visit_record(req, &opened, TRAIL_LOGIN, TRAIL_DONE, NULL);
 }
 
 static enum err settle(struct http_request *req)

@@ -197,15 +197,18 @@ static enum err reply(struct http_request *req)
 static enum err end(struct http_request *req)
 {
     struct goodbye *bye = req->work;
-    const struct auth_event event = {.event = TRAIL_LOGOUT,
-                                     .outcome = TRAIL_DONE,
-                                     .user_id = bye->login.user_id,
-                                     .client_id = bye->client_id,
-                                     .object = bye->login.session_id};
+    struct sbuf object = sbuf_on(req->arena, AUTH_ID_BYTES + 16);
+    struct auth_event event = {.event = TRAIL_LOGOUT,
+                               .outcome = TRAIL_DONE,
+                               .user_id = bye->login.user_id,
+                               .client_id = bye->client_id};
     enum err err = oauth_login_end(req->store, &bye->login, bye->now_ns);
 
     if (err)
         return err;
+    sbuf_add_lit(&object, "session:");
+    sbuf_add(&object, bye->login.session_id);
+    event.object = sbuf_span(&object);
     err = auth_record(req, &event);
     if (err)
         return err;

@@ -206,6 +206,10 @@ PC_CHECKED enum err oauth_visit_begin(struct http_request *req, struct span quer
 PC_CHECKED enum err oauth_visit_decide(struct http_request *req, struct oauth_visit *visit);
 /* The code of OAUTH_ANSWER_CODE, and its record. On the writer. */
 PC_CHECKED enum err oauth_visit_issue(struct http_request *req, struct oauth_visit *visit);
+/* What the user or we did for the client, in this commit; `reason` NULL: none. */
+PC_CHECKED enum err oauth_visit_record(struct http_request *req, const struct oauth_visit *visit,
+                                       enum trail_event event, enum trail_outcome outcome,
+                                       const char *reason);
 /* The last stop: the answer as a page or a redirect. On the loop. */
 http_handler_fn oauth_visit_reply;
 /* The login page, with what went wrong. On the loop. */
