@@ -579,6 +579,7 @@ static enum err refresh(struct http_request *req)
 /* ---- me, logout -------------------------------------------------------------------------------
  */
 
+/* A client's own token speaks for nobody. */
 static enum err profile(struct http_request *req)
 {
     struct profile reply = {.user_id = req->principal->user_id,
@@ -586,6 +587,8 @@ static enum err profile(struct http_request *req)
                             .email = req->principal->email,
                             .is_admin = req->principal->is_admin};
 
+    if (reply.user_id == 0)
+        return http_fail(req, ERR_FORBIDDEN, "This token speaks for a client, not for a user.");
     return http_reply(req, &reply);
 }
 
@@ -657,6 +660,7 @@ const struct http_route auth_routes[] = {
     {.method = NET_METHOD_GET,
      .path = "/api/v1/auth/me",
      .access = HTTP_ACCESS_BEARER,
+     .scopes = "profile",
      .reply = &profile_schema,
      .run = HTTP_RUN_LOOP,
      .handle = profile,
@@ -676,6 +680,7 @@ const struct http_route auth_routes[] = {
     {.method = NET_METHOD_GET,
      .path = "/api/v1/users/profile",
      .access = HTTP_ACCESS_BEARER,
+     .scopes = "profile",
      .reply = &profile_schema,
      .run = HTTP_RUN_LOOP,
      .handle = profile,

@@ -277,6 +277,7 @@ const struct http_route gateway_order_routes[] = {
     {.method = NET_METHOD_GET,
      .path = "/api/v1/trading/orders",
      .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:read",
      .data = HTTP_DATA_CONFIDENTIAL,
      .input = &page_schema,
      .reply = &orders_schema,
