@@ -45,15 +45,17 @@ enum { DAYS_DEFAULT = 30, DAYS_MAX = 825, TEXT_BYTES_MAX = 16 * 1024 };
 
 static void add_advice(const char *folder, const char *client, struct sbuf *out)
 {
-    sbuf_add_format(out,
-                    "Certificates are in %s. For portcullis.yaml:\n\n"
-                    "gateway:\n"
-                    "  tls:\n"
-                    "    certificate: %s/server.crt\n"
-                    "    key: %s/server.key\n",
-                    folder, folder, folder);
-    if (client != NULL)
-        sbuf_add_format(out, "    client_ca: %s/ca.crt\n    client_auth: optional\n", folder);
+    sbuf_add_format(out, "Certificates are in %s. For portcullis.yaml:\n\n", folder);
+    for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
+        sbuf_add_format(out,
+                        "%s:\n"
+                        "  tls:\n"
+                        "    certificate: %s/server.crt\n"
+                        "    key: %s/server.key\n",
+                        config_service_name(i), folder, folder);
+        if (client != NULL)
+            sbuf_add_format(out, "    client_ca: %s/ca.crt\n    client_auth: optional\n", folder);
+    }
     sbuf_add_format(out, "\nTry it:\n\ncurl --cacert %s/ca.crt ", folder);
     if (client != NULL)
         sbuf_add_format(out, "--cert %s/%s.crt --key %s/%s.key ", folder, client, folder, client);

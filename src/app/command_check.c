@@ -100,17 +100,52 @@ static enum command_exit certificate_check(const struct command_call *call,
     return COMMAND_BAD;
 }
 
-static enum command_exit key_check(const struct command_call *call, const char *setting,
-                                   const char *path, const char *algorithm)
+/* A key from a file that a setting names; *ret_key stays NULL when there is none. */
+static bool key_load(const struct command_call *call, const char *setting, const char *path,
+                     const char *algorithm, struct crypto_key **ret_key)
 {
-    PC_AUTO(crypto_key) key = NULL;
     struct crypto_fault fault = {{0}};
     enum crypto_alg alg = crypto_alg_from(span_from(algorithm));
 
-    if (path == NULL || crypto_key_load(path, alg, SPAN_OF("check"), &key, &fault) == ERR_OK)
-        return COMMAND_GOOD;
+    if (path == NULL || crypto_key_load(path, alg, SPAN_OF("check"), ret_key, &fault) == ERR_OK)
+        return true;
     (void)fprintf(call->io->err, "%s: %s\n", setting, fault.text);
-    return COMMAND_BAD;
+    return false;
+}
+
+static bool key_signs(const struct command_call *call, const char *setting,
+                      const struct crypto_key *key)
+{
+    if (key == NULL || crypto_key_is_private(key))
+        return true;
+    (void)fprintf(call->io->err, "%s: holds no private key, so it cannot sign\n", setting);
+    return false;
+}
+
+static bool session_key_check(const struct command_call *call, const struct config *config)
+{
+    PC_AUTO(crypto_key) key = NULL;
+
+    return key_load(call, "jwt.key_file", config->jwt.key_file, config->jwt.algorithm, &key) &&
+           key_signs(call, "jwt.key_file", key);
+}
+
+static bool issuer_keys_check(const struct command_call *call, const struct config *config)
+{
+    PC_AUTO(crypto_key) key = NULL;
+    PC_AUTO(crypto_key) other = NULL;
+
+    if (!key_load(call, "oauth.private_key_file", config->oauth.private_key_file,
+                  config->oauth.algorithm, &key) ||
+        !key_signs(call, "oauth.private_key_file", key) ||
+        !key_load(call, "oauth.public_key_file", config->oauth.public_key_file,
+                  config->oauth.algorithm, &other))
+        return false;
+    if (other == NULL || span_equal(crypto_key_thumbprint(key), crypto_key_thumbprint(other)))
+        return true;
+    (void)fprintf(call->io->err,
+                  "oauth.public_key_file: does not belong to oauth.private_key_file\n");
+    return false;
 }
 
 static enum command_exit keys_check(const struct command_call *call, const struct config *config,
@@ -120,10 +155,8 @@ static enum command_exit keys_check(const struct command_call *call, const struc
 
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
         good &= certificate_check(call, config, i, warnings) == COMMAND_GOOD;
-    good &= key_check(call, "jwt.key_file", config->jwt.key_file, config->jwt.algorithm) ==
-            COMMAND_GOOD;
-    good &= key_check(call, "oauth.private_key_file", config->oauth.private_key_file,
-                      config->oauth.algorithm) == COMMAND_GOOD;
+    good &= session_key_check(call, config);
+    good &= issuer_keys_check(call, config);
     return good ? COMMAND_GOOD : COMMAND_BAD;
 }
 

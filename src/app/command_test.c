@@ -219,26 +219,33 @@ static void migrate_tells_what_is_wrong(void **state)
                         "environment PORT: \"x\" is not a number from 0 to 65535\n");
 }
 
+static void settings_write(const char *text)
+{
+    int fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    (void)close(fd);
+}
+
 /* Certificates are made, told how to use, and the told settings are good. */
 static void certs_are_made(void **state)
 {
-    static const char settings[] =
-        "gateway:\n  tls:\n    certificate: certs/server.crt\n    key: "
-        "certs/server.key\n    client_ca: certs/ca.crt\n    client_auth: "
-        "optional\n";
-    int fd;
+#define TLS                                                                                        \
+    ":\n  tls:\n    certificate: certs/server.crt\n    key: certs/server.key\n"                    \
+    "    client_ca: certs/ca.crt\n    client_auth: optional\n"
+    static const char settings[] = "gateway" TLS "auth" TLS;
+#undef TLS
 
     assert_int_equal(command_test_run("certs dev --host api.test alice"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_out, settings));
     assert_non_null(strstr(command_test_out, "--cert certs/alice.crt"));
-    fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
-    (void)close(fd);
+    settings_write(settings);
     assert_int_equal(command_test_run("check"), COMMAND_GOOD);
     assert_string_equal(command_test_err, "");
     assert_int_equal(rename("certs/alice.key", "certs/server.key"), 0);
     assert_int_equal(command_test_run("check"), COMMAND_BAD);
     assert_int_equal(strncmp(command_test_err, "gateway.tls: ", 13), 0);
+    assert_non_null(strstr(command_test_err, "\nauth.tls: "));
     assert_int_equal(command_test_run("certs dev"), COMMAND_BAD);
     assert_int_equal(strncmp(command_test_err, "portcullis certs dev: ", 22), 0);
     assert_int_equal(command_test_run("certs dev --days 0"), COMMAND_USAGE);
@@ -250,7 +257,7 @@ static void certs_are_made(void **state)
     assert_int_equal(command_test_run("check"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_err, "warning: gateway.tls.certificate: ends within "));
     assert_string_equal(command_test_out,
-                        "The settings are good for development, with 1 warning.\n");
+                        "The settings are good for development, with 2 warnings.\n");
     assert_int_equal(command_test_run("certs"), COMMAND_USAGE);
     assert_non_null(strstr(command_test_err, "certs dev"));
 }
@@ -260,15 +267,34 @@ static void token_keys_are_read(void **state)
 {
     static const char *const wrong[] = {"JWT_ALGORITHM=ES384", NULL};
     static const char *const right[] = {"JWT_ALGORITHM=ES256", NULL};
-    static const char settings[] = "jwt:\n  key_file: certs/server.key\n";
-    int fd = open("portcullis.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-    assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
-    (void)close(fd);
+    settings_write("jwt:\n  key_file: certs/server.key\n");
     assert_int_equal(command_test_run("certs dev"), COMMAND_GOOD);
     assert_int_equal(command_test_run_with("check", right), COMMAND_GOOD);
     assert_int_equal(command_test_run_with("check", wrong), COMMAND_BAD);
     assert_int_equal(strncmp(command_test_err, "jwt.key_file: ", 14), 0);
+}
+
+/* So must the issuer's, and the public part must be that of the private one. */
+static void issuer_keys_are_read(void **state)
+{
+    static const char *const right[] = {"AUTH_PRIVATE_KEY_PATH=certs/server.key",
+                                        "AUTH_PUBLIC_KEY_PATH=certs/server.crt", NULL};
+    static const char *const other[] = {"AUTH_PRIVATE_KEY_PATH=certs/server.key",
+                                        "AUTH_PUBLIC_KEY_PATH=certs/ca.crt", NULL};
+    static const char *const open[] = {"AUTH_PRIVATE_KEY_PATH=certs/server.crt", NULL};
+
+    assert_int_equal(command_test_run("certs dev"), COMMAND_GOOD);
+    assert_int_equal(command_test_run_with("check", right), COMMAND_BAD);
+    assert_int_equal(strncmp(command_test_err, "oauth.private_key_file: ", 24), 0);
+    settings_write("oauth:\n  algorithm: ES256\n");
+    assert_int_equal(command_test_run_with("check", right), COMMAND_GOOD);
+    assert_int_equal(command_test_run_with("check", other), COMMAND_BAD);
+    assert_string_equal(command_test_err,
+                        "oauth.public_key_file: does not belong to oauth.private_key_file\n");
+    assert_int_equal(command_test_run_with("check", open), COMMAND_BAD);
+    assert_non_null(strstr(command_test_err,
+                           "oauth.private_key_file: holds no private key, so it cannot sign\n"));
 }
 
 /* Each shell reads its script without a complaint, where that shell is installed. */
@@ -338,6 +364,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(certs_are_made, command_test_folder_make,
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(token_keys_are_read, command_test_folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(issuer_keys_are_read, command_test_folder_make,
                                         command_test_folder_remove),
     };
 
