@@ -249,7 +249,8 @@ struct span http_cookie(const struct http_request *req, const char *name);
 const struct net_peer *http_peer(const struct http_request *req);
 
 /* HTTP_RATE_CLIENT: draws from the route's bucket of this key at this address, once, before
- * anything is looked up. ERR_RATE_LIMITED. On the loop. */
+ * anything is looked up. ERR_RATE_LIMITED, also when the address has used up its own bucket. On the
+ * loop. */
 PC_CHECKED enum err http_limit_client(struct http_request *req, struct span key);
 
 /* Wrong credentials on such a route: charged to the address like any anonymous request, so that
