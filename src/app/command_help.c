@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { NAME_WIDTH = 20, OPTION_WIDTH = 24 };
+enum { NAME_WIDTH = 22, OPTION_WIDTH = 24 };
 
 static void pad(struct sbuf *out, size_t begin, size_t width)
 {

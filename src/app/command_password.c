@@ -161,20 +161,27 @@ static enum command_exit ask_twice(const struct command_call *call, struct comma
     return COMMAND_GOOD;
 }
 
+enum command_exit command_line_read(const struct command_call *call, struct command_password *ret)
+{
+    enum line result = line_read(call->io->in, false, ret);
+
+    if (result == LINE_GOOD && ret->len > 0 && ret->bytes[ret->len - 1] == '\r')
+        ret->len--;
+    if (result == LINE_GOOD)
+        return COMMAND_GOOD;
+    command_password_wipe(ret);
+    return refuse(call, result);
+}
+
 enum command_exit command_password_read(const struct command_call *call,
                                         struct command_password *ret)
 {
-    enum command_exit answer = COMMAND_GOOD;
-    enum line result;
+    enum command_exit answer;
 
     ret->len = 0;
-    if (command_given(call, "--password-stdin")) {
-        result = line_read(call->io->in, false, ret);
-        if (result == LINE_GOOD && ret->len > 0 && ret->bytes[ret->len - 1] == '\r')
-            ret->len--;
-        if (result != LINE_GOOD)
-            answer = refuse(call, result);
-    } else if (isatty(call->io->in)) {
+    if (command_given(call, "--password-stdin"))
+        return command_line_read(call, ret);
+    if (isatty(call->io->in)) {
         answer = ask_twice(call, ret);
     } else {
         command_tell(call, "there is no terminal to ask for the password on, give it to "

@@ -23,6 +23,9 @@ struct command_password {
 /* Tells why there is none. */
 PC_CHECKED enum command_exit command_password_read(const struct command_call *call,
                                                    struct command_password *ret);
+/* The first line of standard input, whatever the options. */
+PC_CHECKED enum command_exit command_line_read(const struct command_call *call,
+                                               struct command_password *ret);
 void command_password_wipe(struct command_password *password);
 
 static inline struct span command_password_span(const struct command_password *password)

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { WORDS_MAX = 12 };
+enum { WORDS_MAX = 24 };
 
 char command_test_out[COMMAND_TEST_BYTES_MAX];
 char command_test_err[COMMAND_TEST_BYTES_MAX];

@@ -81,6 +81,7 @@ enum oauth_method {
 };
 const char *oauth_method_name(enum oauth_method method);
 enum oauth_method oauth_method_from(struct span name);
+bool oauth_method_has_secret(enum oauth_method method);
 
 enum {
     OAUTH_HASH_BYTES = 32,

@@ -40,6 +40,12 @@ enum oauth_method oauth_method_from(struct span name)
     return OAUTH_METHOD_UNKNOWN;
 }
 
+bool oauth_method_has_secret(enum oauth_method method)
+{
+    return method == OAUTH_METHOD_SECRET || method == OAUTH_METHOD_SECRET_BASIC ||
+           method == OAUTH_METHOD_SECRET_POST;
+}
+
 static enum err refuse(struct crypto_fault *fault, const char *sentence)
 {
     crypto_fault_set(fault, "%s", sentence);
@@ -257,12 +263,6 @@ static enum err check_jwks(struct span text, struct crypto_fault *fault)
     return err;
 }
 
-static bool takes_secret(enum oauth_method method)
-{
-    return method == OAUTH_METHOD_SECRET || method == OAUTH_METHOD_SECRET_BASIC ||
-           method == OAUTH_METHOD_SECRET_POST;
-}
-
 static enum err check_method(const struct oauth_client *client, struct crypto_fault *fault)
 {
     bool by_key = client->method == OAUTH_METHOD_PRIVATE_KEY;
@@ -270,9 +270,9 @@ static enum err check_method(const struct oauth_client *client, struct crypto_fa
 
     if (client->method == OAUTH_METHOD_UNKNOWN || client->method >= OAUTH_METHOD_COUNT)
         return refuse(fault, "the method is none that is offered");
-    if (takes_secret(client->method) && !client->secret.set)
+    if (oauth_method_has_secret(client->method) && !client->secret.set)
         return refuse(fault, "this method needs a secret");
-    if (!takes_secret(client->method) && (client->secret.set || client->old_secret.set))
+    if (!oauth_method_has_secret(client->method) && (client->secret.set || client->old_secret.set))
         return refuse(fault, "this method has no secret");
     if (by_key && client->jwks.len == 0)
         return refuse(fault, "the method private_key_jwt needs a key set");
