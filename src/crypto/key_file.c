@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "crypto/crypto_priv.h"
 #include "crypto/jwk.h"
 
@@ -234,11 +235,12 @@ static bool temporary_write(const char *path, unsigned mode, struct span text)
 enum err crypto_file_write(const char *path, unsigned mode, bool force, struct span text,
                            struct crypto_fault *fault)
 {
-    char temporary[PATH_BYTES_MAX];
+    char temporary[PATH_BYTES_MAX], suffix[RANDOM_UUID_BYTES];
     struct sbuf name = sbuf_over(temporary, sizeof(temporary));
     enum err err = ERR_OK;
 
-    sbuf_add_format(&name, "%s.%ld.new", path, (long)getpid());
+    random_uuid(&random_system, suffix); /* processes of two containers may share their number */
+    sbuf_add_format(&name, "%s.%.*s.new", path, RANDOM_UUID_BYTES, suffix);
     sbuf_add_char(&name, '\0');
     if (name.full)
         return file_fault(fault, path, "the path is too long");
