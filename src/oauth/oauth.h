@@ -166,7 +166,7 @@ PC_CHECKED enum err oauth_client_set_secret(struct store_conn *conn, struct span
  *
  *   created ──publish_s──> signs ──(rotate)──> signs_until ──verify_s──> gone */
 
-struct oauth_keys_options {
+struct oauth_keys_options { /* texts are borrowed for as long as the keys live */
     const struct clock *clock;
     struct logger *logger; /* may be NULL */
     struct store *store;
@@ -184,13 +184,16 @@ PC_CHECKED enum err oauth_keys_open(const struct oauth_keys_options *options,
                                     struct oauth_keys **ret_keys, struct crypto_fault *fault);
 void oauth_keys_free(struct oauth_keys *keys); /* accepts NULL */
 
-/* Reads rows and folder again; what runs keeps what it had. From one thread. */
+/* Reads rows and folder again, makes a key where none signs any more, and deletes private keys that
+ * are gone. On failure what runs keeps what it had: try again. From one thread; costs little when
+ * nothing changed. */
 PC_CHECKED enum err oauth_keys_reload(struct oauth_keys *keys);
 
-/* The signer for `alg` now, or NULL if we hold no such key. Lives as long as the keys. */
+/* The signer for `alg` now, or NULL if we hold no such key. Signers and sets live as long as the
+ * keys, and what time changes needs no reload. */
 const struct crypto_signer *oauth_keys_signer(const struct oauth_keys *keys, enum crypto_alg alg,
                                               int64_t now_ns);
-/* All public keys that may still verify. Lives as long as the keys. */
+/* All public keys that may still verify. */
 const struct crypto_keyset *oauth_keys_public(const struct oauth_keys *keys, int64_t now_ns);
 
 enum crypto_alg oauth_keys_alg(const struct oauth_keys *keys); /* the issuer's own */
@@ -201,15 +204,17 @@ struct oauth_key_row {
     enum crypto_alg alg;
     int64_t created_at_ns, signs_from_ns, signs_until_ns, gone_at_ns; /* 0: not yet known */
 };
+/* Every key there ever was, the newest first. */
 PC_CHECKED enum err oauth_key_list(struct store_conn *conn, struct arena *arena,
                                    struct oauth_key_row **ret_rows, size_t *ret_count);
-/* For the command: a new key for `alg`, published now and signing later; the present one stops when
- * the new one starts. `at_once` skips the wait (a stolen key). */
+/* For the command: a new key for `alg` (CRYPTO_ALG_NONE: the issuer's own), published now and
+ * signing later; those of this folder stop when it starts. `at_once` skips the wait (a stolen key).
+ * ERR_CONFLICT for a key that is given by path, and when too many are published. */
 PC_CHECKED enum err oauth_key_rotate(const struct oauth_keys_options *options, enum crypto_alg alg,
                                      bool at_once, struct arena *arena,
                                      struct oauth_key_row *ret_row, struct crypto_fault *fault);
-/* Takes a key out at once: what it signed is no longer believed. ERR_CONFLICT for the only signing
- * key of its algorithm. */
+/* Takes a key out at once: what it signed is no longer believed. ERR_NOT_FOUND; ERR_CONFLICT while
+ * no other key of its algorithm would sign from now on. */
 PC_CHECKED enum err oauth_key_retire(const struct oauth_keys_options *options, struct span kid,
                                      struct crypto_fault *fault);
 
