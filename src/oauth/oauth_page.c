@@ -181,7 +181,6 @@ static void add_scopes(struct sbuf *out, struct span scope)
 
 static void add_who(struct sbuf *out, const struct oauth_page_consent *page)
 {
-    begin_form(out, "consent", page->request, page->csrf);
     sbuf_add_lit(out, "<p class=\"who\">You are signed in as ");
     add_name(out, page->username);
     if (page->email.len > 0) {
@@ -190,7 +189,7 @@ static void add_who(struct sbuf *out, const struct oauth_page_consent *page)
         sbuf_add_lit(out, ")");
     }
     sbuf_add_lit(out, ". <button type=\"submit\" class=\"link\" name=\"decision\" value=\"switch\">"
-                      "Not you?</button></p>\n</form>\n");
+                      "Not you?</button></p>\n");
 }
 
 enum err oauth_page_consent(const struct oauth_page_consent *page, struct arena *arena,
@@ -202,10 +201,10 @@ enum err oauth_page_consent(const struct oauth_page_consent *page, struct arena 
     sbuf_add_lit(&out, "<h1>");
     add_name(&out, page->client);
     sbuf_add_lit(&out, " asks for access</h1>\n");
-    add_who(&out, page);
-    sbuf_add_lit(&out, "<p id=\"what\">If you allow it, this application may:</p>\n");
-    add_scopes(&out, page->scope);
     begin_form(&out, "consent", page->request, page->csrf);
+    add_who(&out, page);
+    sbuf_add_lit(&out, "<p>If you allow it, this application may:</p>\n");
+    add_scopes(&out, page->scope);
     sbuf_add_lit(&out, "<p class=\"buttons\"><button type=\"submit\" class=\"main\" "
                        "name=\"decision\" value=\"allow\">Allow</button>\n"
                        "<button type=\"submit\" name=\"decision\" value=\"deny\">Deny</button></p>"
