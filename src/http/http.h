@@ -122,6 +122,7 @@ struct http_route {
     uint32_t body_bytes_max;         /* 0: the policy's */
     const struct json_schema *reply; /* of reply_status; NULL: none, or not JSON */
     uint16_t reply_status;           /* 0: 200. A redirect with a reply or type: 200, or that */
+    bool reply_is_list;              /* the answer is an array of `reply`: http_reply_list */
     const char *reply_type;          /* of a reply that is not JSON: "text/html; charset=utf-8" */
     const char *csp;                 /* of a page; NULL: that of an API */
     http_problem_fn *problem;        /* NULL: application/problem+json */
@@ -205,6 +206,8 @@ struct http_request {
 PC_CHECKED enum err http_reply(struct http_request *req, const void *value);
 PC_CHECKED enum err http_reply_json(struct http_request *req, int status,
                                     const struct json_schema *schema, const void *value);
+/* A plain array; the list holds structs of the route's schema. */
+PC_CHECKED enum err http_reply_list(struct http_request *req, struct json_list list);
 PC_CHECKED enum err http_reply_text(struct http_request *req, int status, const char *content_type,
                                     struct span body);
 PC_CHECKED enum err http_reply_empty(struct http_request *req, int status);

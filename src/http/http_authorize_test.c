@@ -77,6 +77,7 @@ static enum err load(void *context, struct store_conn *conn, struct arena *arena
     *principal = tokens[at];
     principal->expires_at_s = before.expires_at_s;
     principal->token_id = before.token_id;
+    principal->epoch = before.epoch;
     atomic_fetch_add(&loads, 1);
     if (atomic_load(&moved_while_loading) != 0)
         http_forget_subject(site.engine, atomic_load(&moved_while_loading));

@@ -200,6 +200,23 @@ static void add_redirect(struct document *doc, const struct http_route *route)
     end(doc);
 }
 
+static void add_list_content(struct document *doc, const struct json_schema *items)
+{
+    char text[160];
+    struct sbuf ref = sbuf_over(text, sizeof(text));
+
+    sbuf_add_format(&ref, REF_PREFIX "%s", items->name);
+    begin(doc, "content");
+    begin(doc, "application/json");
+    begin(doc, "schema");
+    json_add_text(&doc->w, "type", SPAN_OF("array"));
+    begin(doc, "items");
+    json_add_text(&doc->w, "$ref", sbuf_span(&ref));
+    for (size_t open = 0; open < 4; open++)
+        end(doc);
+    schema_collect(doc, items);
+}
+
 /* A page that leads elsewhere is shown again until it does. */
 static void add_success(struct document *doc, const struct http_route *route)
 {
@@ -211,7 +228,9 @@ static void add_success(struct document *doc, const struct http_route *route)
         add_string(doc, "description",
                    route->reply && route->reply->about ? route->reply->about : "Done.");
         add_reply_headers(doc, route, status == 200 || redirect ? 200 : status);
-        if (route->reply != NULL)
+        if (route->reply_is_list)
+            add_list_content(doc, route->reply);
+        else if (route->reply != NULL)
             add_content(doc, "application/json", route->reply);
         else if (route->reply_type != NULL)
             add_content(doc, route->reply_type, NULL);

@@ -168,7 +168,7 @@ struct http_call {
     unsigned char token_hash[HTTP_TOKEN_HASH_BYTES];
     struct { /* as it was when the store was asked for rights */
         int64_t user_id, client_key;
-        uint32_t epoch, moves;
+        uint32_t moves;
     } asked;
     struct limit_rate user_rate; /* of this user, when it differs */
     unsigned char address[16];

@@ -246,6 +246,25 @@ enum err http_reply(struct http_request *req, const void *value)
     return http_reply_json(req, status, req->route->reply, value);
 }
 
+enum err http_reply_list(struct http_request *req, struct json_list list)
+{
+    const struct json_schema *schema = req->route->reply;
+    int status = req->route->reply_status ? req->route->reply_status : 200;
+    struct sbuf out = sbuf_on(req->arena, BODY_BYTES_MAX);
+
+    PC_ASSERT(schema != NULL && req->route->reply_is_list);
+    sbuf_add_char(&out, '[');
+    for (size_t i = 0; i < list.count; i++) {
+        if (i > 0)
+            sbuf_add_char(&out, ',');
+        json_write(&out, schema, (const char *)list.items + i * schema->bytes);
+    }
+    sbuf_add_char(&out, ']');
+    if (out.full)
+        return ERR_NO_SPACE;
+    return http_reply_text(req, status, "application/json", sbuf_span(&out));
+}
+
 enum err http_reply_text(struct http_request *req, int status, const char *content_type,
                          struct span body)
 {

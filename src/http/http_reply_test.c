@@ -90,6 +90,14 @@ static const struct json_field note_fields[] = {
 static const struct json_schema note_schema = {
     .name = "Note", .fields = note_fields, .field_count = 1, .bytes = sizeof(struct note)};
 
+static enum err notes(struct http_request *req)
+{
+    static const struct note list[] = {{SPAN("one")}, {SPAN("two")}};
+    size_t count = span_is(req->query, "none") ? 0 : PC_COUNT(list);
+
+    return http_reply_list(req, (struct json_list){.items = list, .count = count});
+}
+
 #define ROW .method = NET_METHOD_GET, .access = HTTP_ACCESS_OPEN
 
 static const struct http_route routes[] = {
@@ -111,6 +119,8 @@ static const struct http_route routes[] = {
      .form = HTTP_FORM_URLENCODED,
      .handle = page,
      .id = "refused_body"},
+    {ROW, .path = "/notes", .reply = &note_schema, .reply_is_list = true, .handle = notes,
+     .id = "notes"},
     {ROW, .path = "/near", .same_origin = true, .handle = page, .id = "near"},
     {.path = NULL},
 };
@@ -232,6 +242,19 @@ static void other_origins_are_kept_away(void **state)
     assert_says("\r\nAllow: GET, HEAD, OPTIONS\r\n");
 }
 
+static void a_list_is_a_plain_array(void **state)
+{
+    (void)state;
+    assert_int_equal(site_ask("GET /notes", "", NULL), 200);
+    assert_says("\r\nContent-Type: application/json\r\n");
+    assert_says("\r\n\r\n[{\"text\":\"one\"},{\"text\":\"two\"}]");
+    assert_int_equal(site_ask("GET /notes?none", "", NULL), 200);
+    assert_says("\r\n\r\n[]");
+    assert_int_equal(site_ask("GET /openapi.json", "", NULL), 200);
+    assert_says("\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":"
+                "\"#/components/schemas/Note\"}}}");
+}
+
 /* ---- mounts -----------------------------------------------------------------------------------
  */
 
@@ -271,6 +294,7 @@ int main(void)
         cmocka_unit_test(nothing_stays_of_a_reply_that_was_rolled_back),
         cmocka_unit_test(an_error_takes_the_form_of_its_protocol),
         cmocka_unit_test(other_origins_are_kept_away),
+        cmocka_unit_test(a_list_is_a_plain_array),
         cmocka_unit_test(rows_are_served_where_they_are_mounted),
         cmocka_unit_test(limits_are_named_as_mounted),
     };

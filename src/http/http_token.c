@@ -197,12 +197,12 @@ static void cache_store(struct http_call *call)
 void http_rights_ask(struct http_call *call)
 {
     const struct http_epochs *epochs = &call->lane->engine->epochs;
-    const struct http_principal *principal = &call->principal;
+    struct http_principal *principal = &call->principal;
 
     call->asked.moves = http_epoch_moves(epochs);
     call->asked.user_id = principal->user_id;
     call->asked.client_key = principal->client_key;
-    call->asked.epoch = http_epoch_of(epochs, principal->user_id, principal->client_key);
+    principal->epoch = http_epoch_of(epochs, principal->user_id, principal->client_key);
 }
 
 /* Whom a token speaks for may be known only from the store. Then the epoch of now is right if none
@@ -212,7 +212,6 @@ static bool settle_epoch(struct http_call *call)
     const struct http_epochs *epochs = &call->lane->engine->epochs;
     struct http_principal *principal = &call->principal;
 
-    principal->epoch = call->asked.epoch;
     if (principal->user_id == call->asked.user_id &&
         principal->client_key == call->asked.client_key)
         return true;
