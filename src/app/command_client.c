@@ -174,10 +174,10 @@ const struct command command_client_update = {
     .operands_min = 1,
     .operands_max = 1,
     .about = "Change what an OAuth client may do",
-    .help = "What is not named stays. A list that is given replaces the one there was; an empty\n"
-            "value empties it. Live tokens lose within one second what the client loses. They\n"
-            "end when its method changes or --bound is switched on. Grants and methods are\n"
-            "those of `portcullis client create`.",
+    .help = "What is not named stays. A list that is given replaces the one there was; an\n"
+            "empty value empties it. Live tokens lose within one second what the client\n"
+            "loses. They end when its method changes or --bound is switched on. Grants and\n"
+            "methods are those of `portcullis client create`.",
     .options = update_options,
     .option_count = PC_COUNT(update_options),
     .examples = update_examples,
