@@ -85,6 +85,20 @@ PC_CHECKED enum err oauth_caller_settle(struct http_request *req, struct oauth_c
  * many of them from one address are ERR_RATE_LIMITED and no longer recorded. */
 PC_CHECKED enum err oauth_caller_refused(struct http_request *req, struct oauth_caller *caller);
 
+/* ---- oauth_clients_http.c: GET /auth/clients ----------------------------------------------------
+ * A row of oauth_api_routes. */
+http_handler_fn oauth_clients_list;
+extern const struct json_schema oauth_clients_page_schema, oauth_client_schema;
+#define OAUTH_CLIENTS_ROUTE                                                                        \
+    {                                                                                              \
+        .method = NET_METHOD_GET, .path = "/auth/clients", .access = HTTP_ACCESS_BEARER,           \
+        .scopes = "audit:read", .input = &oauth_clients_page_schema,                               \
+        .reply = &oauth_client_schema, .reply_is_list = true, .run = HTTP_RUN_READ,                \
+        .handle = oauth_clients_list, .id = "oauth_clients_list", .tag = "Clients",                \
+        .summary = "List the OAuth clients",                                                       \
+        .about = "In the order they came, without their secrets."                                  \
+    }
+
 /* ---- oauth_assertion.c: private_key_jwt (RFC 7523) ----------------------------------------------
  */
 #define OAUTH_ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
