@@ -28,6 +28,11 @@
 enum config_environment { CONFIG_PRODUCTION, CONFIG_DEVELOPMENT };
 enum config_client_auth { CONFIG_CLIENT_REQUIRED, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_NONE };
 enum config_password_scheme { CONFIG_ARGON2ID, CONFIG_BCRYPT };
+enum config_password_common {
+    CONFIG_REFUSE_SIMILAR, /* words and what is made of them */
+    CONFIG_REFUSE_LISTED,  /* the words themselves */
+    CONFIG_ALLOW_COMMON,
+};
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
 
 /* What can be served, each on a listener of its own. */
@@ -181,6 +186,7 @@ struct config {
         uint32_t argon2_passes;
         uint32_t argon2_lanes;
         uint32_t length_min; /* characters */
+        enum config_password_common common;
     } password;
 
     struct {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "crypto/password_common.h"
 #include "limit/limit.h"
 
 static bool in_production(const struct config_loader *loader)
@@ -88,6 +89,11 @@ static void password_rule(struct config_loader *loader)
         config_problem_with(loader, !in_production(loader), "password.argon2_memory_kib",
                             "%u KiB in %u passes is too cheap to guess against, take 19456 in 2",
                             config->password.argon2_memory_kib, config->password.argon2_passes);
+    if (config->password.common != CONFIG_ALLOW_COMMON && !crypto_password_dictionary_is_there())
+        config_problem_with(loader, !in_production(loader), "password.common",
+                            "there is no dictionary at %.256s, install cracklib-runtime, or set "
+                            "allow to do without",
+                            crypto_password_dictionary());
 }
 
 /* ---- the issuer ---- */

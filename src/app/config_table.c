@@ -16,6 +16,7 @@
 static const char *const environments[] = {"production", "development", NULL};
 static const char *const client_auths[] = {"required", "optional", "none", NULL};
 static const char *const schemes[] = {"argon2id", "bcrypt", NULL};
+static const char *const commons[] = {"refuse_similar", "refuse_listed", "allow", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const sslmodes[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS384",
@@ -636,6 +637,14 @@ const struct config_setting config_settings[] = {
      RANGE(8, 128),
      .fallback = "8",
      .about = "Shortest password that a new user may choose."},
+    {.path = "password.common",
+     .type = CONFIG_CHOICE,
+     AT(password.common),
+     .choices = commons,
+     .fallback = "refuse_listed",
+     .fallback_production = "refuse_similar",
+     .about = "Which new passwords are too common: words of cracklib's dictionary (refuse_listed), "
+              "also what is made of them (refuse_similar), or none (allow)."},
 
     {.path = "log.path",
      .type = CONFIG_TEXT,

@@ -80,6 +80,18 @@ struct crypto_password_policy serve_password_policy(const struct config *config)
                                            .argon2_lanes = config->password.argon2_lanes};
 }
 
+enum crypto_password_common serve_password_common(const struct config *config)
+{
+    static const enum crypto_password_common commons[] = {
+        [CONFIG_REFUSE_SIMILAR] = CRYPTO_COMMON_REFUSE_SIMILAR,
+        [CONFIG_REFUSE_LISTED] = CRYPTO_COMMON_REFUSE_LISTED,
+        [CONFIG_ALLOW_COMMON] = CRYPTO_COMMON_ALLOW};
+
+    if (config->environment == CONFIG_DEVELOPMENT && !crypto_password_dictionary_is_there())
+        return CRYPTO_COMMON_ALLOW;
+    return commons[config->password.common];
+}
+
 static enum err start_auth(struct serve *serve, struct serve_fault *fault)
 {
     const struct config *config = serve->config;
@@ -94,7 +106,8 @@ static enum err start_auth(struct serve *serve, struct serve_fault *fault)
                                    .grace_s = config->jwt.grace_s,
                                    .leeway_s = config->jwt.leeway_s,
                                    .policy = serve_password_policy(config),
-                                   .password_chars_min = config->password.length_min};
+                                   .password_chars_min = config->password.length_min,
+                                   .password_common = serve_password_common(config)};
     enum err err = serve_keys(serve, fault);
 
     if (err)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/password.h"
+#include "crypto/password_common.h"
 #include "crypto/tls.h"
 #include "http/http.h"
 
@@ -55,6 +56,8 @@ struct crypto_tls_options serve_tls_options(const struct config *config,
 
 /* How new passwords are hashed. */
 struct crypto_password_policy serve_password_policy(const struct config *config);
+/* Without a dictionary all are allowed in development, of which the settings have warned. */
+enum crypto_password_common serve_password_common(const struct config *config);
 
 /* Whether every route that is given a rate is one, of any of the services (bits; 0: all).
  * ERR_CONFIG with the sentence. */

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "crypto/jwk.h"
 #include "crypto/password.h"
+#include "crypto/password_common.h"
 #include "crypto/signer.h"
 #include "http/http.h"
 #include "limit/limit_guess.h"
@@ -44,7 +45,8 @@ struct auth_options {
     int64_t leeway_s;                     /* between our clocks */
     struct crypto_password_policy policy; /* for new hashes */
     uint32_t password_chars_min;
-    struct metrics *metrics; /* may be NULL */
+    enum crypto_password_common password_common; /* which new ones are refused */
+    struct metrics *metrics;                     /* may be NULL */
 };
 
 struct auth;

@@ -42,7 +42,8 @@ static const struct json_field register_fields[] = {
      .min = 1,
      .offset = offsetof(struct register_body, password),
      .example = "secure_password123",
-     .about = "At least as long as the service asks for (8 characters by default)."},
+     .about = "At least as long as the service asks for (8 characters by default), and not "
+              "one that everybody tries first."},
 };
 static const struct json_schema register_schema = {.name = "Registration",
                                                    .about = "A new user.",
@@ -281,11 +282,16 @@ static enum err register_user(struct http_request *req)
 {
     const struct register_body *body = req->body;
     const struct auth_options *options = &auth_of(req)->options;
+    const char *why;
     struct work *work;
     enum err err;
 
     if (span_utf8_length(body->password) < options->password_chars_min)
         return http_fail_field(req, "password", "is too short");
+    err = crypto_password_common_check(options->password_common, body->password, body->username,
+                                       &why);
+    if (err)
+        return err == ERR_VALIDATION ? http_fail_field(req, "password", why) : err;
     err = work_begin(req, &work);
     if (err)
         return err;

@@ -29,6 +29,7 @@ SIBLINGS = {("crypto", "json"), ("oauth", "auth")}
 OWNERS = {
     r"uv\.h|uv/": {"net"}, r"llhttp": {"net"}, r"nghttp2/": {"net"},
     r"openssl/": {"crypto"}, r"crypt\.h|argon2\.h|sodium": {"crypto"},
+    r"crack\.h|packer\.h": {"crypto"},
     r"sqlite3\.h": {"store"}, r"libpq-fe\.h|libpq/|postgresql/": {"store"},
     r"cyaml/|yaml\.h": {"app"}, r"hiredis/": {"limit"}, r"jansson\.h": {"json"},
 }
