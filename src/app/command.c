@@ -240,7 +240,8 @@ static bool operand_take(struct command_call *call, struct words *words)
                      words->at[0], call->command->name);
         return false;
     }
-    if (choices != NULL && !is_choice(choices, words->at[0])) {
+    if (choices != NULL && call->operand_count >= call->command->operand_choices_from &&
+        !is_choice(choices, words->at[0])) {
         refuse_choice(call, words->at[0]);
         return false;
     }

@@ -43,6 +43,7 @@ struct command {
     const char *name;                     /* one or two words: "user create" */
     const char *operands;                 /* "EMAIL"; NULL: none are taken */
     const char *const *operand_choices;   /* closed by NULL; NULL: any text */
+    size_t operand_choices_from;          /* the operands before this one are any text */
     const char *about;                    /* one line without a full stop */
     const char *help;                     /* paragraphs */
     const struct command_option *options; /* beside --help, which all have */

@@ -12,10 +12,11 @@
 #include "json/json_writer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { PAGE_USERS = 200, LINE_BYTES_MAX = 1024, WORK_BYTES_MAX = 1024 * 1024 };
 
-static command_run_fn create_run, list_run, disable_run, enable_run, password_run;
+static command_run_fn create_run, list_run, disable_run, enable_run, password_run, role_run;
 
 /* ---- the rows of the table ---- */
 
@@ -30,6 +31,7 @@ static const struct command_option list_options[] = {
     {.name = "--json", .about = "Print them as a JSON array"},
 };
 static const struct command_option state_options[] = {COMMAND_CONFIG_OPTION};
+static const struct command_option role_options[] = {COMMAND_CONFIG_OPTION};
 static const struct command_option password_options[] = {COMMAND_CONFIG_OPTION,
                                                          COMMAND_PASSWORD_OPTION};
 
@@ -51,6 +53,11 @@ static const struct command_example enable_examples[] = {
 };
 static const struct command_example password_examples[] = {
     {"user password bob@example.com", "Asks for it twice; every session of his ends."},
+};
+
+static const struct command_example role_examples[] = {
+    {"user role bob@example.com payments", "He may move money for customers, and nothing else."},
+    {"user role ada@example.com auditor admin", "She administers, and reads the audit trail."},
 };
 
 const struct command command_user_create = {
@@ -122,6 +129,23 @@ const struct command command_user_password = {
     .run = password_run,
 };
 
+const struct command command_user_role = {
+    .name = "user role",
+    .operands = "EMAIL|ID ROLE...",
+    .operand_choices = auth_roles,
+    .operand_choices_from = 1,
+    .operands_min = 2,
+    .operands_max = 7,
+    .about = "Say which roles a user has",
+    .help = "These and no others: customer, payments, risk, auditor, broker, admin. A running\n"
+            "server goes by them within one second. The last active administrator keeps admin.",
+    .options = role_options,
+    .option_count = PC_COUNT(role_options),
+    .examples = role_examples,
+    .example_count = PC_COUNT(role_examples),
+    .run = role_run,
+};
+
 /* ---- shared steps ---- */
 
 /* One piece of work inside the store; run may begin again, so it sets results from scratch. */
@@ -130,6 +154,7 @@ struct work {
     struct span wanted; /* the operand: an address or an id */
     struct auth_user_new user;
     struct auth_user_change change;
+    struct span roles;
     struct span hash;
     int64_t now_ns;
     int64_t after; /* list: the last id seen */
@@ -209,8 +234,44 @@ static enum err find(struct store_conn *conn, struct work *work, struct auth_use
     return auth_user_by_email(conn, work->wanted, &work->arena, ret);
 }
 
+/* Who typed the command is known by the operating system alone. */
+static enum err record(struct store_conn *conn, const struct work *work, enum trail_event event,
+                       int64_t user_id, struct span reason)
+{
+    char actor[32], object[32];
+    struct sbuf who = sbuf_over(actor, sizeof(actor));
+    struct sbuf what = sbuf_over(object, sizeof(object));
+    struct trail_record entry = {.event = event,
+                                 .outcome = TRAIL_DONE,
+                                 .at_ns = work->now_ns,
+                                 .actor_kind = TRAIL_ACTOR_SYSTEM,
+                                 .reason = reason};
+
+    sbuf_add_format(&who, "uid:%ld", (long)getuid());
+    sbuf_add_format(&what, "user:%lld", (long long)user_id);
+    entry.actor = sbuf_span(&who);
+    entry.object = sbuf_span(&what);
+    return trail_add(conn, &entry);
+}
+
+static enum command_exit common_judge(const struct command_call *call, const struct config *config,
+                                      struct span password, struct span username)
+{
+    const char *why;
+    enum err err =
+        crypto_password_common_check(serve_password_common(config), password, username, &why);
+
+    if (err == ERR_VALIDATION)
+        command_tell(call, "that password %s", why);
+    else if (err)
+        command_tell(call, "the dictionary of common passwords cannot be read: %s",
+                     crypto_password_dictionary());
+    return err ? COMMAND_BAD : COMMAND_GOOD;
+}
+
 static enum command_exit password_judge(const struct command_call *call,
-                                        const struct config *config, struct span password)
+                                        const struct config *config, struct span password,
+                                        struct span username)
 {
     if (!span_is_utf8(password) || !json_format_holds(JSON_FORMAT_PASSWORD, password)) {
         command_tell(call, "a password is UTF-8 without NUL");
@@ -226,12 +287,12 @@ static enum command_exit password_judge(const struct command_call *call,
                      CRYPTO_BCRYPT_PASSWORD_BYTES_MAX);
         return COMMAND_BAD;
     }
-    return COMMAND_GOOD;
+    return common_judge(call, config, password, username);
 }
 
-/* Reads a password and keeps only its hash, in the work's arena. */
+/* Reads a password for somebody of that name and keeps only its hash, in the work's arena. */
 static enum command_exit hash_read(const struct command_call *call, const struct config *config,
-                                   struct work *work)
+                                   struct span username, struct work *work)
 {
     struct crypto_password_policy policy = serve_password_policy(config);
     char hash[CRYPTO_PASSWORD_HASH_BYTES];
@@ -242,7 +303,7 @@ static enum command_exit hash_read(const struct command_call *call, const struct
     answer = command_password_read(call, &password);
     if (answer != COMMAND_GOOD)
         return answer;
-    answer = password_judge(call, config, command_password_span(&password));
+    answer = password_judge(call, config, command_password_span(&password), username);
     if (answer == COMMAND_GOOD)
         err = crypto_password_hash(&policy, &random_system, command_password_span(&password), hash);
     command_password_wipe(&password);
@@ -259,8 +320,13 @@ static enum command_exit hash_read(const struct command_call *call, const struct
 static enum err create_in_store(struct store_conn *conn, struct store_job *job)
 {
     struct work *work = job->context;
+    enum err err =
+        auth_user_create(conn, &work->user, work->now_ns, &work->arena, &work->id, &work->taken);
 
-    return auth_user_create(conn, &work->user, work->now_ns, &work->arena, &work->id, &work->taken);
+    if (err)
+        return err;
+    return record(conn, work, TRAIL_USER_REGISTERED, work->id,
+                  work->user.is_admin ? SPAN_OF("is_admin=true") : SPAN_OF(""));
 }
 
 static enum command_exit names_read(const struct command_call *call, struct work *work)
@@ -299,7 +365,7 @@ static enum command_exit create(const struct command_call *call, struct command_
     answer = names_read(call, work);
     if (answer != COMMAND_GOOD)
         return answer;
-    answer = hash_read(call, &database->settings.config, work);
+    answer = hash_read(call, &database->settings.config, work->user.username, work);
     if (answer != COMMAND_GOOD)
         return answer;
     work->user.password_hash = work->hash;
@@ -322,8 +388,12 @@ static enum err change_in_store(struct store_conn *conn, struct store_job *job)
     err = find(conn, work, &before);
     if (err)
         return err;
-    return auth_user_update(conn, before.id, &work->change, work->now_ns, &work->arena,
-                            &work->found);
+    err =
+        auth_user_update(conn, before.id, &work->change, work->now_ns, &work->arena, &work->found);
+    if (err)
+        return err;
+    return record(conn, work, TRAIL_USER_CHANGED, before.id,
+                  work->change.is_active ? SPAN_OF("is_active=true") : SPAN_OF("is_active=false"));
 }
 
 static enum command_exit change(const struct command_call *call, struct command_database *database,
@@ -350,8 +420,9 @@ static enum err find_in_store(struct store_conn *conn, struct store_job *job)
 static enum err password_in_store(struct store_conn *conn, struct store_job *job)
 {
     struct work *work = job->context;
+    enum err err = auth_user_set_password(conn, work->found.id, work->hash, work->now_ns);
 
-    return auth_user_set_password(conn, work->found.id, work->hash, work->now_ns);
+    return err ? err : record(conn, work, TRAIL_USER_PASSWORD, work->found.id, SPAN_OF(""));
 }
 
 /* Looks first whether there is such a user, so that nobody types a password in vain. */
@@ -365,13 +436,57 @@ static enum command_exit password(const struct command_call *call,
     err = store_do(database->store, find_in_store, work, false);
     if (err)
         return failed(call, work, err);
-    answer = hash_read(call, &database->settings.config, work);
+    answer = hash_read(call, &database->settings.config, work->found.username, work);
     if (answer != COMMAND_GOOD)
         return answer;
     err = store_do(database->store, password_in_store, work, true);
     if (err)
         return failed(call, work, err);
     return done(call, "has the new password", &work->found);
+}
+
+/* ---- user role ---- */
+
+/* "roles=auditor admin" */
+static enum err record_roles(struct store_conn *conn, const struct work *work)
+{
+    char text[LINE_BYTES_MAX];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    sbuf_add_format(&out, "roles=%.*s", SPAN_ARG(work->roles));
+    return record(conn, work, TRAIL_USER_CHANGED, work->found.id, sbuf_span(&out));
+}
+
+static enum err roles_in_store(struct store_conn *conn, struct store_job *job)
+{
+    struct work *work = job->context;
+    struct auth_user before;
+    enum err err = find(conn, work, &before);
+
+    if (!err)
+        err = auth_user_set_roles(conn, before.id, work->roles, work->now_ns, &work->arena,
+                                  &work->found);
+    return err ? err : record_roles(conn, work);
+}
+
+static enum command_exit role(const struct command_call *call, struct command_database *database,
+                              struct work *work)
+{
+    char text[LINE_BYTES_MAX];
+    struct sbuf what = sbuf_over(text, sizeof(text));
+    struct sbuf roles = sbuf_on(&work->arena, LINE_BYTES_MAX);
+    enum err err;
+
+    for (size_t i = 1; i < call->operand_count; i++)
+        sbuf_add_format(&roles, "%s%s", i > 1 ? " " : "", call->operands[i]);
+    work->wanted = span_from(call->operands[0]);
+    work->roles = sbuf_span(&roles);
+    err = store_do(database->store, roles_in_store, work, true);
+    if (err)
+        return failed(call, work, err);
+    sbuf_add_format(&what, "has the roles %.*s", SPAN_ARG(work->roles));
+    sbuf_add_char(&what, '\0');
+    return done(call, text, &work->found);
 }
 
 /* ---- user list ---- */
@@ -497,4 +612,9 @@ static enum command_exit enable_run(const struct command_call *call)
 static enum command_exit password_run(const struct command_call *call)
 {
     return run(call, (struct auth_user_change){0}, password);
+}
+
+static enum command_exit role_run(const struct command_call *call)
+{
+    return run(call, (struct auth_user_change){0}, role);
 }

@@ -80,6 +80,36 @@ static bool password_is(int64_t id, const char *password)
     return crypto_password_verify(span_from(stored.hash), span_from(password)) == ERR_OK;
 }
 
+struct number {
+    const struct store_statement *statement;
+    int64_t value;
+};
+
+static enum err number_read(struct store_conn *conn, struct store_job *job)
+{
+    struct number *number = job->context;
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, number->statement, NULL, 0, &rows);
+
+    if (err)
+        return err;
+    assert_true(store_next(rows));
+    number->value = store_rows_i64(rows, 0);
+    return store_rows_err(rows);
+}
+
+static int64_t number_of(const struct store_statement *statement)
+{
+    struct store_options options = {.url = SPAN("sqlite:portcullis.db"), .data_dir = "data"};
+    struct number number = {.statement = statement};
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&options, &store, NULL), ERR_OK);
+    assert_int_equal(store_do(store, number_read, &number, false), ERR_OK);
+    store_close(store);
+    return number.value;
+}
+
 /* On a machine where nothing ran before, the first administrator can be made. */
 static void first_admin_is_created(void **state)
 {
@@ -126,6 +156,9 @@ static void bad_users_are_refused(void **state)
         {"xyz@example.com", "12345678\xFF\n", COMMAND_BAD, "a password is UTF-8 without NUL"},
         {"xyz@example.com", GOOD GOOD GOOD GOOD "\n", COMMAND_BAD,
          "with bcrypt a password has at most 72 bytes"},
+        {"xyz@example.com", "Sunshine\n", COMMAND_BAD,
+         "that password is a word that everybody tries first; take several words that have nothing "
+         "to do with each other"},
         {"ADA@example.com --username other", GOOD, COMMAND_BAD, "that e-mail address is taken"},
         {"xyz@example.com --username ADA", GOOD, COMMAND_BAD,
          "that username is taken, give another one with --username"},
@@ -195,6 +228,55 @@ static void passwords_are_replaced(void **state)
                         "portcullis user password: there is no terminal to ask for the password "
                         "on, give it to --password-stdin\n");
     assert_true(password_is(1, OTHER));
+}
+
+/* Roles are set as a whole; a name that is none is refused before anything is opened. */
+static void roles_are_set(void **state)
+{
+    assert_int_equal(create("ada@example.com --admin", GOOD), COMMAND_GOOD);
+    assert_int_equal(create("bob@example.com", GOOD), COMMAND_GOOD);
+    assert_int_equal(command_test_run("user role bob@example.com risk payments"), COMMAND_GOOD);
+    assert_string_equal(command_test_out,
+                        "User 2, bob@example.com, has the roles risk payments.\n");
+    assert_int_equal(command_test_run("user role 2 auditor admin"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("user list"), COMMAND_GOOD);
+    assert_non_null(strstr(command_test_out, "bob                  active, admin\n"));
+    assert_int_equal(command_test_run("user role 2 customer"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("user role 2 king"), COMMAND_USAGE);
+    assert_non_null(strstr(command_test_err, "does not know \"king\", there is: customer, "
+                                             "payments, risk, auditor, broker, admin"));
+    assert_int_equal(command_test_run("user role 2"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("user role 1 customer"), COMMAND_BAD);
+    assert_string_equal(command_test_err, "portcullis user role: that is the last active "
+                                          "administrator, make another one first\n");
+    assert_int_equal(command_test_run("user role eve@example.com customer"), COMMAND_BAD);
+}
+
+/* Who did what from the command line is in the trail, and what failed is not. */
+static void commands_are_recorded(void **state)
+{
+    static const struct store_statement all = {.name = "test_trail",
+                                               .sqlite = "SELECT count(*) FROM trail_events"};
+    static const struct store_statement whole = {
+        .name = "test_trail_whole",
+        .sqlite = "SELECT count(*) FROM trail_events WHERE actor_kind = 'system' AND actor LIKE "
+                  "'uid:%' AND outcome = 'done' AND ((seq = 1 AND event = 'user.registered' AND "
+                  "object = 'user:1' AND reason = 'is_admin=true') OR (seq = 2 AND event = "
+                  "'user.registered' AND object = 'user:2') OR (seq = 3 AND event = 'user.changed' "
+                  "AND reason = 'is_active=false') OR (seq = 4 AND event = 'user.password' AND "
+                  "object = 'user:2') OR (seq = 5 AND event = 'user.changed' AND reason = "
+                  "'roles=risk'))"};
+
+    assert_int_equal(create("ada@example.com --admin", GOOD), COMMAND_GOOD);
+    assert_int_equal(create("bob@example.com", GOOD), COMMAND_GOOD);
+    assert_int_equal(create("bob@example.com", GOOD), COMMAND_BAD);
+    assert_int_equal(command_test_run("user disable 2"), COMMAND_GOOD);
+    assert_int_equal(command_test_run("user disable 1"), COMMAND_BAD);
+    assert_int_equal(command_test_run_input("user password 2 --password-stdin", OTHER),
+                     COMMAND_GOOD);
+    assert_int_equal(command_test_run("user role 2 risk"), COMMAND_GOOD);
+    assert_int_equal(number_of(&all), 5);
+    assert_int_equal(number_of(&whole), 5);
 }
 
 static enum err many_create(struct store_conn *conn, struct store_job *job)
@@ -342,6 +424,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(users_are_disabled, folder_make,
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(passwords_are_replaced, folder_make,
+                                        command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(roles_are_set, folder_make, command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(commands_are_recorded, folder_make,
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(long_lists_are_whole, folder_make,
                                         command_test_folder_remove),
