@@ -34,6 +34,7 @@ struct oauth_options {
     struct span base_url;       /* of the issuer's endpoints, without trailing slash */
     struct span token_url;      /* in the metadata; empty: below base_url */
     struct span authorize_url;
+    bool takes_certificates; /* a listener of ours asks clients for theirs */
     int64_t access_s;  /* life of an access token, unless the client has its own */
     int64_t refresh_s; /* of a refresh token and its grant: from the last use */
     int64_t code_s;    /* of an authorization code; at most 60 */
