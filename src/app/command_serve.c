@@ -33,7 +33,7 @@ const struct command command_serve = {
             "answers requests until SIGTERM or SIGINT, which let requests in flight finish.\n"
             "SIGHUP reads the settings again (limits, CORS, proxies, certificates) without\n"
             "dropping a request, and opens the log file again. A first start in development makes\n"
-            "three users and prints them once.",
+            "users and clients and prints them once.",
     .options = options,
     .option_count = PC_COUNT(options),
     .examples = examples,
@@ -83,6 +83,11 @@ static void greet(const struct command_call *call, const struct config *config,
                       "    admin@example.com    admin123   administrator\n"
                       "    user@example.com     user123\n"
                       "    analyst@example.com  P@ssw0rd!  role payments\n");
+    if (serve_clients_seeded(serve) > 0)
+        (void)fprintf(call->io->err,
+                      "  and these clients of the auth service, with the secret change-me\n"
+                      "    web-portal  payments-gateway  risk-engine  alertmanager\n"
+                      "    api-docs: the API pages, without a secret\n");
     (void)fflush(call->io->err);
 }
 

@@ -124,12 +124,14 @@ static void serves_from_nothing(void **state)
     start(2, serve, any_port);
     wait_for("/api/docs\n");
     wait_for("admin@example.com    admin123   administrator\n");
+    wait_for("web-portal  payments-gateway  risk-engine  alertmanager\n");
     assert_int_equal(ask("  gateway"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 
     start(4, serve, any_port);
     wait_for("/docs\n");
     assert_null(strstr(program.told, "admin123"));
+    assert_null(strstr(program.told, "change-me"));
     assert_int_equal(stop(SIGINT), COMMAND_GOOD);
 }
 

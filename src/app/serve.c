@@ -142,7 +142,7 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
                                           .logger = serve->logger,
                                           .metrics = serve->metrics,
                                           .store = serve->store,
-                                          .identity = auth_identity(serve->auth),
+                                          .identity = oauth_identity(serve->oauth),
                                           .limit_slots = config->limits.clients_max,
                                           .access_log = config->log.access};
     enum err err = serve_routes_check(config, serve->services, fault);
@@ -187,7 +187,11 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
     const struct auth_feed_options feed = {.store = serve->store,
                                            .engine = serve->engine,
                                            .clock = serve->clock,
-                                           .logger = serve->logger};
+                                           .logger = serve->logger,
+                                           .sweeps = oauth_sweeps,
+                                           .sweep_count = oauth_sweep_count,
+                                           .changed = serve_oauth_changed,
+                                           .context = serve};
     enum err err = net_server_new(&options, &serve->server);
 
     if (err)
@@ -234,6 +238,8 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     if (!err)
         err = start_auth(serve, reterr);
     if (!err)
+        err = serve_oauth_start(serve, reterr);
+    if (!err)
         err = start_http(serve, reterr);
     if (!err)
         err = serve_metrics(serve);
@@ -253,6 +259,11 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
 size_t serve_seeded(const struct serve *serve)
 {
     return serve->seeded;
+}
+
+size_t serve_clients_seeded(const struct serve *serve)
+{
+    return serve->clients_seeded;
 }
 
 enum err serve_reload(struct serve *serve, const struct config *config, struct serve_fault *reterr)
@@ -300,6 +311,7 @@ void serve_stop(struct serve *serve)
     serve_listeners_free(serve);
     http_engine_free(serve->engine);
     serve_policy_free(serve->policy);
+    serve_oauth_stop(serve);
     auth_free(serve->auth);
     crypto_keyset_free(serve->keys);
     crypto_key_free(serve->key);

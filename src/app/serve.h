@@ -14,12 +14,13 @@
 #include "crypto/password_common.h"
 #include "crypto/tls.h"
 #include "http/http.h"
+#include "oauth/oauth.h"
 
 struct serve;
 struct net_server;
 struct net_listener;
 
-enum { SERVE_FAULT_BYTES = 1024 };
+enum { SERVE_FAULT_BYTES = 1024, SERVE_PATH_BYTES = 1024 };
 
 struct serve_fault {
     char text[SERVE_FAULT_BYTES]; /* one sentence: what is wrong and what to do */
@@ -43,6 +44,7 @@ PC_CHECKED enum err serve_start(const struct serve_options *options, struct serv
 enum { SERVE_MOUNTS_MAX = 16 };
 struct serve_mounts {
     struct http_mount list[SERVE_MOUNTS_MAX];
+    struct http_route one[SERVE_MOUNTS_MAX][2]; /* tables of which one row is offered */
 };
 
 /* What a service offers, without contexts and policy: for its API document. It points into
@@ -53,6 +55,12 @@ struct http_service_options serve_service_options(enum config_service service, c
 /* What TLS is made from; cert_path is NULL where the service is plain. */
 struct crypto_tls_options serve_tls_options(const struct config *config,
                                             enum config_service service);
+
+/* How the issuer's keys are kept; makes their folder, whose path goes into `dir`. */
+PC_CHECKED enum err serve_oauth_keys_options(const struct config *config, struct store *store,
+                                             char dir[SERVE_PATH_BYTES],
+                                             struct oauth_keys_options *ret,
+                                             struct serve_fault *fault);
 
 /* How new passwords are hashed. */
 struct crypto_password_policy serve_password_policy(const struct config *config);
@@ -69,8 +77,9 @@ bool serve_serves(const struct serve *serve, enum config_service service);
 /* The port that a service is bound to. */
 uint16_t serve_port(const struct serve *serve, enum config_service service);
 
-/* How many development users were made by this start. */
+/* How many development users and clients were made by this start. */
 size_t serve_seeded(const struct serve *serve);
+size_t serve_clients_seeded(const struct serve *serve);
 
 /* Gives a connected socket to a service that is served, as if it had been accepted. */
 PC_CHECKED enum err serve_adopt(struct serve *serve, enum config_service service, int fd);

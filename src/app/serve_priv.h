@@ -12,6 +12,7 @@
 #include "http/http.h"
 #include "net/net.h"
 #include "net/net_pool.h"
+#include "oauth/oauth.h"
 
 /* A policy with the memory it lives in; older ones stay until the end, since requests in flight
  * may still look at them. */
@@ -45,6 +46,10 @@ struct serve {
     struct crypto_keyset *keys;
     struct crypto_signer signer;
     struct auth *auth;
+    char oauth_keys_dir[SERVE_PATH_BYTES];
+    struct oauth_keys *oauth_keys;
+    char oauth_url[512]; /* of the issuer's endpoints */
+    struct oauth *oauth;
     struct http_engine *engine;
     struct serve_policy *policy;
     struct net_pool *hash_pool;
@@ -52,7 +57,8 @@ struct serve {
     struct net_server *server;
     struct serve_listener listeners[CONFIG_SERVICE_COUNT];
     struct auth_feed *feed;
-    size_t seeded;
+    size_t seeded;         /* users made by this start */
+    size_t clients_seeded; /* the same of clients */
 };
 
 /* Writes the sentence and returns `err`. */
@@ -62,6 +68,11 @@ PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const ch
 /* serve_keys.c */
 PC_CHECKED enum err serve_keys(struct serve *serve, struct serve_fault *fault);
 PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *fault);
+
+/* serve_oauth.c */
+PC_CHECKED enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault);
+void serve_oauth_changed(void *context, struct span what); /* for the feed */
+void serve_oauth_stop(struct serve *serve);
 
 /* serve_listen.c: find every place, bind them, take over new certificates (all or none). */
 PC_CHECKED enum err serve_listeners_place(struct serve *serve, bool unbound,

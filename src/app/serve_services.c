@@ -3,12 +3,15 @@
  * listeners offer is mounted again, below another path where the contract says so. */
 #include "app/serve_priv.h"
 
+#include <string.h>
+
 /* Whose functions the rows of a table call. */
-enum owner { OWNER_NOBODY, OWNER_AUTH };
+enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH };
 
 struct mounted {
     const struct http_route *rows;
     const char *from, *to;
+    const char *only; /* the path of the only row that is offered; NULL: all */
     enum owner owner;
 };
 
@@ -17,6 +20,11 @@ static const struct mounted gateway_tables[] = {
     {.rows = auth_routes, .owner = OWNER_AUTH},
     {.rows = auth_admin_routes, .owner = OWNER_AUTH},
     {.rows = gateway_order_routes, .owner = OWNER_AUTH},
+    {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
+};
+
+static const struct mounted auth_tables[] = {
+    {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
 };
 
 #define AUTH_ABOUT                                                                                 \
@@ -25,7 +33,7 @@ static const struct mounted gateway_tables[] = {
     "`application/problem+json` (RFC 9457)."
 
 static const struct {
-    const char *name, *title, *about, *docs_base;
+    const char *name, *title, *about, *docs_base, *token_path;
     const struct mounted *tables;
     size_t table_count;
 } services[CONFIG_SERVICE_COUNT] = {
@@ -33,19 +41,38 @@ static const struct {
                         .title = GATEWAY_TITLE,
                         .about = GATEWAY_ABOUT,
                         .docs_base = "/api/",
+                        .token_path = "/api/v1/oauth/token",
                         .tables = gateway_tables,
                         .table_count = PC_COUNT(gateway_tables)},
     [CONFIG_AUTH] = {.name = "auth-service",
                      .title = "Portcullis Auth Service",
                      .about = AUTH_ABOUT,
-                     .docs_base = "/"},
+                     .docs_base = "/",
+                     .token_path = "/auth/token",
+                     .tables = auth_tables,
+                     .table_count = PC_COUNT(auth_tables)},
 };
 
 static void *context_of(const struct serve *serve, enum owner owner)
 {
     if (serve == NULL || owner == OWNER_NOBODY)
         return NULL;
-    return serve->auth;
+    return owner == OWNER_OAUTH ? (void *)serve->oauth : (void *)serve->auth;
+}
+
+/* The table's rows, or its only one that is offered. */
+static const struct http_route *rows_of(const struct mounted *table, struct http_route one[2])
+{
+    const struct http_route *row = table->rows;
+
+    if (table->only == NULL)
+        return row;
+    while (row->path != NULL && strcmp(row->path, table->only) != 0)
+        row++;
+    PC_ASSERT(row->path != NULL);
+    one[0] = *row;
+    one[1] = (struct http_route){.path = NULL};
+    return one;
 }
 
 static struct http_service_options options_of(const struct serve *serve,
@@ -56,7 +83,7 @@ static struct http_service_options options_of(const struct serve *serve,
         const struct mounted *table = &services[service].tables[i];
 
         PC_ASSERT(i < SERVE_MOUNTS_MAX);
-        mounts->list[i] = (struct http_mount){.rows = table->rows,
+        mounts->list[i] = (struct http_mount){.rows = rows_of(table, mounts->one[i]),
                                               .context = context_of(serve, table->owner),
                                               .from = table->from,
                                               .to = table->to};
@@ -67,7 +94,20 @@ static struct http_service_options options_of(const struct serve *serve,
                                          .version = version,
                                          .docs_base = services[service].docs_base,
                                          .mounts = mounts->list,
-                                         .mount_count = services[service].table_count};
+                                         .mount_count = services[service].table_count,
+                                         .oauth_authorize_url = "/oauth/authorize",
+                                         .oauth_token_url = services[service].token_path,
+                                         .oauth_client_id = "api-docs"};
+}
+
+/* What the settings say of the pages' signing in. */
+static void add_settings(const struct config *config, struct http_service_options *options)
+{
+    if (config->oauth.authorize_url != NULL)
+        options->oauth_authorize_url = config->oauth.authorize_url;
+    if (config->oauth.token_url != NULL)
+        options->oauth_token_url = config->oauth.token_url;
+    options->oauth_client_id = config->docs.client_id;
 }
 
 struct http_service_options serve_service_options(enum config_service service, const char *version,
@@ -87,6 +127,7 @@ enum err serve_services_new(struct serve *serve, struct serve_fault *fault)
         if (!serve_serves(serve, i))
             continue;
         options.policy = &serve->policy->policy;
+        add_settings(serve->config, &options);
         err = http_service_new(serve->engine, &options, &serve->listeners[i].service, &why);
         if (err)
             return serve_fail(fault, err, "%s cannot be set up: %s", options.name,
