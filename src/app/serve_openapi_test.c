@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The API document of the gateway, held against the tables it is made from; and its YAML against
+ * The API document of each service, held against the tables it is made from; and its YAML against
  * its JSON, as libyaml reads it. */
 #include "app/serve.h"
 
@@ -16,6 +16,7 @@
 
 enum { DOCUMENT_BYTES_MAX = 2 * 1024 * 1024, DEPTH_MAX = 32, IDS_MAX = 256 };
 
+static enum config_service service; /* the one whose turn it is */
 static struct arena arena;
 static struct serve_mounts mounts;
 static struct http_service_options options;
@@ -29,7 +30,7 @@ static int make(void **state)
     (void)state;
     arena_init(&arena, NULL, 0, 16 * DOCUMENT_BYTES_MAX);
     out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
-    options = serve_service_options(CONFIG_GATEWAY, "1.2.3", &mounts);
+    options = serve_service_options(service, "1.2.3", &mounts);
     if (http_openapi_write(&options, &out) != ERR_OK)
         return -1;
     json_text = sbuf_span(&out);
@@ -97,6 +98,22 @@ static void assert_operation(const struct http_route *row, const struct json_val
                      usual && (row->body != NULL || row->input != NULL));
 }
 
+/* Where the mount puts the row. */
+static const char *place_of(const struct http_mount *mount, const struct http_route *row)
+{
+    static char text[256];
+    struct sbuf out = sbuf_over(text, sizeof(text) - 1);
+
+    if (mount->from == NULL)
+        return row->path;
+    assert_int_equal(strncmp(row->path, mount->from, strlen(mount->from)), 0);
+    sbuf_add_text(&out, mount->to);
+    sbuf_add_text(&out, row->path + strlen(mount->from));
+    assert_false(out.full);
+    text[out.len] = '\0';
+    return text;
+}
+
 static void every_route_is_there(void **state)
 {
     const struct json_value *paths = json_get(root, "paths");
@@ -106,8 +123,8 @@ static void every_route_is_there(void **state)
     (void)state;
     for (size_t i = 0; i < options.mount_count; i++) {
         for (const struct http_route *row = options.mounts[i].rows; row->path != NULL; row++) {
-            const struct json_value *operation =
-                json_get(json_get(paths, row->path), method_name(row->method));
+            const struct json_value *operation = json_get(
+                json_get(paths, place_of(&options.mounts[i], row)), method_name(row->method));
 
             assert_int_equal(operation == NULL, row->hidden);
             if (row->hidden)
@@ -139,7 +156,7 @@ static void names_of_operations_are_unique(void **state)
     (void)state;
     id_count = 0;
     walk(root, collect_id, 0);
-    assert_true(id_count >= 10);
+    assert_true(id_count >= 8);
 }
 
 static size_t refs;
@@ -313,5 +330,9 @@ int main(void)
         cmocka_unit_test(a_small_buffer_is_told),
     };
 
-    return cmocka_run_group_tests_name("serve_openapi", tests, make, drop);
+    int failed = 0;
+
+    for (service = 0; service < CONFIG_SERVICE_COUNT; service++)
+        failed += cmocka_run_group_tests_name(config_service_name(service), tests, make, drop);
+    return failed;
 }

@@ -20,10 +20,18 @@ static const struct mounted gateway_tables[] = {
     {.rows = auth_routes, .owner = OWNER_AUTH},
     {.rows = auth_admin_routes, .owner = OWNER_AUTH},
     {.rows = gateway_order_routes, .owner = OWNER_AUTH},
+    {.rows = oauth_api_routes, .from = "/auth", .to = "/api/v1/oauth", .owner = OWNER_OAUTH},
+    {.rows = oauth_self_routes,
+     .only = "/whoami",
+     .from = "/whoami",
+     .to = "/api/v1/oauth/whoami",
+     .owner = OWNER_OAUTH},
     {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
 };
 
 static const struct mounted auth_tables[] = {
+    {.rows = oauth_api_routes, .owner = OWNER_OAUTH},
+    {.rows = oauth_self_routes, .owner = OWNER_OAUTH},
     {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
 };
 

@@ -170,6 +170,24 @@ static void a_reload_is_whole(void **state)
                         "auth: TLS cannot be switched on or off by a reload; restart instead");
 }
 
+/* A rate is for a route of a service that is served. */
+static void rates_are_for_routes(void **state)
+{
+    static const char yaml[] =
+        "limits:\n  routes:\n    - {route: \"POST /auth/token\", burst: 5}\n";
+    const unsigned gateway = CONFIG_SERVICE_BIT(CONFIG_GATEWAY);
+
+    assert_int_equal(config_test_load(yaml, NULL), ERR_OK);
+    assert_int_equal(serve_routes_check(&config_test.config, 0, &fault), ERR_OK);
+    assert_int_equal(serve_routes_check(&config_test.config, gateway, &fault), ERR_CONFIG);
+    assert_int_equal(
+        config_test_load("limits:\n  routes:\n    - {route: GET /whoam, burst: 5}\n", NULL),
+        ERR_OK);
+    assert_int_equal(serve_routes_check(&config_test.config, 0, &fault), ERR_CONFIG);
+    assert_string_equal(fault.text, "limits.routes: \"GET /whoam\" is not a route that is limited, "
+                                    "did you mean \"GET /whoami\"?");
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
@@ -181,6 +199,7 @@ int main(void)
         IN_FOLDER(a_first_start_makes_what_is_missing),
         IN_FOLDER(no_room_for_keys_is_told),
         IN_FOLDER(a_reload_is_whole),
+        cmocka_unit_test(rates_are_for_routes),
     };
 #undef IN_FOLDER
 
