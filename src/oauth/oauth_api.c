@@ -76,5 +76,6 @@ const struct http_route oauth_api_routes[] = {
      .summary = "What is a token worth?",
      .about = "RFC 7662, for clients that can prove who they are.",
      .errors = {ERR_OAUTH_INVALID_REQUEST, ERR_OAUTH_INVALID_CLIENT}},
+    OAUTH_CLIENTS_ROUTE,
     {.path = NULL},
 };
