@@ -11,7 +11,7 @@ enum http_run auth_sign_run(const struct auth *auth)
 {
     enum crypto_alg alg = auth->options.signer->alg;
 
-    return crypto_alg_is_symmetric(alg) ? HTTP_RUN_LOOP : HTTP_RUN_HASH;
+    return crypto_alg_is_symmetric(alg) ? HTTP_RUN_LOOP : HTTP_RUN_SIGN;
 }
 
 static void add_common(struct json_writer *w, const struct auth *auth, const struct auth_user *user,
