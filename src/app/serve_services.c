@@ -27,12 +27,14 @@ static const struct mounted gateway_tables[] = {
      .to = "/api/v1/oauth/whoami",
      .owner = OWNER_OAUTH},
     {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
+    {.rows = oauth_metadata_routes, .owner = OWNER_OAUTH},
 };
 
 static const struct mounted auth_tables[] = {
     {.rows = oauth_api_routes, .owner = OWNER_OAUTH},
     {.rows = oauth_self_routes, .owner = OWNER_OAUTH},
     {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
+    {.rows = oauth_metadata_routes, .owner = OWNER_OAUTH},
 };
 
 #define AUTH_ABOUT                                                                                 \
