@@ -2,9 +2,16 @@
  * The rows of the signing keys: what every node publishes and verifies with. Each change is one
  * commit together with its record in the trail and a line in the feed of changes, by which running
  * nodes hear of it within a second. */
+#include <unistd.h>
+
 #include "oauth/oauth_keys_priv.h"
 
-enum { JWK_BYTES_MAX = 4096, OBJECT_BYTES_MAX = CRYPTO_KID_BYTES_MAX + 8, ROWS_MAX = 10000 };
+enum {
+    JWK_BYTES_MAX = 4096,
+    OBJECT_BYTES_MAX = CRYPTO_KID_BYTES_MAX + 8,
+    ROWS_MAX = 10000,
+    ACTOR_BYTES = 32
+};
 
 static const struct store_statement keys_all = {
     .name = "oauth_keys_all",
@@ -131,19 +138,21 @@ enum err oauth_key_list(struct store_conn *conn, struct arena *arena,
 static enum err record(struct store_conn *conn, enum trail_event event, struct span kid,
                        enum crypto_alg alg, const char *reason, int64_t now_ns)
 {
-    char text[OBJECT_BYTES_MAX];
+    char text[OBJECT_BYTES_MAX], actor[ACTOR_BYTES];
     struct sbuf object = sbuf_over(text, sizeof(text));
+    struct sbuf who = sbuf_over(actor, sizeof(actor));
     struct trail_record record = {.event = event,
                                   .outcome = TRAIL_DONE,
                                   .at_ns = now_ns,
                                   .actor_kind = TRAIL_ACTOR_SYSTEM,
-                                  .actor = SPAN("system"),
                                   .reason = span_from(reason)};
 
     sbuf_add_lit(&object, "key:");
     sbuf_add(&object, kid);
-    PC_ASSERT(!object.full);
+    sbuf_add_format(&who, "uid:%ld", (long)getuid()); /* all that is known of who typed it */
+    PC_ASSERT(!object.full && !who.full);
     record.object = sbuf_span(&object);
+    record.actor = sbuf_span(&who);
     record.details[0] =
         (struct trail_detail){.name = "alg", .value = span_from(crypto_alg_name(alg))};
     return trail_add(conn, &record);
