@@ -174,6 +174,23 @@ static void authorize_expecting(struct browser *browser, const char *more, int64
     authorize(browser, query);
 }
 
+/* An access token says as much, signed by the same key, and is no id_token all the same. */
+static void an_access_token_is_no_hint(void **state)
+{
+    struct span client_id;
+    int64_t user = 0;
+
+    (void)state;
+    assert_int_equal(oauth_hint_read(world.oauth, token_of(&web, 7, 5, false), T0, &bench.arena,
+                                     &user, &client_id),
+                     ERR_OK);
+    assert_int_equal(user, 7);
+    assert_true(span_is(client_id, "web-portal"));
+    assert_int_equal(oauth_hint_read(world.oauth, token_of(&web, 7, 5, true), T0, &bench.arena,
+                                     &user, &client_id),
+                     ERR_TOKEN_INVALID);
+}
+
 /* At the authorization endpoint: another user than the one expected is asked to make room. */
 static void a_hint_says_who_is_expected(void **state)
 {
@@ -238,6 +255,7 @@ int main(void)
         T(a_hint_signs_its_user_out),
         T(a_hint_of_another_user_asks),
         T(a_false_hint_is_refused),
+        T(an_access_token_is_no_hint),
         T(a_hint_says_who_is_expected),
         T(signing_out_ends_the_grants),
     };
