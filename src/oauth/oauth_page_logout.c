@@ -181,9 +181,11 @@ static enum err reply(struct http_request *req)
         return ask(req, bye);
     if (bye->ended)
         http_forget_subject(http_engine_of(req), bye->login.user_id);
-    err = oauth_cookie_set(req, OAUTH_COOKIE_LOGIN, (struct span){0});
-    if (err)
-        return err;
+    if (bye->cookie.len > 0) { /* a POST from elsewhere brings none, and must not take it away */
+        err = oauth_cookie_set(req, OAUTH_COOKIE_LOGIN, (struct span){0});
+        if (err)
+            return err;
+    }
     if (bye->uri.len > 0) {
         err = oauth_location_with(bye->uri, "state", bye->state, req->arena, &text);
         return err ? err : http_reply_redirect(req, 303, text);

@@ -68,6 +68,10 @@ static void whoever_is_signed_out_already_goes_on(void **state)
     ask(&browser, "GET", "/oauth/logout", NULL);
     must_be(200);
     must_show("You are signed out");
+    assert_int_equal(header("set-cookie", 0).len, 0);
+    ask(&browser, "POST", "/oauth/logout", "csrf=AAAA&request="); /* as from another site */
+    must_be(200);
+    assert_int_equal(header("set-cookie", 0).len, 0);
     ask(&browser, "POST", "/oauth/logout", "client_id=web-portal&post_logout_redirect_uri=" HOME);
     must_go("logout?client_id=web-portal&post_logout_redirect_uri=" HOME);
     follow(&browser);
