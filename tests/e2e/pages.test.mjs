@@ -120,8 +120,7 @@ test('nothing but the keyboard, from the first page to a token', async () => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Space');
   const code = (await arrived(page)).get('code');
-  const reply = await gate.request('POST', '/auth/token', {
-    port: Number(new URL(issuer).port),
+  const reply = await gate.request('POST', '/api/v1/oauth/token', {
     headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({
       grant_type: 'authorization_code',
