@@ -145,6 +145,7 @@ export class Portcullis {
     }
     const full = await environment(this.data, env);
     this.port = Number(full.PORT);
+    this.authPort = Number(full.AUTH_PORT);
     this.url = `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
     this.agent = new (this.tls ? https : http).Agent({ keepAlive: true, maxSockets: 64 });
     this.#child = spawn(program, args, {
@@ -231,8 +232,13 @@ export class Portcullis {
   /**
    * One request. `json` is sent as JSON, `body` as it is; `token` becomes a bearer token; `from` is
    * the loopback address to come from (127.0.0.0/8 is all ours), on a connection of its own.
+   * `port` and `tls` are those of another listener than the gateway's.
    */
-  request(method, target, { json, body, headers = {}, token, from, agent, signal } = {}) {
+  request(
+    method,
+    target,
+    { json, body, headers = {}, token, from, agent, signal, port = this.port, tls = this.tls } = {},
+  ) {
     const all = { ...headers };
     let payload = body;
     if (json !== undefined) {
@@ -242,15 +248,15 @@ export class Portcullis {
     if (payload !== undefined) all['Content-Length'] ??= Buffer.byteLength(payload);
     if (token !== undefined) all.Authorization = `Bearer ${token}`;
     return new Promise((resolve, reject) => {
-      const req = (this.tls ? https : http).request(
+      const req = (tls ? https : http).request(
         {
           host: '127.0.0.1',
-          port: this.port,
+          port,
           method,
           path: target,
           headers: all,
           signal,
-          ...this.tls,
+          ...tls,
           agent: from ? false : (agent ?? this.agent),
           localAddress: from,
         },
