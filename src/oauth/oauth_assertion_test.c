@@ -100,6 +100,7 @@ static void bad_assertions_do_not(void **state)
         {.no_exp = true},
         {.exp_s = -300},
         {.exp_s = -1},
+        {.exp_s = -1, .iat_s = -60},
         {.exp_s = 311, .iat_s = 10},
         {.exp_s = 200, .iat_s = -101},
         {.exp_s = 311, .no_iat = true},
@@ -196,6 +197,29 @@ static void an_assertion_works_once(void **state)
     assert_int_equal(writing(bench.store, settle_caller, NULL), ERR_OAUTH_INVALID_CLIENT);
 }
 
+/* Whichever call to the database fails, nobody is let in, and the assertion is still worth what it
+ * was. */
+static void a_failed_call_uses_nothing(void **state)
+{
+    struct span assertion = assertion_by(&keys.signer, &(struct claims){0});
+    bool over = false;
+
+    (void)state;
+    for (uint64_t nth = 1; !over; nth++) {
+        enum err err;
+
+        assert_in_range(nth, 1, 50);
+        assert_int_equal(asserted(assertion), ERR_OK);
+        store_fail_at(nth);
+        err = writing(bench.store, settle_caller, NULL);
+        over = store_fail_pending() || err == ERR_OK;
+        store_fail_at(0);
+        assert_true(err == ERR_OK || err == ERR_STORE_UNAVAILABLE);
+    }
+    assert_int_equal(asserted(assertion), ERR_OK);
+    assert_int_equal(writing(bench.store, settle_caller, NULL), ERR_OAUTH_INVALID_CLIENT);
+}
+
 /* ---- key sets ---------------------------------------------------------------------------------
  */
 
@@ -225,7 +249,7 @@ static void key_sets_make_room(void **state)
 
     (void)state;
     assert_int_equal(oauth_jwks_of(stage.oauth->jwks, text, &held), ERR_OK);
-    for (size_t i = 0; i < 600; i++) {
+    for (size_t i = 0; i < 2000; i++) {
         struct sbuf out = sbuf_on(&bench.arena, 4096);
         struct oauth_jwks *jwks;
 
@@ -273,8 +297,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(good_assertions_prove),    T(bad_assertions_do_not),
         T(forged_assertions_do_not), T(the_type_and_the_client_must_agree),
-        T(an_assertion_works_once),  T(key_sets_are_read_once),
-        T(key_sets_make_room),       T(a_proof_needs_memory),
+        T(an_assertion_works_once),  T(a_failed_call_uses_nothing),
+        T(key_sets_are_read_once),   T(key_sets_make_room),
+        T(a_proof_needs_memory),
     };
 #undef T
 

@@ -125,8 +125,6 @@ enum err oauth_client_find(struct store_conn *conn, struct span client_id, struc
     err = client_read(rows, arena, &client);
     if (err)
         return err;
-    if (arena->overflowed)
-        return ERR_NO_MEMORY;
     *ret_client = client;
     return ERR_OK;
 }
@@ -154,8 +152,6 @@ enum err oauth_client_list(struct store_conn *conn, int64_t after, size_t limit,
     err = store_rows_err(rows);
     if (err)
         return err;
-    if (arena->overflowed)
-        return ERR_NO_MEMORY;
     *ret_clients = clients;
     *ret_count = count;
     return ERR_OK;
