@@ -91,7 +91,8 @@ const struct command command_client_create = {
             "the option is given again.\n\n"
             "Methods: client_secret (the default; by header or form), client_secret_basic,\n"
             "client_secret_post, private_key_jwt, tls_client_auth, and none for public\n"
-            "clients. A secret is made, printed once, and kept as a hash.",
+            "clients. A secret is made, printed once, and kept as a hash. A certificate's\n"
+            "subject is written as in the access log (mtls_subject), RFC 2253.",
     .options = create_options,
     .option_count = PC_COUNT(create_options),
     .examples = create_examples,

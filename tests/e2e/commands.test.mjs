@@ -17,7 +17,7 @@ test('version says the version, for people and for programs', async () => {
 test('help names every command, and each has its own', async () => {
   const { code, stdout } = await command(['--help']);
   assert.equal(code, 0);
-  for (const name of ['serve', 'check', 'openapi', 'user', 'migrate', 'certs', 'version'])
+  for (const name of ['serve', 'check', 'openapi', 'user', 'client', 'migrate', 'certs', 'version'])
     assert.match(stdout, new RegExp(`^\\s+(portcullis )?${name}\\b`, 'm'), name);
   for (const name of ['serve', 'check', 'openapi', 'migrate', 'version']) {
     const page = await command([name, '--help']);
