@@ -191,6 +191,7 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
                                            .sweeps = oauth_sweeps,
                                            .sweep_count = oauth_sweep_count,
                                            .changed = serve_oauth_changed,
+                                           .minute = serve_oauth_minute,
                                            .context = serve};
     enum err err = net_server_new(&options, &serve->server);
 

@@ -95,6 +95,13 @@ static enum err keys_start(struct serve *serve, struct serve_fault *fault)
                : ERR_OK;
 }
 
+static bool takes_certificates(const struct config *config, enum config_service service)
+{
+    const struct config_listener *listener = &config->listeners[service];
+
+    return listener->certificate != NULL && listener->client_auth != CONFIG_CLIENT_NONE;
+}
+
 enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault)
 {
     const struct config *config = serve->config;
@@ -121,6 +128,8 @@ enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault)
         return err;
     options.keys = serve->oauth_keys;
     options.base_url = span_from(serve->oauth_url);
+    options.takes_certificates =
+        takes_certificates(config, CONFIG_AUTH) || takes_certificates(config, CONFIG_GATEWAY);
     err = oauth_new(&options, &serve->oauth);
     if (!err && config->environment == CONFIG_DEVELOPMENT)
         err = oauth_seed(serve->store, &options, &serve->clients_seeded);
@@ -128,17 +137,27 @@ enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault)
                : ERR_OK;
 }
 
-/* Another node, or a command, has turned the keys. What runs keeps what it had if this fails. */
+/* The keys tell why they could not be read; here is what follows from it. The next minute tries
+ * again. */
+static void keys_reload(struct serve *serve)
+{
+    enum err err = oauth_keys_reload(serve->oauth_keys);
+
+    if (err)
+        log_warn(serve->logger, "serving_with_former_keys", LOG_ERR("error", err));
+}
+
+/* Another node, or a command, has turned the keys. */
 void serve_oauth_changed(void *context, struct span what)
 {
-    struct serve *serve = context;
-    enum err err;
+    if (span_is(what, "keys"))
+        keys_reload(context);
+}
 
-    if (!span_is(what, "keys"))
-        return;
-    err = oauth_keys_reload(serve->oauth_keys);
-    if (err)
-        log_error(serve->logger, "oauth_keys_not_reloaded", LOG_STRING("err", err_name(err)));
+/* Private keys that are gone by now leave the disk. */
+void serve_oauth_minute(void *context)
+{
+    keys_reload(context);
 }
 
 void serve_oauth_stop(struct serve *serve)

@@ -72,6 +72,7 @@ PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *faul
 /* serve_oauth.c */
 PC_CHECKED enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault);
 void serve_oauth_changed(void *context, struct span what); /* for the feed */
+void serve_oauth_minute(void *context);
 void serve_oauth_stop(struct serve *serve);
 
 /* serve_listen.c: find every place, bind them, take over new certificates (all or none). */

@@ -239,6 +239,7 @@ struct auth_feed_options {
     /* A change that is everybody's (subject 0) by its name, before what is cached is forgotten; at
      * the start those of the last day. On its thread; NULL: nobody asks. */
     void (*changed)(void *context, struct span what);
+    void (*minute)(void *context); /* once a minute, for what falls due; the same thread; or NULL */
     void *context;
 };
 PC_CHECKED enum err auth_feed_start(const struct auth_feed_options *options,

@@ -6,7 +6,7 @@
  * What is everybody's business (a signing key that came or went) has no subject: whoever started
  * the feed is told by name, then everything cached is forgotten.
  *
- * The same thread drives the sweeper (auth_sweep.c). */
+ * The same thread drives the sweeper (auth_sweep.c), and tells once a minute that one is over. */
 #include "auth/auth_priv.h"
 
 #include <pthread.h>
@@ -17,6 +17,7 @@
 
 enum {
     FEED_PERIOD_MS = 200,
+    FEED_MINUTE_S = 60,
     FEED_ROWS_MAX = 4096, /* of one look; the next follows at once */
     NEWS_MAX = 8,         /* kinds of everybody's business in one look */
     NEWS_BYTES = 32,
@@ -34,7 +35,9 @@ struct auth_feed {
     struct http_engine *engine;
     const struct clock *clock;
     void (*changed)(void *context, struct span what);
+    void (*minute)(void *context);
     void *context;
+    int64_t minute_ns; /* when the present one began */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -177,6 +180,16 @@ static bool wait_ms(struct auth_feed *feed, int64_t ms)
     return !stopping;
 }
 
+static void minute_tell(struct auth_feed *feed)
+{
+    int64_t now_ns = clock_monotonic_ns(feed->clock);
+
+    if (feed->minute == NULL || now_ns - feed->minute_ns < FEED_MINUTE_S * CLOCK_NS_PER_S)
+        return;
+    feed->minute_ns = now_ns;
+    feed->minute(feed->context);
+}
+
 static void *feed_thread(void *context)
 {
     struct auth_feed *feed = context;
@@ -187,6 +200,7 @@ static void *feed_thread(void *context)
         left_ms -= pause_ms;
         if (left_ms <= 0) {
             (void)look(feed); /* its silence says enough */
+            minute_tell(feed);
             left_ms = FEED_PERIOD_MS;
         }
         pause_ms = auth_sweeper_tick(&feed->sweeper);
@@ -221,6 +235,8 @@ enum err auth_feed_start(const struct auth_feed_options *options, struct auth_fe
     feed->engine = options->engine;
     feed->clock = options->clock;
     feed->changed = options->changed;
+    feed->minute = options->minute;
+    feed->minute_ns = clock_monotonic_ns(options->clock);
     feed->context = options->context;
     auth_sweeper_init(&feed->sweeper, &sweeper);
     PC_ASSERT(pthread_mutex_init(&feed->lock, NULL) == 0);
