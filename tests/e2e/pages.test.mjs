@@ -110,7 +110,8 @@ test('nothing but the keyboard, from the first page to a token', async () => {
   const { context, page, complaints } = await visitor();
   const { url, verifier } = request();
   await page.goto(url);
-  await page.keyboard.type('user@example.com'); // the focus is there already
+  await page.locator('#email:focus').waitFor(); // by itself, once the page is drawn
+  await page.keyboard.type('user@example.com');
   await page.keyboard.press('Tab');
   await page.keyboard.type('user123');
   await page.keyboard.press('Tab');
@@ -154,7 +155,7 @@ test('what went wrong has the focus, and the address stays', async () => {
   const alert = page.getByRole('alert');
   await alert.waitFor();
   assert.equal(await alert.innerText(), 'The e-mail address or password is wrong.');
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'error');
+  await page.locator('#error:focus').waitFor();
   assert.match(await page.title(), /^Error: /);
   assert.equal(await page.locator('#email').inputValue(), 'user@example.com');
   assert.equal(await page.locator('#password').inputValue(), '');
@@ -262,7 +263,8 @@ function forged(action, fields) {
       return `<input type="hidden" name="${name}" value="${text}">`;
     })
     .join('');
-  return `<form method="post" action="${issuer}/oauth/${action}">${inputs}<button>Win</button></form>`;
+  const target = `${issuer}/oauth/${action}`;
+  return `<form method="post" action="${target}">${inputs}<button>Win</button></form>`;
 }
 
 test('no other site can agree, sign in or sign out for somebody', async () => {
