@@ -34,6 +34,7 @@ enum err auth_login_look(struct auth *auth, struct http_request *req, struct aut
         return http_fail_retry(req, ERR_LOCKED, login->attempt.retry_after_ns);
     }
     login->attempted = true;
+    login->wrong = false;
     return ERR_OK;
 }
 
@@ -64,6 +65,7 @@ enum err auth_login_verify(struct auth *auth, struct http_request *req, struct a
     err = crypto_password_verify(stored, login->password);
     if (err == ERR_VALIDATION || (err == ERR_OK && !login->found))
         err = ERR_CREDENTIALS;
+    login->wrong = err == ERR_CREDENTIALS;
     if (err)
         return err;
     if (!login->user.is_active)
@@ -135,6 +137,8 @@ void auth_login_over(struct auth *auth, struct http_request *req, struct auth_lo
     if (!login->attempted)
         return;
     login->attempted = false;
+    if (login->wrong)
+        err = ERR_CREDENTIALS;
     if (err == ERR_OK)
         limit_guess_succeeded(auth->guess, &login->attempt, now_ns);
     else if (err == ERR_CREDENTIALS)

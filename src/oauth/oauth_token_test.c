@@ -238,6 +238,27 @@ static void wrong_passwords_cost_what_they_do_at_the_login(void **state)
     assert_int_equal(site_token(ANNA PASS), 200);
 }
 
+static const struct store_statement shut_trail = {
+    .name = "test_shut_trail",
+    .sqlite = "CREATE TRIGGER test_shut BEFORE INSERT ON trail_events WHEN NEW.event = 'user.login'"
+              " BEGIN SELECT RAISE(ABORT, 'test'); END",
+    .postgres = "ALTER TABLE trail_events ADD CONSTRAINT test_shut CHECK (event <> 'user.login')"};
+static const struct store_statement open_trail = {
+    .name = "test_open_trail",
+    .sqlite = "DROP TRIGGER test_shut",
+    .postgres = "ALTER TABLE trail_events DROP CONSTRAINT test_shut"};
+
+/* A store in trouble is no time to guess for free. */
+static void a_guess_counts_though_it_cannot_be_recorded(void **state)
+{
+    (void)state;
+    kit_exec(bench.store, &shut_trail);
+    for (int i = 0; i < 20; i++)
+        assert_true(site_token(ANNA "&password=wrong") != 200);
+    kit_exec(bench.store, &open_trail);
+    assert_int_equal(site_token(ANNA PASS), 429);
+}
+
 /* Who cannot prove to be the client cannot guess at passwords, nor use up their budget. */
 static void strangers_do_not_guess(void **state)
 {
@@ -401,6 +422,7 @@ int main(void)
         T(roles_bound_the_scope),
         T(a_client_without_refresh_gets_none),
         T(wrong_passwords_cost_what_they_do_at_the_login),
+        T(a_guess_counts_though_it_cannot_be_recorded),
         T(strangers_do_not_guess),
         T(an_inactive_user_gets_nothing),
         T(a_code_becomes_tokens),
