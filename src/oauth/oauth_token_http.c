@@ -341,6 +341,14 @@ static bool has_all(const struct token_form *form, const size_t needs[3])
     return true;
 }
 
+/* Nobody has proven anything yet, and a client's name is free to invent: the address pays. */
+static enum err refuse_form(struct http_request *req, enum err err, const char *why)
+{
+    enum err limited = http_limit_failure(req);
+
+    return limited ? limited : http_fail(req, err, why);
+}
+
 enum err oauth_token_post(struct http_request *req)
 {
     const struct token_form *form = req->body;
@@ -353,9 +361,9 @@ enum err oauth_token_post(struct http_request *req)
     while (i < PC_COUNT(grants) && !span_is(form->grant_type, grants[i].kind->name))
         i++;
     if (i == PC_COUNT(grants))
-        return http_fail(req, ERR_OAUTH_UNSUPPORTED_GRANT, NULL);
+        return refuse_form(req, ERR_OAUTH_UNSUPPORTED_GRANT, NULL);
     if (!has_all(form, grants[i].needs))
-        return http_fail(req, ERR_OAUTH_INVALID_REQUEST, grants[i].why);
+        return refuse_form(req, ERR_OAUTH_INVALID_REQUEST, grants[i].why);
     if (grants[i].kind != &code) /* a code's scope was agreed on */
         flow->scope = form->scope;
     flow->code = form->code;

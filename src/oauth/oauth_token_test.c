@@ -160,6 +160,32 @@ static void what_is_wrong_with_a_request_is_told(void **state)
     assert_said("error", "invalid_request");
 }
 
+static int strict_setup(void **state)
+{
+    site_policy.rate.requests = 5;
+    return site_setup(state);
+}
+
+static int strict_teardown(void **state)
+{
+    site_policy.rate.requests = 1000000;
+    return site_teardown(state);
+}
+
+/* Each name has a bucket of its own; the address has one for all that fails. */
+static void names_that_are_made_up_do_not_help(void **state)
+{
+    char form[64];
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(form, sizeof(form), "grant_type=%s&client_id=a%d",
+                       i % 2 == 0 ? "implicit" : "password", i);
+        assert_int_equal(site_token(form), 400);
+    }
+    assert_int_equal(site_token("grant_type=implicit&client_id=b"), 429);
+}
+
 static void a_disabled_client_gets_nothing(void **state)
 {
     static const struct store_statement off = {
@@ -416,6 +442,8 @@ int main(void)
         T(a_certificate_binds_the_token),
         T(scopes_are_narrowed_and_never_widened),
         T(what_is_wrong_with_a_request_is_told),
+        cmocka_unit_test_setup_teardown(names_that_are_made_up_do_not_help, strict_setup,
+                                        strict_teardown),
         T(a_disabled_client_gets_nothing),
         T(a_password_opens_a_grant),
         T(openid_is_given_to_who_asks),
