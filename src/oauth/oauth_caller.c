@@ -18,7 +18,8 @@ static const struct store_statement assertion_insert = {
     .sqlite = "INSERT INTO oauth_assertions (client, jti, expires_at) VALUES (?1, ?2, ?3) "
               "ON CONFLICT DO NOTHING"};
 static const struct store_statement client_active = {
-    .name = "oauth_client_active", .sqlite = "SELECT is_active FROM oauth_clients WHERE id = ?1"};
+    .name = "oauth_client_active",
+    .sqlite = "SELECT is_active, tokens_after FROM oauth_clients WHERE id = ?1"};
 
 /* ---- what it shows ----------------------------------------------------------------------------
  */
@@ -281,16 +282,18 @@ enum err oauth_caller_check(struct http_request *req, struct oauth_caller *calle
 /* ---- in the commit ----------------------------------------------------------------------------
  */
 
-static enum err still_active(struct store_conn *conn, int64_t key, bool *ret_active)
+/* Nothing ended its tokens since it was found: what it gets now would outlive that. */
+static enum err still_active(struct store_conn *conn, const struct oauth_client *client,
+                             bool *ret_active)
 {
     PC_AUTO(store_rows) rows = NULL;
-    enum err err = store_query(conn, &client_active, STORE_PARAMS(STORE_I64(key)), &rows);
+    enum err err = store_query(conn, &client_active, STORE_PARAMS(STORE_I64(client->key)), &rows);
 
     if (err)
         return err;
     if (!store_next(rows))
         return store_rows_end(rows, ERR_STORE_CORRUPT);
-    *ret_active = store_rows_bool(rows, 0);
+    *ret_active = store_rows_bool(rows, 0) && store_rows_i64(rows, 1) == client->tokens_after_ns;
     return store_rows_err(rows);
 }
 
@@ -311,7 +314,7 @@ static enum err use_assertion(struct store_conn *conn, const struct oauth_caller
 enum err oauth_caller_settle(struct http_request *req, struct oauth_caller *caller)
 {
     bool active = false, fresh = true;
-    enum err err = still_active(req->store, caller->client.key, &active);
+    enum err err = still_active(req->store, &caller->client, &active);
 
     caller->why = NULL; /* the job may run again */
     if (!err && caller->shown == OAUTH_METHOD_PRIVATE_KEY)
@@ -319,7 +322,7 @@ enum err oauth_caller_settle(struct http_request *req, struct oauth_caller *call
     if (err)
         return err;
     if (!active)
-        caller->why = "the client was disabled meanwhile";
+        caller->why = "the client was disabled or changed meanwhile";
     else if (!fresh)
         caller->why = "the assertion was used before";
     return caller->why == NULL ? ERR_OK : ERR_OAUTH_INVALID_CLIENT;

@@ -192,8 +192,31 @@ static void disabled_clients_are_refused(void **state)
     assert_int_equal(writing(bench.store, disable_steps, id), ERR_OK);
     /* Checked before, disabled meanwhile. */
     assert_int_equal(writing(bench.store, settle_caller, NULL), ERR_OAUTH_INVALID_CLIENT);
-    assert_string_equal(caller.why, "the client was disabled meanwhile");
+    assert_string_equal(caller.why, "the client was disabled or changed meanwhile");
     assert_refused(&shown, "the client is disabled");
+}
+
+static enum err enable_steps(struct store_conn *conn, void *context)
+{
+    return oauth_client_set_active(conn, span_from(context), true, T0);
+}
+
+/* Its tokens ended while this request was under way, maybe behind a password: a new one would be
+ * the only one that lives. */
+static void what_ends_tokens_ends_those_on_their_way(void **state)
+{
+    const struct oauth_shown shown = {.client_id = SPAN("either"), .client_secret = SPAN(SECRET)};
+    char id[] = "either";
+
+    (void)state;
+    request();
+    assert_int_equal(proof(&shown), ERR_OK);
+    assert_int_equal(writing(bench.store, disable_steps, id), ERR_OK);
+    assert_int_equal(writing(bench.store, enable_steps, id), ERR_OK);
+    assert_int_equal(writing(bench.store, settle_caller, NULL), ERR_OAUTH_INVALID_CLIENT);
+    assert_string_equal(caller.why, "the client was disabled or changed meanwhile");
+    assert_int_equal(proof(&shown), ERR_OK);
+    assert_int_equal(writing(bench.store, settle_caller, NULL), ERR_OK);
 }
 
 /* ---- certificates and public clients ----------------------------------------------------------
@@ -325,6 +348,7 @@ int main(void)
         T(unreadable_requests_are_limited),
         T(an_old_secret_ends_in_time),
         T(disabled_clients_are_refused),
+        T(what_ends_tokens_ends_those_on_their_way),
         T(certificates_prove_their_subject),
         T(bound_clients_need_a_certificate),
         T(public_clients_show_nothing),
