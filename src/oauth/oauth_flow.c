@@ -97,14 +97,13 @@ static enum err settle(struct http_request *req)
         return settle_refusal(req, flow, err);
     if (err)
         return err;
-    if (flow->answer.len > 0)
-        return http_reply_text(req, 200, "application/json", flow->answer);
     flow->object = flow->grant.session_id;
     err = record(req, flow, again ? TRAIL_TOKEN_REFRESHED : TRAIL_TOKEN_ISSUED, TRAIL_DONE,
-                 flow->kind->name);
+                 flow->answer.len > 0 ? "the same reply again" : flow->kind->name);
     if (err)
         return err;
-    return http_reply_text(req, 200, "application/json", flow->body);
+    return http_reply_text(req, 200, "application/json",
+                           flow->answer.len > 0 ? flow->answer : flow->body);
 }
 
 /* ---- the stops before it ----------------------------------------------------------------------

@@ -134,6 +134,8 @@ static enum err answer_again(struct http_request *req, struct oauth_flow *flow)
     alloc_wipe(key, sizeof(key));
     if (err == ERR_KEY)
         return refuse_token(flow, "The refresh token was used for another request.");
+    flow->grant = flow->refresh_row.grant;
+    flow->subject.user_id = flow->grant.user_id;
     return err;
 }
 

@@ -89,7 +89,7 @@ static void a_lost_reply_comes_again(void **state)
     }
     assert_int_equal(site_refresh(site_said("refresh_token"), "spa", ""), 200);
     assert_int_equal(number_of(&open_count), 1);
-    assert_int_equal(site_events(TRAIL_TOKEN_REFRESHED), 2);
+    assert_int_equal(site_events(TRAIL_TOKEN_REFRESHED), 5); /* a thief would be as quick */
 }
 
 /* The same token for something else is no lost reply, and no proof of theft either. */
