@@ -64,12 +64,17 @@ static enum err refuse(struct http_request *req)
 /* Whoever was signed in here before: the same user goes on, another one is signed out. */
 static enum err replace(struct http_request *req, struct oauth_visit *visit, struct span session_id)
 {
+    enum err err;
+
     if (!visit->signed_in)
         return ERR_OK;
     visit->ended = true;
     if (visit->login.user_id == visit->attempt.user.id)
         return oauth_login_renew(req->store, &visit->login, session_id, visit->now_ns);
-    return oauth_login_end(req->store, &visit->login, visit->now_ns);
+    err = oauth_login_end(req->store, &visit->login, visit->now_ns);
+    if (err)
+        return err;
+    return oauth_visit_record(req, visit, TRAIL_LOGOUT, TRAIL_DONE, "another user signed in");
 }
 
 static enum err open_login(struct http_request *req, struct oauth_visit *visit)

@@ -412,10 +412,12 @@ static void who_signs_in_anew_decides(void **state)
     must_be(303);
     assert_int_equal(number_of(&codes), 1);
     authorize(&browser, WEB("openid") "&prompt=login");
+    assert_int_equal(number_of(&goodbyes), 0);
     sign_in(&browser, "analyst@example.com", "P@ssw0rd!");
     must_be(303);
     assert_int_equal(number_of(&codes), 0);
     assert_int_equal(number_of(&logins), 1);
+    assert_int_equal(number_of(&goodbyes), 1); /* of who was signed in before */
 }
 
 static void somebody_else_may_sign_in(void **state)
