@@ -105,21 +105,23 @@ static bool takes_certificates(const struct config *config, enum config_service 
 enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault)
 {
     const struct config *config = serve->config;
-    struct oauth_options options = {.clock = serve->clock,
-                                    .random = serve->random,
-                                    .logger = serve->logger,
-                                    .metrics = serve->metrics,
-                                    .auth = serve->auth,
-                                    .issuer = span_from(config->oauth.issuer),
-                                    .audience = span_from(config->oauth.audience),
-                                    .token_url = span_from(config->oauth.token_url),
-                                    .authorize_url = span_from(config->oauth.authorize_url),
-                                    .access_s = access_s(config),
-                                    .refresh_s = (int64_t)config->oauth.refresh_days * 86400,
-                                    .code_s = config->oauth.code_s,
-                                    .grace_s = config->oauth.grace_s,
-                                    .login_s = (int64_t)config->oauth.login_hours * 3600,
-                                    .leeway_s = config->oauth.leeway_s};
+    struct oauth_options options = {
+        .clock = serve->clock,
+        .random = serve->random,
+        .logger = serve->logger,
+        .metrics = serve->metrics,
+        .auth = serve->auth,
+        .issuer = span_from(config->oauth.issuer),
+        .audience = span_from(config->oauth.audience),
+        .token_url = span_from(config->oauth.token_url),
+        .authorize_url = span_from(config->oauth.authorize_url),
+        .access_s = access_s(config),
+        .refresh_s = (int64_t)config->oauth.refresh_days * 86400,
+        .code_s = config->oauth.code_s,
+        .grace_s = config->oauth.grace_s,
+        .login_s = (int64_t)config->oauth.login_hours * 3600,
+        .leeway_s = config->oauth.leeway_s,
+        .takes_certificates = config->listeners[CONFIG_AUTH].client_auth != CONFIG_CLIENT_NONE};
     enum err err = keys_start(serve, fault);
 
     if (!err)
