@@ -38,10 +38,11 @@ int inside_ask(struct caller *caller, const char *method, const char *path, cons
         return 0;
     sbuf_add_format(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path);
     if (token != NULL)
-        sbuf_add_format(&out, "Authorization: Bearer %s\r\n", token);
+        sbuf_add_format(&out, "Authorization: %s%s\r\n",
+                        strncmp(token, "Basic ", 6) == 0 ? "" : "Bearer ", token);
     if (body != NULL)
-        sbuf_add_format(&out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-                        strlen(body));
+        sbuf_add_format(&out, "Content-Type: application/%s\r\nContent-Length: %zu\r\n",
+                        body[0] == '{' ? "json" : "x-www-form-urlencoded", strlen(body));
     sbuf_add_format(&out, "\r\n%s", body ? body : "");
     PC_ASSERT(!out.full);
     link_send(caller->link, sbuf_span(&out));

@@ -18,7 +18,9 @@ struct caller {
     char body[INSIDE_TEXT_BYTES]; /* of the last reply, ends in NUL */
 };
 
-/* The status, or 0 when the connection ended without an answer. `token` and `body` may be NULL. */
+/* The status, or 0 when the connection ended without an answer. `token` and `body` may be NULL; a
+ * token is a bearer unless it begins with "Basic ", a body JSON if it begins with a brace, else a
+ * form. */
 int inside_ask(struct caller *caller, const char *method, const char *path, const char *token,
                const char *body);
 void inside_hangup(struct caller *caller);
