@@ -247,6 +247,7 @@ static void step_client(void)
     if (change.active && pick(2) == 0)
         return;
     assert_int_equal(writing(bench.store, client_steps, &change), ERR_OK);
+    site_hear_of_changes();
     model.client_off[which] = !change.active;
     if (!change.active)
         end_all(clients[which]);
@@ -268,6 +269,7 @@ static void step_user(void)
     struct change change = {.active = model.user_off};
 
     assert_int_equal(writing(bench.store, user_steps, &change), ERR_OK);
+    site_hear_of_changes();
     model.user_off = !change.active;
     if (!change.active)
         end_all(NULL);
@@ -278,6 +280,7 @@ static void step_wait(void)
     static const int64_t seconds[] = {1, 1, 3, 3, 9, 10, 11, 60, ACCESS_S, REFRESH_S / 2};
 
     site_later(seconds[pick(PC_COUNT(seconds))]);
+    site_hear_of_changes();
 }
 
 /* How often each comes, of a hundred. */

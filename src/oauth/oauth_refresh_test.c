@@ -116,6 +116,8 @@ static void a_thief_ends_the_grant(void **state)
     assert_int_equal(site_refresh(first.refresh, "spa", ""), 200);
     next = last();
     site_later(GRACE_S);
+    site_hear_of_changes();
+    assert_int_equal(site_get("/whoami", next.access), 200); /* and is cached */
     assert_refusal(site_refresh(first.refresh, "spa", ""), "invalid_grant");
     assert_int_equal(site_get("/whoami", next.access), 401);
     assert_int_equal(site_get("/whoami", first.access), 401);

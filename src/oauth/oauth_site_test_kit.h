@@ -30,6 +30,8 @@ static struct {
     struct crypto_key *session_key;
     struct crypto_keyset *session_keys;
     struct crypto_signer session_signer;
+    struct crypto_key *robot_key; /* of the client "robot" */
+    struct crypto_signer robot_signer;
     struct auth *auth;
     struct oauth *oauth;
     struct net_pool *pool;
@@ -74,6 +76,20 @@ static inline enum err site_client_steps(struct store_conn *conn, void *context)
     return oauth_client_create(conn, context, T0);
 }
 
+static inline struct span site_robot_keys(void)
+{
+    struct sbuf out = sbuf_on(&bench.arena, 4096);
+    struct crypto_keyset *set;
+
+    assert_int_equal(crypto_key_generate(CRYPTO_ES256, SPAN_OF("one"), &site.robot_key), ERR_OK);
+    assert_int_equal(crypto_signer_local(site.robot_key, &site.robot_signer), ERR_OK);
+    assert_int_equal(crypto_keyset_new(&set), ERR_OK);
+    assert_int_equal(crypto_keyset_add(set, site.robot_key), ERR_OK);
+    assert_int_equal(crypto_jwks_add(&out, set), ERR_OK);
+    crypto_keyset_free(set);
+    return sbuf_span(&out);
+}
+
 static inline void site_client(const char *client_id, enum oauth_method method, const char *grants,
                                const char *roles, enum crypto_alg alg)
 {
@@ -89,8 +105,10 @@ static inline void site_client(const char *client_id, enum oauth_method method, 
 
     if (method == OAUTH_METHOD_CERTIFICATE)
         client.tls_subject = SPAN_OF("CN=bank,O=Example");
+    if (method == OAUTH_METHOD_PRIVATE_KEY)
+        client.jwks = site_robot_keys();
     client.is_bound = method == OAUTH_METHOD_CERTIFICATE;
-    if (method != OAUTH_METHOD_NONE && !client.is_bound)
+    if (method == OAUTH_METHOD_SECRET)
         assert_int_equal(oauth_secret_of(&random_system, SPAN_OF(SECRET), &client.secret), ERR_OK);
     assert_int_equal(writing(bench.store, site_client_steps, &client), ERR_OK);
 }
@@ -120,6 +138,8 @@ static inline void site_people(void)
     site_client("spa", OAUTH_METHOD_NONE, "authorization_code refresh_token", "", CRYPTO_ES256);
     site_client("bank", OAUTH_METHOD_CERTIFICATE, ALL_GRANTS, "payments", CRYPTO_ES256);
     site_client("once", OAUTH_METHOD_SECRET, "authorization_code password", "", CRYPTO_ES256);
+    site_client("robot", OAUTH_METHOD_PRIVATE_KEY, ALL_GRANTS, "risk", CRYPTO_ES256);
+    site_client("odd", OAUTH_METHOD_NONE, ALL_GRANTS, "", CRYPTO_ES256);
 }
 
 /* ---- start and stop ---------------------------------------------------------------------------
@@ -191,6 +211,14 @@ static inline void site_make_service(void)
         fail_msg("%s", why);
 }
 
+/* As the feed would: what was changed behind the issuer's back is known, and until the clock moves
+ * what is cached may be trusted. */
+static inline void site_hear_of_changes(void)
+{
+    http_forget_subject(site.engine, 0);
+    http_engine_feed_alive(site.engine, clock_monotonic_ns(&site.clock.clock));
+}
+
 static inline int site_setup(void **state)
 {
     struct net_server_options options = {.loops = 1,
@@ -215,6 +243,7 @@ static inline int site_setup(void **state)
     assert_int_equal(net_server_new(&options, &site.server), ERR_OK);
     assert_int_equal(net_server_listen_none(site.server, &listening, &site.listener), ERR_OK);
     assert_int_equal(net_server_start(site.server), ERR_OK);
+    site_hear_of_changes();
     return 0;
 }
 
@@ -229,6 +258,7 @@ static inline int site_teardown(void **state)
     auth_free(site.auth);
     crypto_keyset_free(site.session_keys);
     crypto_key_free(site.session_key);
+    crypto_key_free(site.robot_key);
     metrics_free(site.metrics);
     bench.store = NULL;
     return bench_teardown(state);
@@ -460,6 +490,33 @@ static inline int site_refresh(struct span token, const char *client, const char
     (void)snprintf(body, sizeof(body), "{\"refresh_token\":\"%.*s\",\"client_id\":\"%s\"%s%s}",
                    SPAN_ARG(token), client, open ? "" : ",\"client_secret\":\"" SECRET "\"", more);
     return site_json("/auth/refresh", body);
+}
+
+/* What proves the client "robot", once for each id. */
+static inline struct span site_assertion(const char *id)
+{
+    struct sbuf claims = sbuf_on(&bench.arena, 1024);
+    struct sbuf out = sbuf_on(&bench.arena, 4096);
+    int64_t now_s = clock_realtime_s(&site.clock.clock);
+
+    sbuf_add_format(&claims,
+                    "{\"iss\":\"robot\",\"sub\":\"robot\",\"aud\":\"" ISSUER "\",\"jti\":\"%s\","
+                    "\"iat\":%lld,\"exp\":%lld}",
+                    id, (long long)now_s, (long long)now_s + 60);
+    assert_int_equal(crypto_jwt_sign(&site.robot_signer, SPAN_OF("JWT"), sbuf_span(&claims), &out),
+                     ERR_OK);
+    return sbuf_span(&out);
+}
+
+/* The form with the assertion of that id. */
+static inline int site_as_robot(const char *path, const char *form, const char *id)
+{
+    char text[4096];
+
+    (void)snprintf(text, sizeof(text),
+                   "%s&client_assertion_type=" OAUTH_ASSERTION_TYPE "&client_assertion=%.*s", form,
+                   SPAN_ARG(site_assertion(id)));
+    return site_form(path, "", text);
 }
 
 static inline void site_with_certificate(const char *subject, const char *thumbprint)

@@ -67,6 +67,46 @@ static void slow_keys_sign_elsewhere(void **state)
     assert_said("sub", "slow");
 }
 
+/* Each assertion works once, whatever it was for and whatever came of it. */
+static void an_assertion_works_once(void **state)
+{
+    struct site_code code = site_code("robot", "openid accounts:read");
+    char form[1024];
+    struct span refresh;
+
+    (void)state;
+    assert_int_equal(site_as_robot("/auth/token", "grant_type=client_credentials", "1"), 200);
+    assert_refusal(site_as_robot("/auth/token", "grant_type=client_credentials", "1"),
+                   "invalid_client");
+    assert_refusal(site_as_robot("/auth/token", "grant_type=client_credentials&scope=x", "2"),
+                   "invalid_scope");
+    assert_refusal(site_as_robot("/auth/token", "grant_type=client_credentials", "2"),
+                   "invalid_client");
+    (void)snprintf(form, sizeof(form),
+                   "grant_type=authorization_code&code=%.*s&redirect_uri=" CALLBACK
+                   "&code_verifier=" VERIFIER,
+                   SPAN_ARG(code.text));
+    assert_refusal(site_as_robot("/auth/token", form, "2"), "invalid_client");
+    assert_int_equal(site_as_robot("/auth/token", form, "3"), 200); /* and the code was kept */
+    refresh = site_said("refresh_token");
+    assert_int_equal(site_as_robot("/auth/token",
+                                   "grant_type=password&username=anna@example.com"
+                                   "&password=correct+horse+battery+staple",
+                                   "4"),
+                     200);
+    (void)snprintf(form, sizeof(form), "refresh_token=%.*s", SPAN_ARG(refresh));
+    assert_refusal(site_as_robot("/auth/refresh", form, "4"), "invalid_client");
+    assert_int_equal(site_as_robot("/auth/refresh", form, "5"), 200);
+    (void)snprintf(form, sizeof(form), "token=%.*s", SPAN_ARG(site_said("access_token")));
+    assert_refusal(site_as_robot("/auth/introspect", form, "5"), "invalid_client");
+    assert_int_equal(site_as_robot("/auth/introspect", form, "6"), 200);
+    assert_said("active", "true");
+    assert_refusal(site_as_robot("/auth/revoke", form, "6"), "invalid_client");
+    assert_int_equal(site_as_robot("/auth/revoke", form, "7"), 200);
+    assert_int_equal(site_as_robot("/auth/introspect", form, "8"), 200);
+    assert_said("active", "false");
+}
+
 static void a_certificate_binds_the_token(void **state)
 {
     struct span token;
@@ -136,6 +176,7 @@ static void what_is_wrong_with_a_request_is_told(void **state)
         {"grant_type=implicit&" WEB, "unsupported_grant_type"},
         {"grant_type=CLIENT_CREDENTIALS&" WEB, "unsupported_grant_type"},
         {"grant_type=client_credentials&client_id=spa", "unauthorized_client"},
+        {"grant_type=client_credentials&client_id=odd", "unauthorized_client"},
         {"grant_type=client_credentials&client_id=once&client_secret=" SECRET,
          "unauthorized_client"},
         {"grant_type=refresh_token&refresh_token=x&client_id=once&client_secret=" SECRET,
@@ -296,6 +337,16 @@ static void strangers_do_not_guess(void **state)
     assert_int_equal(site_token(ANNA PASS), 200);
 }
 
+/* Right answers cost nothing, however many there are. */
+static void right_passwords_lock_nobody_out(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 70; i++)
+        assert_int_equal(site_token(ANNA PASS), 200);
+    assert_refusal(site_token(ANNA PASS "&scope=accounts:write"), "invalid_scope");
+    assert_int_equal(site_token(ANNA PASS), 200);
+}
+
 static void an_inactive_user_gets_nothing(void **state)
 {
     (void)state;
@@ -439,6 +490,7 @@ int main(void)
         T(a_client_gets_a_token_of_its_own),
         T(basic_needs_no_client_id),
         T(slow_keys_sign_elsewhere),
+        T(an_assertion_works_once),
         T(a_certificate_binds_the_token),
         T(scopes_are_narrowed_and_never_widened),
         T(what_is_wrong_with_a_request_is_told),
@@ -452,6 +504,7 @@ int main(void)
         T(wrong_passwords_cost_what_they_do_at_the_login),
         T(a_guess_counts_though_it_cannot_be_recorded),
         T(strangers_do_not_guess),
+        T(right_passwords_lock_nobody_out),
         T(an_inactive_user_gets_nothing),
         T(a_code_becomes_tokens),
         T(offline_access_outlasts_the_login),
