@@ -21,6 +21,7 @@ enum err auth_new(const struct auth_options *options, struct auth **ret_auth)
     if (auth == NULL)
         return ERR_NO_MEMORY;
     auth->options = *options;
+    PC_ASSERT(pthread_mutex_init(&auth->lock, NULL) == 0);
     err = limit_guess_new(&guess, options->random, &auth->guess);
     if (!err)
         err = crypto_password_dummy(&options->policy, options->random, auth->dummy_hash);
@@ -44,6 +45,7 @@ void auth_free(struct auth *auth)
     if (auth == NULL)
         return;
     limit_guess_free(auth->guess);
+    (void)pthread_mutex_destroy(&auth->lock);
     alloc_free(auth);
 }
 

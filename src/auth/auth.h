@@ -159,15 +159,18 @@ PC_CHECKED enum err auth_user_set_roles(struct store_conn *conn, int64_t user_id
  *   auth_login_over    LOOP   once, in http_finally, with what became of it: the budgets learn
  *
  * Each of the three refusals is recorded in the trail by auth_login_refused (WRITE), after which
- * the caller answers with http_refuse; after ERR_LOCKED the answer has its Retry-After. Success is
- * recorded by the caller, who knows what was opened. auth_login_over takes ERR_OK, ERR_CREDENTIALS,
- * and anything else for an attempt that was never decided; a password that was found wrong counts
- * whatever it takes, also when the refusal could not be recorded. */
+ * the caller answers with http_refuse; after ERR_LOCKED the answer has its Retry-After, and of many
+ * such attempts one a minute is recorded, with how many there were. Success is recorded by the
+ * caller, who knows what was opened. auth_login_over takes ERR_OK, ERR_CREDENTIALS, and anything
+ * else for an attempt that was never decided; a password that was found wrong counts whatever it
+ * takes, also when the refusal could not be recorded. */
 struct auth_login {
     struct span email, password; /* the caller's; they must live as long as the request */
     struct auth_user user;
     bool found, attempted, rehashed;
     bool wrong; /* the password, whatever else becomes of the attempt */
+    bool counted, is_news; /* of an attempt that was not let in: is it recorded? */
+    uint32_t untold;       /* others like it that were not */
     struct limit_guess_attempt attempt;
     char hash[CRYPTO_PASSWORD_HASH_BYTES];
 };

@@ -106,15 +106,55 @@ static struct span reason_of(const struct auth_login *login, enum err why)
     return login->found ? SPAN_OF("wrong password") : SPAN_OF("unknown user");
 }
 
+/* Whether this attempt of a budget that is used up is to be recorded: the first, then one a minute
+ * with how many there were in between. Else whoever is refused could fill the store by asking. */
+static bool locked_is_news(struct auth *auth, struct auth_login *login)
+{
+    const struct limit_guess_attempt *attempt = &login->attempt;
+    uint64_t key = attempt->reason == LIMIT_GUESS_PAIR      ? attempt->pair
+                   : attempt->reason == LIMIT_GUESS_ADDRESS ? attempt->address
+                                                            : attempt->account;
+    struct auth_locked *slot = &auth->locked[key % AUTH_LOCKED_SLOTS];
+    int64_t now_ns = clock_monotonic_ns(auth->options.clock);
+    bool is_old;
+
+    PC_ASSERT(pthread_mutex_lock(&auth->lock) == 0);
+    is_old = slot->key != key || now_ns - slot->told_ns >= AUTH_LOCKED_PERIOD_S * CLOCK_NS_PER_S;
+    if (is_old) {
+        login->untold = slot->key == key ? slot->untold : 0;
+        *slot = (struct auth_locked){.key = key, .told_ns = now_ns};
+    } else {
+        slot->untold++;
+    }
+    PC_ASSERT(pthread_mutex_unlock(&auth->lock) == 0);
+    return is_old;
+}
+
+/* A write may be run again: what was news stays news. */
+static bool is_recorded(struct auth *auth, struct auth_login *login, enum err why)
+{
+    if (why != ERR_LOCKED)
+        return true;
+    if (!login->counted) {
+        login->counted = true;
+        login->is_news = locked_is_news(auth, login);
+    }
+    return login->is_news;
+}
+
 enum err auth_login_refused(struct auth *auth, struct http_request *req, struct auth_login *login,
                             struct span client_id, enum err why)
 {
     struct trail_record record =
         auth_record_begin(req, why == ERR_LOCKED ? TRAIL_LOGIN_LOCKED : TRAIL_LOGIN, TRAIL_REFUSED);
     char object[AUTH_OBJECT_BYTES_MAX];
+    char untold[AUTH_ID_TEXT_BYTES];
     struct sbuf out = sbuf_over(object, sizeof(object));
 
-    (void)auth;
+    if (why == ERR_LOCKED) /* for the answer: each stop begins without it */
+        why = http_fail_retry(req, why, login->attempt.retry_after_ns);
+    if (!is_recorded(auth, login, why))
+        return ERR_OK;
     /* What they claimed to be: it was not the owner who spoke. */
     record.actor = login->email;
     record.client_id = client_id;
@@ -124,8 +164,9 @@ enum err auth_login_refused(struct auth *auth, struct http_request *req, struct 
         sbuf_add_i64(&out, login->user.id);
         record.object = sbuf_span(&out);
     }
-    if (why == ERR_LOCKED) /* for the answer: each stop begins without it */
-        why = http_fail_retry(req, why, login->attempt.retry_after_ns);
+    if (login->untold > 0)
+        record.details[0] =
+            (struct trail_detail){"attempts_not_recorded", auth_id_text(login->untold, untold)};
     return trail_add(req->store, &record);
 }
 

@@ -10,8 +10,18 @@
 
 enum auth_token_type { AUTH_TOKEN_ACCESS, AUTH_TOKEN_REFRESH };
 
+/* A budget of failures that is used up, and when that was last recorded. */
+struct auth_locked {
+    uint64_t key;
+    int64_t told_ns;
+    uint32_t untold; /* attempts since */
+};
+enum { AUTH_LOCKED_SLOTS = 1024, AUTH_LOCKED_PERIOD_S = 60 };
+
 struct auth {
     struct auth_options options;
+    pthread_mutex_t lock;
+    struct auth_locked locked[AUTH_LOCKED_SLOTS]; /* under lock */
     struct limit_guess *guess;
     char dummy_hash[CRYPTO_PASSWORD_HASH_BYTES];
     struct metric *logins;
