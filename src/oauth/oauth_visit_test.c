@@ -469,6 +469,35 @@ static void an_old_consent_page_decides_nothing(void **state)
     must_show("<h1>Sign in</h1>");
 }
 
+/* Whichever call to the store fails: there is a page to say so, and a code only with its consent
+ * and records. */
+static void a_failing_store_leaves_nothing_half_done(void **state)
+{
+    struct browser browser = signed_in();
+    uint64_t nth = 0;
+
+    (void)state;
+    do {
+        authorize(&browser, WEB("openid"));
+        must_be(200);
+        assert_int_equal(number_of(&consents), 0);
+        store_fail_at(++nth);
+        answer(&browser, "allow");
+        store_fail_at(0);
+        if (page.status != 303) {
+            must_be(503);
+            must_show("<!doctype html>");
+            assert_int_equal(number_of(&codes), 0);
+            assert_int_equal(number_of(&events), 1);
+        }
+        assert_in_range(nth, 1, 100);
+    } while (page.status != 303);
+    assert_true(nth > 5);
+    assert_int_equal(number_of(&codes), 1);
+    assert_int_equal(number_of(&consents), 1);
+    assert_int_equal(number_of(&events), 3);
+}
+
 /* ---- the rest ---------------------------------------------------------------------------------
  */
 
@@ -531,6 +560,7 @@ int main(void)
         T(somebody_else_may_sign_in),
         T(a_login_ends_with_its_user),
         T(an_old_consent_page_decides_nothing),
+        T(a_failing_store_leaves_nothing_half_done),
         T(a_page_is_shut_tight),
         T(a_posted_request_becomes_a_get),
     };
