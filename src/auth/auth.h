@@ -168,7 +168,7 @@ struct auth_login {
     struct span email, password; /* the caller's; they must live as long as the request */
     struct auth_user user;
     bool found, attempted, rehashed;
-    bool wrong; /* the password, whatever else becomes of the attempt */
+    bool wrong;            /* the password, whatever else becomes of the attempt */
     bool counted, is_news; /* of an attempt that was not let in: is it recorded? */
     uint32_t untold;       /* others like it that were not */
     struct limit_guess_attempt attempt;
