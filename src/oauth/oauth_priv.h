@@ -11,6 +11,7 @@ enum {
     OAUTH_TOKEN_RAW_BYTES = 32,  /* of a code, refresh token or login cookie: 256 bits */
     OAUTH_TOKEN_TEXT_BYTES = 43, /* as base64url */
     OAUTH_ACCESS_BYTES_MAX = 4096,
+    OAUTH_SCOPE_BYTES_MAX = 1024, /* of a list; all that there are have a quarter of that */
 };
 
 struct oauth {
@@ -26,7 +27,7 @@ bool oauth_list_has(struct span list, struct span name);    /* "a b c" */
 bool oauth_list_within(struct span part, struct span list); /* every name of part is in list */
 /* The names of both, in the order of `a`; in the arena. {NULL, 0} when it is full. */
 struct span oauth_list_both(struct span a, struct span b, struct arena *arena);
-/* RFC 6749, 3.3: printable, one space between, no name twice. */
+/* RFC 6749, 3.3: printable, one space between, no name twice; not too long. */
 bool oauth_scope_is_valid(struct span scope);
 /* RFC 8252, 7.3 and RFC 9700, 2.1: the same text; only a loopback port may vary. */
 bool oauth_uri_allowed(struct span list, struct span uri);

@@ -59,7 +59,7 @@ bool oauth_scope_is_valid(struct span scope)
 {
     struct span rest = scope;
 
-    if (scope.len == 0 || scope.ptr[scope.len - 1] == ' ')
+    if (scope.len == 0 || scope.len > OAUTH_SCOPE_BYTES_MAX || scope.ptr[scope.len - 1] == ' ')
         return false;
     for (struct span name; span_cut(&rest, ' ', &name);) {
         struct span before = span_slice(scope, 0, (size_t)(name.ptr - scope.ptr));

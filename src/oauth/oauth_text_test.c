@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -76,6 +77,17 @@ static void scopes_are_printable_and_single(void **state)
     for (size_t i = 0; i < PC_COUNT(bad); i++)
         assert_false(oauth_scope_is_valid(span_from(bad[i])));
     assert_false(oauth_scope_is_valid(span_make("a\0b", 3)));
+}
+
+/* Each name is compared with all before it, so a long list is refused for its length. */
+static void scopes_end_somewhere(void **state)
+{
+    char text[OAUTH_SCOPE_BYTES_MAX + 1];
+
+    (void)state;
+    memset(text, 'a', sizeof(text));
+    assert_true(oauth_scope_is_valid(span_make(text, OAUTH_SCOPE_BYTES_MAX)));
+    assert_false(oauth_scope_is_valid(span_make(text, sizeof(text))));
 }
 
 /* A name may begin with another without being it. */
@@ -240,6 +252,7 @@ int main(void)
         cmocka_unit_test(both_keeps_the_first_order),
         cmocka_unit_test(both_tells_when_memory_ends),
         cmocka_unit_test(scopes_are_printable_and_single),
+        cmocka_unit_test(scopes_end_somewhere),
         cmocka_unit_test(scopes_may_share_a_beginning),
         cmocka_unit_test(addresses_must_be_the_same),
         cmocka_unit_test(a_loopback_port_may_vary),
