@@ -164,6 +164,11 @@ static enum err sign(struct http_request *req)
     struct oauth_flow *flow = req->work;
     enum err err = make(req, flow);
 
+    if (err == ERR_KEY) /* the client chose an algorithm that the issuer has no key for */
+        return refuse(req,
+                      oauth_flow_no(flow, ERR_OAUTH_UNAUTHORIZED_CLIENT,
+                                    "No key here signs with this client's algorithm."),
+                      true);
     if (!err && flow->kind->made != NULL)
         err = flow->kind->made(req, flow);
     return err ? err : http_hop(req, HTTP_RUN_WRITE, settle);

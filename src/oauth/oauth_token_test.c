@@ -107,6 +107,18 @@ static void an_assertion_works_once(void **state)
     assert_said("active", "false");
 }
 
+/* The issuer's algorithm may have changed since such a client was made: that is nobody's trouble
+ * but its own, and no reason for a circuit breaker. */
+static void what_no_key_signs_is_refused(void **state)
+{
+    (void)state;
+    site_client("pss", OAUTH_METHOD_SECRET, ALL_GRANTS, "payments", CRYPTO_PS256);
+    assert_refusal(site_token("grant_type=client_credentials&client_id=pss&client_secret=" SECRET),
+                   "unauthorized_client");
+    assert_int_equal(site_events(TRAIL_TOKEN_REFUSED), 1);
+    assert_int_equal(site_events(TRAIL_TOKEN_ISSUED), 0);
+}
+
 static void a_certificate_binds_the_token(void **state)
 {
     struct span token;
@@ -491,6 +503,7 @@ int main(void)
         T(basic_needs_no_client_id),
         T(slow_keys_sign_elsewhere),
         T(an_assertion_works_once),
+        T(what_no_key_signs_is_refused),
         T(a_certificate_binds_the_token),
         T(scopes_are_narrowed_and_never_widened),
         T(what_is_wrong_with_a_request_is_told),
