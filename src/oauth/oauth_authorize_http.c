@@ -12,19 +12,26 @@ enum { ABOUT_BYTES_MAX = OAUTH_REQUEST_BYTES_MAX + 2048, ID_TEXT_BYTES = 24 };
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
+/* For the person at the screen: nobody is sent anywhere. */
+static enum err dead_end(struct http_request *req, const char *why)
+{
+    enum err err = http_fail(req, ERR_OAUTH_INVALID_REQUEST, why);
+
+    PC_ASSERT(err != ERR_OK);
+    return err;
+}
+
 static enum err find_client(struct http_request *req, struct oauth_visit *visit)
 {
     enum err err =
         oauth_client_find(req->store, visit->request.client_id, req->arena, &visit->client);
 
     if (err == ERR_NOT_FOUND || (err == ERR_OK && !visit->client.is_active))
-        return http_fail(req, ERR_OAUTH_INVALID_REQUEST,
-                         "The application that sent you here is not known.");
+        return dead_end(req, "The application that sent you here is not known.");
     if (err)
         return err;
     if (!oauth_uri_allowed(visit->client.redirect_uris, visit->request.redirect_uri))
-        return http_fail(req, ERR_OAUTH_INVALID_REQUEST,
-                         "The application asks to return to an address that is not its own.");
+        return dead_end(req, "The application asks to return to an address that is not its own.");
     oauth_authorize_check(&visit->request, &visit->client);
     return ERR_OK;
 }
@@ -60,7 +67,7 @@ enum err oauth_visit_begin(struct http_request *req, struct span query,
     visit->full = query;
     err = oauth_authorize_read(query, req->arena, &visit->request, &why);
     if (err)
-        return why != NULL ? http_fail(req, err, why) : err;
+        return why != NULL ? dead_end(req, why) : err;
     err = find_client(req, visit);
     if (err)
         return err;
@@ -294,7 +301,7 @@ enum err oauth_authorize_post(struct http_request *req)
     enum err err;
 
     if (!oauth_query_is_plain(req->body_text))
-        return http_fail(req, ERR_OAUTH_INVALID_REQUEST, "The request is malformed.");
+        return dead_end(req, "The request is malformed.");
     sbuf_add_lit(&out, "authorize?");
     sbuf_add(&out, req->body_text);
     err = sbuf_finish(&out, &location);

@@ -45,7 +45,10 @@ struct goodbye {
 
 static enum err refuse(struct http_request *req, const char *why)
 {
-    return http_fail(req, ERR_OAUTH_INVALID_REQUEST, why);
+    enum err err = http_fail(req, ERR_OAUTH_INVALID_REQUEST, why);
+
+    PC_ASSERT(err != ERR_OK);
+    return err;
 }
 
 static bool list_has_line(struct span list, struct span line)
@@ -76,10 +79,12 @@ static enum err read_parameters(struct http_request *req, struct goodbye *bye,
         if (list[i].twice)
             return refuse(req, "A parameter came twice.");
     }
+    if (list[PLACE_STATE].value.len > OAUTH_STATE_BYTES_MAX)
+        return refuse(req, "state is too long.");
     *ret_hint = list[PLACE_HINT].value;
     bye->client_id = list[PLACE_CLIENT_ID].value;
     bye->uri = list[PLACE_URI].value;
-    bye->state = span_slice(list[PLACE_STATE].value, 0, OAUTH_STATE_BYTES_MAX);
+    bye->state = list[PLACE_STATE].value;
     return ERR_OK;
 }
 

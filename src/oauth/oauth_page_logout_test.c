@@ -48,7 +48,7 @@ static void signing_out_leads_only_home(void **state)
         "id_token_hint=e30.e30.c2ln",
     };
     struct browser browser = agreed();
-    char target[1024];
+    char target[4096];
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(queries); i++) {
@@ -57,6 +57,10 @@ static void signing_out_leads_only_home(void **state)
         must_be(400);
         assert_int_equal(header("location", 0).len, 0);
     }
+    (void)snprintf(target, sizeof(target), "/oauth/logout?state=%0*d", OAUTH_STATE_BYTES_MAX + 1,
+                   0);
+    ask(&browser, "GET", target, NULL);
+    must_be(400);
     assert_int_equal(number_of(&logins), 1);
 }
 
