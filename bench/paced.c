@@ -4,6 +4,9 @@
  *
  *   paced HOST PORT PATH RATE SECONDS CONNECTIONS [HEADER]...
  *
+ * With PACED_BODY in the environment it is a POST of that body. "%n" in path, headers or body is
+ * the request's number as four hexadecimal digits, so that each can be somebody else's.
+ *
  * Arrivals are a Poisson stream from a fixed seed. A request that finds every connection busy waits
  * with its clock running. Prints one JSON object; times are in microseconds. One thread, no sleep:
  * give it a processor of its own. */
@@ -27,6 +30,8 @@ enum {
     WAITING_MAX = 1 << 20,
     REQUEST_BYTES_MAX = 8192,
     REPLY_BYTES_MAX = 65536,
+    NUMBERS_MAX = 8,
+    NUMBER_DIGITS = 4,
     /* Log-linear: 64 steps in every power of two, so an error of at most 1.6 %. */
     STEPS = 64,
     STEP_BITS = 6,
@@ -47,6 +52,8 @@ static int idle[CONNECTIONS_MAX];
 static int idle_count, connection_count;
 static char request[REQUEST_BYTES_MAX];
 static size_t request_bytes;
+static size_t numbers[NUMBERS_MAX]; /* where the request's number stands */
+static size_t number_count;
 static uint64_t histogram[BUCKETS];
 static uint64_t answered, refused, broken, sent;
 static int64_t slowest_ns;
@@ -113,8 +120,19 @@ static void connection_open(struct connection *c, const struct sockaddr_in *to, 
         fail("epoll_ctl");
 }
 
+static void request_number(uint64_t number)
+{
+    for (size_t i = 0; i < number_count; i++) {
+        uint64_t rest = number;
+
+        for (size_t digit = NUMBER_DIGITS; digit-- > 0; rest /= 16)
+            request[numbers[i] + digit] = "0123456789abcdef"[rest % 16];
+    }
+}
+
 static void request_send(struct connection *c, int64_t due_ns)
 {
+    request_number(sent);
     c->due_ns = due_ns;
     c->have = 0;
     sent++;
@@ -214,18 +232,54 @@ static void run(int poll, double rate, double seconds)
     }
 }
 
+static void request_add(const char *text)
+{
+    for (; *text != 0; text++) {
+        bool number = text[0] == '%' && text[1] == 'n';
+
+        if (request_bytes + NUMBER_DIGITS > sizeof(request) ||
+            (number && number_count == NUMBERS_MAX))
+            fail("the request is too long");
+        if (!number) {
+            request[request_bytes++] = *text;
+            continue;
+        }
+        numbers[number_count++] = request_bytes;
+        request_bytes += NUMBER_DIGITS;
+        text++;
+    }
+}
+
+/* Of the body as it is sent. */
+static size_t body_bytes(const char *body)
+{
+    size_t bytes = strlen(body);
+
+    for (const char *at = body; (at = strstr(at, "%n")) != NULL; at += 2)
+        bytes += NUMBER_DIGITS - 2;
+    return bytes;
+}
+
 static void request_build(int count, char **arguments)
 {
-    int used = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s:%s\r\n",
-                        arguments[3], arguments[1], arguments[2]);
+    const char *body = getenv("PACED_BODY");
+    char line[128];
 
-    for (int i = 7; i < count && used > 0 && (size_t)used < sizeof(request); i++)
-        used += snprintf(request + used, sizeof(request) - (size_t)used, "%s\r\n", arguments[i]);
-    if (used > 0 && (size_t)used < sizeof(request))
-        used += snprintf(request + used, sizeof(request) - (size_t)used, "\r\n");
-    if (used <= 0 || (size_t)used >= sizeof(request))
-        fail("the request is too long");
-    request_bytes = (size_t)used;
+    request_add(body ? "POST " : "GET ");
+    request_add(arguments[3]);
+    snprintf(line, sizeof(line), " HTTP/1.1\r\nHost: %s:%s\r\n", arguments[1], arguments[2]);
+    request_add(line);
+    for (int i = 7; i < count; i++) {
+        request_add(arguments[i]);
+        request_add("\r\n");
+    }
+    if (body != NULL) {
+        snprintf(line, sizeof(line), "Content-Length: %zu\r\n", body_bytes(body));
+        request_add(line);
+    }
+    request_add("\r\n");
+    if (body != NULL)
+        request_add(body);
 }
 
 int main(int count, char **arguments)
