@@ -48,6 +48,8 @@ struct connection {
 static struct connection connections[CONNECTIONS_MAX];
 static int64_t waiting[WAITING_MAX]; /* due times, a ring */
 static uint64_t waiting_first, waiting_end;
+static struct sockaddr_in server;
+static int poll;
 static int idle[CONNECTIONS_MAX];
 static int idle_count, connection_count;
 static char request[REQUEST_BYTES_MAX];
@@ -55,7 +57,7 @@ static size_t request_bytes;
 static size_t numbers[NUMBERS_MAX]; /* where the request's number stands */
 static size_t number_count;
 static uint64_t histogram[BUCKETS];
-static uint64_t answered, refused, broken, sent;
+static uint64_t answered, refused, sent;
 static int64_t slowest_ns;
 
 static int64_t now_ns(void)
@@ -106,13 +108,13 @@ static double quantile_us(double share)
     return 0;
 }
 
-static void connection_open(struct connection *c, const struct sockaddr_in *to, int poll)
+static void connection_open(struct connection *c)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     int on = 1;
 
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)to, sizeof(*to)) != 0)
+    if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&server, sizeof(server)) != 0)
         fail("connect");
     if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
         fail("setsockopt");
@@ -178,10 +180,13 @@ static void reply_read(struct connection *c)
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0) {
-        broken++;
-        fail("the server closed a connection");
+    if (got <= 0 && c->due_ns == 0) { /* it waited too long; that is the server's right */
+        close(c->fd);
+        connection_open(c);
+        return;
     }
+    if (got <= 0)
+        fail("the server closed a connection that waits for an answer");
     c->have += (size_t)got;
     c->reply[c->have] = 0;
     bytes = reply_bytes(c);
@@ -209,7 +214,7 @@ static void request_due(int64_t due_ns)
         fail("more requests wait than can be kept");
 }
 
-static void run(int poll, double rate, double seconds)
+static void run(double rate, double seconds)
 {
     struct epoll_event events[64];
     int64_t start = now_ns();
@@ -284,24 +289,23 @@ static void request_build(int count, char **arguments)
 
 int main(int count, char **arguments)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    int poll = epoll_create1(0);
-
     if (count < 7) {
         fprintf(stderr, "paced HOST PORT PATH RATE SECONDS CONNECTIONS [HEADER]...\n");
         return 2;
     }
     request_build(count, arguments);
-    to.sin_port = htons((uint16_t)strtoul(arguments[2], NULL, 10));
+    server.sin_family = AF_INET;
+    server.sin_port = htons((uint16_t)strtoul(arguments[2], NULL, 10));
     connection_count = (int)strtol(arguments[6], NULL, 10);
-    if (inet_pton(AF_INET, arguments[1], &to.sin_addr) != 1 || connection_count < 1 ||
+    if (inet_pton(AF_INET, arguments[1], &server.sin_addr) != 1 || connection_count < 1 ||
         connection_count > CONNECTIONS_MAX)
         fail("host or connections");
+    poll = epoll_create1(0);
     for (int i = 0; i < connection_count; i++) {
-        connection_open(&connections[i], &to, poll);
+        connection_open(&connections[i]);
         idle[idle_count++] = i;
     }
-    run(poll, strtod(arguments[4], NULL), strtod(arguments[5], NULL));
+    run(strtod(arguments[4], NULL), strtod(arguments[5], NULL));
     printf("{\"sent\": %llu, \"answered\": %llu, \"not_200\": %llu, \"p50_us\": %.1f, "
            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f}\n",
            (unsigned long long)sent, (unsigned long long)answered, (unsigned long long)refused,
