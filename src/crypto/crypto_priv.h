@@ -49,6 +49,8 @@ struct crypto_key {
     struct crypto_hmac hmac; /* HMAC only */
     struct span secret;      /* HMAC only; owned */
     EVP_PKEY *pkey;          /* the others; owned */
+    EVP_MD_CTX *signing;     /* begun once, copied for each signature; NULL: cannot */
+    EVP_MD_CTX *verifying;
 };
 
 /* Takes `pkey` over, also on failure; checks strength and fit and fills in kid and thumbprint. */
