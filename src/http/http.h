@@ -264,6 +264,17 @@ PC_CHECKED enum err http_limit_failure(struct http_request *req);
  * on. A user's id, or minus a client's key; 0: everybody. Any thread. */
 void http_forget_subject(struct http_engine *engine, int64_t subject);
 
+/* For a service that keeps something of its own about a subject. Before the store is asked:
+ *     seen = http_changes_seen(engine);
+ * and after: it may be kept if http_changes_seen still says the same, together with
+ *     mark = http_subject_mark(engine, subject);
+ * and is good while http_subject_is_fresh says so: nothing changed, and the feed is alive. Any
+ * thread. */
+uint32_t http_changes_seen(const struct http_engine *engine);
+uint32_t http_subject_mark(const struct http_engine *engine, int64_t subject);
+PC_CHECKED bool http_subject_is_fresh(const struct http_engine *engine, int64_t subject,
+                                      uint32_t mark);
+
 /* What the process shares. Borrowed for as long as the engine lives; NULL where optional. */
 struct http_engine_options {
     const struct clock *clock;

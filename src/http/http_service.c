@@ -62,6 +62,25 @@ void http_forget_subject(struct http_engine *engine, int64_t subject)
         http_epoch_move_all(&engine->epochs);
 }
 
+uint32_t http_changes_seen(const struct http_engine *engine)
+{
+    return http_epoch_moves(&engine->epochs);
+}
+
+uint32_t http_subject_mark(const struct http_engine *engine, int64_t subject)
+{
+    return http_epoch_now(&engine->epochs, subject);
+}
+
+bool http_subject_is_fresh(const struct http_engine *engine, int64_t subject, uint32_t mark)
+{
+    int64_t feed_ns = atomic_load_explicit(&engine->epochs.feed_ns, memory_order_acquire);
+    int64_t now_ns = clock_monotonic_ns(engine->options.clock);
+
+    return mark == http_epoch_now(&engine->epochs, subject) &&
+           now_ns - feed_ns <= HTTP_FEED_STALE_MS * CLOCK_NS_PER_MS;
+}
+
 void http_loop_started(struct net_loop *loop, void *context)
 {
     struct http_lane *lane = alloc_zero(sizeof(*lane));

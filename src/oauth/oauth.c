@@ -30,6 +30,8 @@ enum err oauth_new(const struct oauth_options *options, struct oauth **ret_oauth
         err = metric_register(options->metrics, &issued_def, &oauth->issued);
     if (!err)
         err = oauth_jwks_cache_new(&oauth->jwks);
+    if (!err)
+        err = oauth_recent_new(options->random, &oauth->recent);
     if (err) {
         oauth_free(oauth);
         return err;
@@ -42,6 +44,7 @@ void oauth_free(struct oauth *oauth)
 {
     if (oauth == NULL)
         return;
+    oauth_recent_free(oauth->recent);
     oauth_jwks_cache_free(oauth->jwks);
     alloc_free(oauth);
 }

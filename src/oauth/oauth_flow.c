@@ -205,13 +205,11 @@ static enum err look(struct http_request *req)
     return flow->kind->has_password ? go_on(req, HTTP_RUN_HASH, verify) : judge(req);
 }
 
-static enum err prove(struct http_request *req)
+/* The caller is who it says. */
+static enum err proven(struct http_request *req)
 {
     struct oauth_flow *flow = req->work;
-    enum err err = oauth_caller_check(req, &flow->caller);
 
-    if (err)
-        return refuse(req, err, true);
     flow->is_proven = true;
     if (!oauth_list_has(flow->caller.client.grants, span_from(flow->kind->name)))
         return refuse(req,
@@ -222,14 +220,30 @@ static enum err prove(struct http_request *req)
     return go_on(req, flow->looked ? HTTP_RUN_LOOP : HTTP_RUN_READ, look);
 }
 
+static enum err prove(struct http_request *req)
+{
+    struct oauth_flow *flow = req->work;
+    enum err err = oauth_caller_check(req, &flow->caller);
+
+    if (err)
+        return refuse(req, err, true);
+    if (flow->keeps)
+        oauth_recent_keep(oauth_of(req)->recent, &flow->caller.client, flow->mark);
+    return proven(req);
+}
+
 /* A read may run again from its start. */
 static enum err find(struct http_request *req)
 {
     struct oauth_flow *flow = req->work;
+    struct http_engine *engine = http_engine_of(req);
+    uint32_t seen = http_changes_seen(engine);
     enum err err = oauth_caller_find(req, &flow->caller);
 
     if (err)
         return err;
+    flow->mark = http_subject_mark(engine, -flow->caller.client.key);
+    flow->keeps = flow->caller.found && http_changes_seen(engine) == seen;
     flow->run = HTTP_RUN_READ;
     flow->is_proven = false;
     flow->looked = flow->kind->look == NULL;
@@ -243,6 +257,31 @@ static enum err find(struct http_request *req)
         flow->looked = true;
     }
     return go_on(req, HTTP_RUN_SIGN, prove);
+}
+
+static bool find_recent(struct http_request *req, struct oauth_caller *caller)
+{
+    struct oauth_client client;
+    uint32_t mark;
+
+    if (!oauth_recent_find(oauth_of(req)->recent, caller->client_id, req->arena, &client, &mark) ||
+        !http_subject_is_fresh(http_engine_of(req), -client.key, mark))
+        return false;
+    caller->client = client;
+    return true;
+}
+
+/* With what was kept of it. If that does not do, as if nothing had been: so a secret that was
+ * changed a moment ago is good at once, and a wrong one takes as long for a client that does not
+ * exist. */
+static enum err prove_recent(struct http_request *req)
+{
+    struct oauth_flow *flow = req->work;
+
+    if (oauth_caller_check(req, &flow->caller) == ERR_OK)
+        return proven(req);
+    flow->caller.why = NULL;
+    return http_hop(req, HTTP_RUN_READ, find);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------
@@ -292,5 +331,10 @@ enum err oauth_flow_go(struct http_request *req, const struct oauth_flow_kind *k
     struct oauth_flow *flow = req->work;
 
     flow->kind = kind;
-    return http_hop(req, HTTP_RUN_READ, find);
+    flow->run = HTTP_RUN_LOOP;
+    flow->looked = kind->look == NULL;
+    flow->caller.found = find_recent(req, &flow->caller);
+    if (!flow->caller.found)
+        return http_hop(req, HTTP_RUN_READ, find);
+    return go_on(req, oauth_caller_run(&flow->caller), prove_recent);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The way of every request for tokens, whatever the grant:
  *
+ * (A client that proved itself lately is not looked up: begin, prove (LOOP), and on.)
+ *
  *   begin (LOOP) -> find, prove, look (READ) [-> verify (HASH)] -> sign (SIGN) -> settle (WRITE)
  *                             `--- refused -----------`--------------`---------> settle (WRITE)
  *
@@ -33,6 +35,8 @@ struct oauth_flow {
     struct oauth_caller caller;
     bool is_proven;    /* the caller is who it says */
     bool looked;       /* what the grant needs was read */
+    bool keeps;        /* the client may be kept (oauth_recent.c) */
+    uint32_t mark;     /* of its subject */
     enum http_run run; /* where we are */
     int64_t now_ns;
 

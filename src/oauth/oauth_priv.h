@@ -14,11 +14,14 @@ enum {
     OAUTH_SCOPE_BYTES_MAX = 1024, /* of a list; all that there are have a quarter of that */
 };
 
+struct oauth_recent;
+
 struct oauth {
     struct oauth_options options;
     struct metric *failed_logins; /* auth_service_failed_logins_total{client_id} */
     struct metric *issued;        /* oauth_tokens_issued_total{grant} */
     struct oauth_jwks_cache *jwks;
+    struct oauth_recent *recent;
 };
 
 /* ---- oauth_text.c: lists of names, addresses, random values ------------------------------------
@@ -85,6 +88,19 @@ PC_CHECKED enum err oauth_caller_settle(struct http_request *req, struct oauth_c
 /* Counts and records the refusal, and answers it: `return oauth_caller_refused(req, caller)`. Too
  * many of them from one address are ERR_RATE_LIMITED and no longer recorded. */
 PC_CHECKED enum err oauth_caller_refused(struct http_request *req, struct oauth_caller *caller);
+
+/* ---- oauth_recent.c: clients that proved themselves lately --------------------------------------
+ * Good for letting in only: a caller that fails with what is kept is looked up again. */
+PC_CHECKED enum err oauth_recent_new(const struct random_source *random,
+                                     struct oauth_recent **ret_recent);
+void oauth_recent_free(struct oauth_recent *recent); /* accepts NULL */
+/* A copy in the arena, with its mark: look whether it is fresh. */
+PC_CHECKED bool oauth_recent_find(struct oauth_recent *recent, struct span client_id,
+                                  struct arena *arena, struct oauth_client *ret_client,
+                                  uint32_t *ret_mark);
+/* `mark` is http_subject_mark's, as of the read. */
+void oauth_recent_keep(struct oauth_recent *recent, const struct oauth_client *client,
+                       uint32_t mark);
 
 /* ---- oauth_clients_http.c: GET /auth/clients ----------------------------------------------------
  * A row of oauth_api_routes. */
