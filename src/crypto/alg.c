@@ -33,8 +33,11 @@ const char *crypto_alg_name(enum crypto_alg alg)
     return crypto_alg_row(alg)->name;
 }
 
+/* RFC 9864: a name that says the curve too, which newer clients send. */
 enum crypto_alg crypto_alg_from(struct span name)
 {
+    if (span_is(name, "Ed25519"))
+        return CRYPTO_EDDSA;
     for (enum crypto_alg alg = CRYPTO_ALG_NONE + 1; alg < CRYPTO_ALG_COUNT; alg++) {
         if (span_is(name, rows[alg].name))
             return alg;

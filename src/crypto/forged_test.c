@@ -636,6 +636,8 @@ static void good_tokens_pass(void **state)
         {.claims = CLAIMS(",\"nbf\":1000110,\"jti\":\"x\""), .with = RIGHT},
         {.header = "{\"alg\":\"RS256\",\"typ\":\"at+jwt\",\"kid\":\"rsa\"}", .with = RSA_KEY},
         {.header = "{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"edwards\"}", .with = EDWARDS},
+        {.header = "{\"alg\":\"Ed25519\",\"typ\":\"at+jwt\",\"kid\":\"edwards\"}",
+         .with = EDWARDS}, /* RFC 9864 */
         {.header = "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}",
          .with = SECRET_256,
          .secret_set = true},

@@ -339,7 +339,7 @@ static enum crypto_alg alg_of(const struct json_value *jwk, enum crypto_alg fall
         if (row->crv != NULL)
             fits = fits && json_is_text(crv) && span_is(crv->text, row->crv);
         if (name != NULL)
-            fits = fits && span_is(name->text, row->name);
+            fits = fits && (span_is(name->text, row->name) || alg == crypto_alg_from(name->text));
         else if (row->crv == NULL)
             fits = fits && alg == fallback;
         if (fits)

@@ -42,7 +42,7 @@ enum { CRYPTO_SIGNATURE_BYTES_MAX = 1024, CRYPTO_KID_BYTES_MAX = 128, CRYPTO_RSA
 struct crypto_key;
 
 /* The registered name, "" for none; and back: CRYPTO_ALG_NONE for a name that is not offered.
- * Names are case-sensitive; "EdDSA" gives CRYPTO_EDDSA. */
+ * Names are case-sensitive; "EdDSA" gives CRYPTO_EDDSA, and so does "Ed25519" (RFC 9864). */
 const char *crypto_alg_name(enum crypto_alg alg);
 enum crypto_alg crypto_alg_from(struct span name);
 bool crypto_alg_is_symmetric(enum crypto_alg alg);

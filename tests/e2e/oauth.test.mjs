@@ -216,7 +216,7 @@ test('client_credentials may ask for less', async () => {
   assert.equal(tokens.refresh_token, undefined);
 });
 
-for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA'])
+for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'])
   test(`private_key_jwt with ${alg}`, async () => {
     const key = await keyPair(alg);
     const one = await createClient(op, { method: 'private_key_jwt', jwks: [key.jwk] });
@@ -224,7 +224,7 @@ for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA'])
       { key: key.privateKey, kid: key.kid },
       {
         [client.modifyAssertion]: (header) => {
-          header.alg = alg; // or Ed25519 of RFC 9864 in place of EdDSA
+          header.alg = alg; // Ed25519 is the newer name of EdDSA: RFC 9864
         },
       },
     );
