@@ -147,6 +147,9 @@ static void keys_reload(struct serve *serve)
 
     if (err)
         log_warn(serve->logger, "serving_with_former_keys", LOG_ERR("error", err));
+    else if (serve->oauth_keys_behind) /* what a retired key signed was believed meanwhile */
+        http_forget_subject(serve->engine, 0);
+    serve->oauth_keys_behind = err != ERR_OK;
 }
 
 /* Another node, or a command, has turned the keys. */

@@ -50,6 +50,7 @@ struct serve {
     struct oauth_keys *oauth_keys;
     char oauth_url[512]; /* of the issuer's endpoints */
     struct oauth *oauth;
+    bool oauth_keys_behind; /* the last reload failed */
     struct http_engine *engine;
     struct serve_policy *policy;
     struct net_pool *hash_pool;
