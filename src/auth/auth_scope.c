@@ -8,7 +8,7 @@ enum { LIST_BYTES_MAX = 1024 };
 /* Contract, sections 3 and 4. */
 const struct auth_scope auth_scopes[] = {
     {"openid", NULL, "Know who you are"},
-    {"profile", NULL, "See your name and username"},
+    {"profile", NULL, "See your name, username and e-mail address"},
     {"email", NULL, "See your e-mail address"},
     {"offline_access", NULL, "Stay connected while you are away"},
     {"accounts:read", NULL, "See your accounts and their balances"},

@@ -42,7 +42,7 @@ static void a_user_signs_in_and_agrees(void **state)
     follow(&browser);
     must_be(200);
     must_show("user@example.com");
-    must_show("See your name and username");
+    must_show("See your name, username and e-mail address");
     must_hide("See your e-mail address");
     must_show("<bdi>http://localhost:3000</bdi>");
     assert_int_equal(number_of(&codes), 0);
