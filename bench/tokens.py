@@ -267,8 +267,8 @@ def flood(chosen, out, server):
     form = ["Content-Type: application/x-www-form-urlencoded"]
     login = ["Content-Type: application/json", "X-Forwarded-For: fd00:0:0:%n::1"]
     body = json.dumps({"email": "nobody%n@example.com", "password": "wrong horse"})
-    # As many as can be hashed, so that what a hash needs is there before we look.
-    paced(chosen, server.gateway_port, "/api/v1/auth/login", chosen.logins // 2, 3, login,
+    # More than can be hashed, so that what all hash threads need is there before we look.
+    paced(chosen, server.gateway_port, "/api/v1/auth/login", 2 * chosen.logins, 3, login,
           body).communicate(timeout=60)
     rows, before = [], load.settled(server.pids())
     rate, seconds = chosen.logins * LOGIN_FACTOR, max(5, chosen.seconds)
