@@ -169,7 +169,11 @@ static void refuse_option(const struct command_call *call, struct span name)
             best_distance = distance;
         }
     }
-    if (best != NULL)
+    if (command->operands_max > 0 && name.len > 2 && name.ptr[1] != '-')
+        /* A key's id may look like this. */
+        command_tell(call, "unknown option \"%.*s\"; if it is the %s, write it behind --",
+                     SPAN_ARG(name), command->operands);
+    else if (best != NULL)
         command_tell(call, "unknown option \"%.*s\", did you mean \"%s\"?", SPAN_ARG(name), best);
     else
         command_tell(call, "unknown option \"%.*s\", see `portcullis %s --help`", SPAN_ARG(name),

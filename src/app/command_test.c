@@ -26,6 +26,8 @@ static void wrong_lines_are_told(void **state)
         {"check --frobnicate", "portcullis check: unknown option \"--frobnicate\", see `portcullis "
                                "check --help`\n"},
         {"check -x", "portcullis check: unknown option \"-x\", see `portcullis check --help`\n"},
+        {"keys retire -abc", "portcullis keys retire: unknown option \"-abc\"; if it is the KID, "
+                             "write it behind --\n"},
         {"check --config", "portcullis check: --config needs a value: --config FILE\n"},
         {"check --config a --config b", "portcullis check: --config is given twice\n"},
         {"check --config=a --config=b", "portcullis check: --config is given twice\n"},
