@@ -319,7 +319,7 @@ static enum command_exit retire(const struct command_call *call, struct work *wo
         return answer;
     err = oauth_key_retire(&work->keys, span_from(call->operands[0]), &fault);
     if (err == ERR_NOT_FOUND) {
-        command_tell(call, "there is no key \"%s\" that is not gone, see `portcullis keys list`",
+        command_tell(call, "no key \"%s\" is in use, see `portcullis keys list`",
                      call->operands[0]);
         return COMMAND_BAD;
     }

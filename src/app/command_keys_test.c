@@ -159,13 +159,13 @@ static void what_cannot_be_is_told(void **state)
     expect_told("keys rotate --alg HS256", COMMAND_USAGE,
                 "portcullis keys rotate: \"HS256\" is none of RS256, PS256, ES256 and EdDSA\n");
     expect_told("keys retire nobody", COMMAND_BAD,
-                "portcullis keys retire: there is no key \"nobody\" that is not gone, see "
+                "portcullis keys retire: no key \"nobody\" is in use, see "
                 "`portcullis keys list`\n");
     rotate("keys rotate --alg EdDSA --now", kid);
     (void)snprintf(line, sizeof(line), "keys retire -- %s", kid);
     expect_told(line, COMMAND_BAD,
-                "portcullis keys retire: no other key signs with its algorithm from now on: rotate "
-                "at once first\n");
+                "portcullis keys retire: no other key signs with its algorithm yet: `keys rotate "
+                "--now` comes first\n");
     assert_int_equal(chmod("data/keys/oauth", 0755), 0);
     expect_told("keys rotate --alg EdDSA", COMMAND_BAD,
                 "data/keys/oauth: is open to other users: chmod 0700\n");

@@ -429,8 +429,8 @@ static void a_stolen_key_goes_at_once(void **state)
     old = signer_of(keys, CRYPTO_ES256)->kid;
     token = token_sign(keys, CRYPTO_ES256);
     assert_int_equal(oauth_key_retire(&options, old, &fault), ERR_CONFLICT);
-    assert_string_equal(fault.text,
-                        "no other key signs with its algorithm from now on: rotate at once first");
+    assert_string_equal(
+        fault.text, "no other key signs with its algorithm yet: `keys rotate --now` comes first");
     (void)rotate('a', CRYPTO_ES256, false);
     assert_int_equal(oauth_key_retire(&options, old, &fault), ERR_CONFLICT);
     (void)rotate('a', CRYPTO_ES256, true);

@@ -235,7 +235,7 @@ static enum err retire(struct turn *turn, struct span kid, struct crypto_fault *
         return err;
     if (!oauth_key_is_stopped(row, turn->now_ns) && !is_replaced(turn, row))
         return refuse(fault, ERR_CONFLICT,
-                      "no other key signs with its algorithm from now on: rotate at once first");
+                      "no other key signs with its algorithm yet: `keys rotate --now` comes first");
     err = oauth_key_take_out(turn->options->store, kid, row->alg, turn->now_ns);
     if (err)
         return err;
