@@ -5,9 +5,10 @@
  *   login     read the user -> hash threads: verify -> write the session, or the refusal
  *   register  hash threads: hash -> write user and session -> sign
  *   refresh   read the token -> sign the next pair -> write the rotation
+ *   logout    write
  *
  * Who refreshes waits behind no password: signing has threads of its own, or none where it is
- * quick. logout    write */
+ * quick. */
 #include "auth/auth_priv.h"
 
 #include <string.h>
