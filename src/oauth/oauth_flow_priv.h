@@ -74,6 +74,34 @@ struct oauth_flow {
     int64_t forget;         /* the user whose caches must forget */
 };
 
+/* How a client says who it is, in the schema of a body whose struct has `struct oauth_shown shown`:
+ * the same members wherever it may say so. */
+#define OAUTH_SHOWN_FIELDS(type, client_example)                                                   \
+    {.name = "client_id",                                                                          \
+     .kind = JSON_KIND_TEXT,                                                                       \
+     .optional = true,                                                                             \
+     .max = 256,                                                                                   \
+     .offset = offsetof(type, shown.client_id),                                                    \
+     .example = (client_example),                                                                  \
+     .about = "Unless the Authorization header or an assertion says it."},                         \
+        {.name = "client_secret",                                                                  \
+         .kind = JSON_KIND_TEXT,                                                                   \
+         .optional = true,                                                                         \
+         .max = LIMIT_SECRET_BYTES_MAX,                                                            \
+         .offset = offsetof(type, shown.client_secret),                                            \
+         .example = "change-me",                                                                   \
+         .about = "Unless the client proves itself in another way."},                              \
+        {.name = "client_assertion",                                                               \
+         .kind = JSON_KIND_TEXT,                                                                   \
+         .optional = true,                                                                         \
+         .max = LIMIT_JWS_BYTES_MAX,                                                               \
+         .offset = offsetof(type, shown.client_assertion),                                         \
+         .about = "A JWT that the client signed: RFC 7523."},                                      \
+    {                                                                                              \
+        .name = "client_assertion_type", .kind = JSON_KIND_TEXT, .optional = true, .max = 128,     \
+        .offset = offsetof(type, shown.client_assertion_type), .example = OAUTH_ASSERTION_TYPE     \
+    }
+
 /* The flow of this request, in req->work, with the client that calls; its bucket is drawn from. */
 PC_CHECKED enum err oauth_flow_begin(struct http_request *req, const struct oauth_shown *shown,
                                      struct oauth_flow **ret_flow);
