@@ -533,21 +533,6 @@ static enum command_exit list(const struct command_call *call, struct work *work
 
 typedef enum command_exit step_fn(const struct command_call *call, struct work *work);
 
-static enum command_exit open_ready(const struct command_call *call, struct work *work)
-{
-    const struct store_migration *migrations;
-    struct store_fault fault;
-    size_t count;
-
-    if (command_database_open(call, &work->database) != COMMAND_GOOD)
-        return COMMAND_BAD;
-    store_migrations(&migrations, &count);
-    if (store_migrate(work->database.store, migrations, count, &fault) == ERR_OK)
-        return COMMAND_GOOD;
-    command_tell(call, "%s", fault.text);
-    return COMMAND_BAD;
-}
-
 static enum command_exit run(const struct command_call *call, step_fn *step)
 {
     struct work work = {.now_ns = clock_realtime_ns(&clock_system)};
@@ -556,7 +541,7 @@ static enum command_exit run(const struct command_call *call, step_fn *step)
     if (call->operand_count > 0)
         work.client_id = span_from(call->operands[0]);
     arena_init(&work.arena, NULL, 0, WORK_BYTES_MAX);
-    answer = open_ready(call, &work);
+    answer = command_database_open_ready(call, &work.database);
     if (answer == COMMAND_GOOD)
         answer = step(call, &work);
     command_database_close(&work.database);

@@ -110,24 +110,10 @@ static enum command_exit told(const struct command_call *call, const char *why)
     return COMMAND_BAD;
 }
 
-static enum command_exit open_ready(const struct command_call *call, struct work *work)
-{
-    const struct store_migration *list;
-    struct store_fault fault;
-    size_t count;
-
-    if (command_database_open(call, &work->database) != COMMAND_GOOD)
-        return COMMAND_BAD;
-    store_migrations(&list, &count);
-    if (store_migrate(work->database.store, list, count, &fault) != ERR_OK)
-        return told(call, fault.text);
-    return COMMAND_GOOD;
-}
-
 static enum command_exit run(const struct command_call *call, step_fn *step)
 {
     struct work work = {.now_ns = clock_realtime_ns(&clock_system)};
-    enum command_exit answer = open_ready(call, &work);
+    enum command_exit answer = command_database_open_ready(call, &work.database);
 
     arena_init(&work.arena, NULL, 0, WORK_BYTES_MAX);
     if (answer == COMMAND_GOOD)

@@ -23,6 +23,22 @@ enum command_exit command_database_open(const struct command_call *call,
     return COMMAND_BAD;
 }
 
+enum command_exit command_database_open_ready(const struct command_call *call,
+                                              struct command_database *ret)
+{
+    const struct store_migration *list;
+    struct store_fault fault;
+    size_t count;
+
+    if (command_database_open(call, ret) != COMMAND_GOOD)
+        return COMMAND_BAD;
+    store_migrations(&list, &count);
+    if (store_migrate(ret->store, list, count, &fault) == ERR_OK)
+        return COMMAND_GOOD;
+    command_tell(call, "%s", fault.text);
+    return COMMAND_BAD;
+}
+
 void command_database_close(struct command_database *database)
 {
     store_close(database->store);

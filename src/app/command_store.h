@@ -16,6 +16,9 @@ struct command_database {
 /* Loads the settings of --config and opens the database that they name; tells what went wrong. */
 PC_CHECKED enum command_exit command_database_open(const struct command_call *call,
                                                    struct command_database *ret);
+/* The same, and brings the database to this program's schema first if it has to be. */
+PC_CHECKED enum command_exit command_database_open_ready(const struct command_call *call,
+                                                         struct command_database *ret);
 void command_database_close(struct command_database *database);
 
 #endif

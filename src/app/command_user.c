@@ -192,19 +192,9 @@ static enum command_exit failed(const struct command_call *call, const struct wo
 static enum command_exit open_ready(const struct command_call *call,
                                     struct command_database *database, struct work *work)
 {
-    const struct store_migration *list;
-    struct store_fault fault;
-    size_t count;
-
     *work = (struct work){.now_ns = clock_realtime_ns(&clock_system)};
     arena_init(&work->arena, NULL, 0, WORK_BYTES_MAX);
-    if (command_database_open(call, database) != COMMAND_GOOD)
-        return COMMAND_BAD;
-    store_migrations(&list, &count);
-    if (store_migrate(database->store, list, count, &fault) == ERR_OK)
-        return COMMAND_GOOD;
-    command_tell(call, "%s", fault.text);
-    return COMMAND_BAD;
+    return command_database_open_ready(call, database);
 }
 
 static void close_all(struct command_database *database, struct work *work)
