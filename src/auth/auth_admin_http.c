@@ -2,34 +2,15 @@
  * The routes under /api/v1/admin: who the users are, and what they may do. */
 #include "auth/auth_priv.h"
 
-struct page {
-    int64_t limit;
-    struct span cursor;
-};
+#include "http/http_page.h"
 
 static const struct json_field page_fields[] = {
-    {.name = "limit",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = LIMIT_PAGE_ITEMS_MAX,
-     .offset = offsetof(struct page, limit),
-     .fallback = "100",
-     .about = "How many at most.",
-     .example = "100"},
-    {.name = "cursor",
-     .kind = JSON_KIND_TEXT,
-     .optional = true,
-     .min = 1,
-     .max = 20,
-     .offset = offsetof(struct page, cursor),
-     .about = "Where the next page begins: as in the Link header of the one before.",
-     .example = "100"},
+    HTTP_PAGE_FIELDS(HTTP_PAGE_KEY_BYTES_MAX, "100"),
 };
 static const struct json_schema page_schema = {.name = "UserPage",
                                                .fields = page_fields,
                                                .field_count = PC_COUNT(page_fields),
-                                               .bytes = sizeof(struct page)};
+                                               .bytes = sizeof(struct http_page)};
 
 struct user_reply {
     int64_t user_id;
@@ -149,29 +130,20 @@ static struct user_reply reply_of(const struct auth_user *user)
 }
 
 /* One more than asked for tells whether there is a next page. */
-static void add_link(struct http_request *req, int64_t limit, int64_t last_id)
-{
-    char text[160];
-    struct sbuf link = sbuf_over(text, sizeof(text));
-
-    sbuf_add_format(&link, "<%s?limit=%lld&cursor=%lld>; rel=\"next\"", req->route->path,
-                    (long long)limit, (long long)last_id);
-    http_reply_header(req, "Link", sbuf_span(&link));
-}
-
 static enum err users_list(struct http_request *req)
 {
-    const struct page *page = req->input;
+    const struct http_page *page = req->input;
     struct users_reply reply = {.admin = req->principal->username};
     struct auth_user *users;
     struct user_reply *items;
     size_t limit = (size_t)page->limit;
     size_t count;
-    int64_t after = 0;
+    int64_t after;
     enum err err;
 
-    if (page->cursor.len > 0 && !span_to_i64(page->cursor, &after))
-        return http_fail_field(req, "cursor", "is not one that this service gave out");
+    err = http_page_after(req, page, &after);
+    if (err)
+        return err;
     err = auth_user_list(req->store, after, limit + 1, req->arena, &users, &count);
     if (err)
         return err;
@@ -185,7 +157,7 @@ static enum err users_list(struct http_request *req)
         items[i] = reply_of(&users[i]);
     if (count > limit) {
         count = limit;
-        add_link(req, page->limit, users[limit - 1].id);
+        http_page_link_key(req, page, users[limit - 1].id);
     }
     reply.users = (struct json_list){.items = items, .count = count};
     return http_reply(req, &reply);

@@ -4,35 +4,17 @@
 #include "gateway/gateway.h"
 
 #include "base/money.h"
+#include "http/http_page.h"
 
-struct page {
-    int64_t limit;
-    struct span cursor;
-};
+enum { CURSOR_BYTES_MAX = 80 };
 
 static const struct json_field page_fields[] = {
-    {.name = "limit",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = LIMIT_PAGE_ITEMS_MAX,
-     .offset = offsetof(struct page, limit),
-     .fallback = "100",
-     .about = "How many at most.",
-     .example = "100"},
-    {.name = "cursor",
-     .kind = JSON_KIND_TEXT,
-     .optional = true,
-     .min = 1,
-     .max = 80,
-     .offset = offsetof(struct page, cursor),
-     .about = "Where the next page begins: as in the Link header of the one before.",
-     .example = "1759752000000000000.0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d"},
+    HTTP_PAGE_FIELDS(CURSOR_BYTES_MAX, "1759752000000000000.0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d"),
 };
 static const struct json_schema page_schema = {.name = "OrderPage",
                                                .fields = page_fields,
                                                .field_count = PC_COUNT(page_fields),
-                                               .bytes = sizeof(struct page)};
+                                               .bytes = sizeof(struct http_page)};
 
 struct order {
     struct span id, symbol, side, type, limit_price, currency, status;
@@ -219,24 +201,24 @@ static enum err read_cursor(struct http_request *req, struct span cursor, int64_
     if (cursor.len == 0)
         return ERR_OK;
     if (dot == cursor.len || !span_to_i64(span_slice(cursor, 0, dot), ret_before))
-        return http_fail_field(req, "cursor", "is not one that this service gave out");
+        return http_page_fail(req);
     *ret_after = span_slice(cursor, dot + 1, cursor.len);
     return ERR_OK;
 }
 
-static void add_link(struct http_request *req, int64_t limit, const struct order *last)
+static void add_link(struct http_request *req, const struct http_page *page,
+                     const struct order *last)
 {
-    char text[200];
-    struct sbuf link = sbuf_over(text, sizeof(text));
+    char text[CURSOR_BYTES_MAX + 1];
+    struct sbuf cursor = sbuf_over(text, sizeof(text));
 
-    sbuf_add_format(&link, "<%s?limit=%lld&cursor=%lld.%.*s>; rel=\"next\"", req->route->path,
-                    (long long)limit, (long long)last->created_at, SPAN_ARG(last->id));
-    http_reply_header(req, "Link", sbuf_span(&link));
+    sbuf_add_format(&cursor, "%lld.%.*s", (long long)last->created_at, SPAN_ARG(last->id));
+    http_page_link(req, page, sbuf_span(&cursor));
 }
 
 static enum err orders_list(struct http_request *req)
 {
-    const struct page *page = req->input;
+    const struct http_page *page = req->input;
     PC_AUTO(store_rows) rows = NULL;
     size_t limit = (size_t)page->limit;
     struct orders_reply reply = {.user_id = req->principal->user_id};
@@ -268,7 +250,7 @@ static enum err orders_list(struct http_request *req)
         return err;
     if (reply.orders.count > limit) {
         reply.orders.count = limit;
-        add_link(req, page->limit, &orders[limit - 1]);
+        add_link(req, page, &orders[limit - 1]);
     }
     return http_reply(req, &reply);
 }

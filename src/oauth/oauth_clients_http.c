@@ -3,36 +3,17 @@
  * array. */
 #include "oauth/oauth_priv.h"
 
+#include "http/http_page.h"
+
 enum { ITEMS_MAX = 64 }; /* of one client's scopes or roles */
 
-struct page {
-    int64_t limit;
-    struct span cursor;
-};
-
 static const struct json_field page_fields[] = {
-    {.name = "limit",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = LIMIT_PAGE_ITEMS_MAX,
-     .offset = offsetof(struct page, limit),
-     .fallback = "100",
-     .about = "How many at most.",
-     .example = "100"},
-    {.name = "cursor",
-     .kind = JSON_KIND_TEXT,
-     .optional = true,
-     .min = 1,
-     .max = 20,
-     .offset = offsetof(struct page, cursor),
-     .about = "Where the next page begins: as in the Link header of the one before.",
-     .example = "100"},
+    HTTP_PAGE_FIELDS(HTTP_PAGE_KEY_BYTES_MAX, "100"),
 };
 const struct json_schema oauth_clients_page_schema = {.name = "OAuthClientPage",
                                                       .fields = page_fields,
                                                       .field_count = PC_COUNT(page_fields),
-                                                      .bytes = sizeof(struct page)};
+                                                      .bytes = sizeof(struct http_page)};
 
 struct client_reply {
     struct span client_id, client_name;
@@ -106,35 +87,26 @@ static enum err reply_of(const struct oauth_client *client, struct arena *arena,
     return err ? err : names_of(client->roles, arena, &ret_reply->roles);
 }
 
-static void add_link(struct http_request *req, int64_t limit, int64_t last_key)
-{
-    char text[160];
-    struct sbuf link = sbuf_over(text, sizeof(text));
-
-    sbuf_add_format(&link, "<%s?limit=%lld&cursor=%lld>; rel=\"next\"", req->route->path,
-                    (long long)limit, (long long)last_key);
-    http_reply_header(req, "Link", sbuf_span(&link));
-}
-
 /* One more than asked for tells whether there is a next page. */
 enum err oauth_clients_list(struct http_request *req)
 {
-    const struct page *page = req->input;
+    const struct http_page *page = req->input;
     struct oauth_client *clients;
     struct client_reply *items;
     size_t limit = (size_t)page->limit;
     size_t count;
-    int64_t after = 0;
+    int64_t after;
     enum err err;
 
-    if (page->cursor.len > 0 && !span_to_i64(page->cursor, &after))
-        return http_fail_field(req, "cursor", "is not one that this service gave out");
+    err = http_page_after(req, page, &after);
+    if (err)
+        return err;
     err = oauth_client_list(req->store, after, limit + 1, req->arena, &clients, &count);
     if (err)
         return err;
     if (count > limit) {
         count = limit;
-        add_link(req, page->limit, clients[limit - 1].key);
+        http_page_link_key(req, page, clients[limit - 1].key);
     }
     items = arena_array(req->arena, count + 1, sizeof(*items));
     if (items == NULL)
