@@ -120,6 +120,7 @@ struct oauth_client {
     bool is_active;
     int64_t tokens_after_ns; /* older tokens of this client are dead */
     int64_t created_at_ns;
+    int64_t updated_at_ns; /* whatever was changed */
 };
 
 /* Checks the description whole (names, grants, scopes, roles, addresses, key set, method against

@@ -19,7 +19,7 @@ static const struct store_statement assertion_insert = {
               "ON CONFLICT DO NOTHING"};
 static const struct store_statement client_active = {
     .name = "oauth_client_active",
-    .sqlite = "SELECT is_active, tokens_after FROM oauth_clients WHERE id = ?1"};
+    .sqlite = "SELECT is_active, tokens_after, updated_at FROM oauth_clients WHERE id = ?1"};
 
 /* ---- what it shows ----------------------------------------------------------------------------
  */
@@ -283,9 +283,9 @@ enum err oauth_caller_check(struct http_request *req, struct oauth_caller *calle
  */
 
 /* Nothing ended its tokens since it was found: what it gets now would outlive that. */
-static enum err still_active(struct store_conn *conn, const struct oauth_client *client,
-                             bool *ret_active)
+static enum err still_active(struct store_conn *conn, struct oauth_caller *caller, bool *ret_active)
 {
+    const struct oauth_client *client = &caller->client;
     PC_AUTO(store_rows) rows = NULL;
     enum err err = store_query(conn, &client_active, STORE_PARAMS(STORE_I64(client->key)), &rows);
 
@@ -294,6 +294,7 @@ static enum err still_active(struct store_conn *conn, const struct oauth_client 
     if (!store_next(rows))
         return store_rows_end(rows, ERR_STORE_CORRUPT);
     *ret_active = store_rows_bool(rows, 0) && store_rows_i64(rows, 1) == client->tokens_after_ns;
+    caller->is_stale = store_rows_i64(rows, 2) != client->updated_at_ns;
     return store_rows_err(rows);
 }
 
@@ -314,9 +315,11 @@ static enum err use_assertion(struct store_conn *conn, const struct oauth_caller
 enum err oauth_caller_settle(struct http_request *req, struct oauth_caller *caller)
 {
     bool active = false, fresh = true;
-    enum err err = still_active(req->store, &caller->client, &active);
+    enum err err = still_active(req->store, caller, &active);
 
     caller->why = NULL; /* the job may run again */
+    if (!err && caller->is_recent && caller->is_stale)
+        return ERR_CONFLICT; /* nothing is written yet: begin again with what it is now */
     if (!err && caller->shown == OAUTH_METHOD_PRIVATE_KEY)
         err = use_assertion(req->store, caller, &fresh);
     if (err)

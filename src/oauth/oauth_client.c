@@ -14,7 +14,7 @@
     "id, client_id, client_name, auth_method, secret_key, secret_hash, old_secret_key, "           \
     "old_secret_hash, old_secret_until, grants, scopes, roles, redirect_uris, logout_uris, jwks, " \
     "tls_subject, is_bound, access_s, refresh_s, access_alg, id_alg, is_active, tokens_after, "    \
-    "created_at"
+    "created_at, updated_at"
 
 static const struct store_statement client_insert = {
     .name = "oauth_client_insert",
@@ -99,6 +99,7 @@ static enum err client_read(struct store_rows *rows, struct arena *arena,
         .is_active = store_rows_bool(rows, 21),
         .tokens_after_ns = store_rows_i64(rows, 22),
         .created_at_ns = store_rows_i64(rows, 23),
+        .updated_at_ns = store_rows_i64(rows, 24),
     };
     err = secret_read(rows, 4, &client->secret);
     if (!err)

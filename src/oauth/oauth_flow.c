@@ -65,6 +65,8 @@ static enum err settle_refusal(struct http_request *req, struct oauth_flow *flow
     return http_refuse(req, refusal);
 }
 
+static http_handler_fn find;
+
 /* ---- the last stop ----------------------------------------------------------------------------
  */
 
@@ -93,6 +95,8 @@ static enum err settle(struct http_request *req)
     flow->answer = flow->object = (struct span){0}; /* the job may run again */
     flow->event = TRAIL_TOKEN_REFUSED;
     err = settle_all(req, flow);
+    if (err == ERR_CONFLICT && flow->caller.is_recent && flow->caller.is_stale)
+        return http_hop(req, HTTP_RUN_READ, find);
     if (oauth_flow_is_refusal(err))
         return settle_refusal(req, flow, err);
     if (err)
@@ -245,7 +249,9 @@ static enum err find(struct http_request *req)
     flow->mark = http_subject_mark(engine, -flow->caller.client.key);
     flow->keeps = flow->caller.found && http_changes_seen(engine) == seen;
     flow->run = HTTP_RUN_READ;
-    flow->is_proven = false;
+    flow->caller.is_recent = false;
+    flow->is_proven = flow->is_final = false;
+    flow->refused = ERR_OK;
     flow->looked = flow->kind->look == NULL;
     if (oauth_caller_run(&flow->caller) == HTTP_RUN_LOOP)
         return prove(req);
@@ -268,6 +274,7 @@ static bool find_recent(struct http_request *req, struct oauth_caller *caller)
         !http_subject_is_fresh(http_engine_of(req), -client.key, mark))
         return false;
     caller->client = client;
+    caller->is_recent = true;
     return true;
 }
 

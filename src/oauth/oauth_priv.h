@@ -71,6 +71,8 @@ struct oauth_caller {
     struct span secret, assertion;
     bool basic; /* by the Authorization header */
     bool found;
+    bool is_recent; /* the client is as it was lately (oauth_recent.c) */
+    bool is_stale;  /* and that turned out to be wrong */
     struct oauth_client client;
     unsigned char assertion_hash[OAUTH_HASH_BYTES]; /* of its jti */
     int64_t assertion_until_ns;                     /* 0: there was none */

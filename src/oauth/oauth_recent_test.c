@@ -58,7 +58,7 @@ static enum err change_secret(struct store_conn *conn, void *context)
     enum err err = oauth_secret_of(&random_system, SPAN_OF(SECOND), &secret);
 
     (void)context;
-    return err ? err : oauth_client_set_secret(conn, SPAN_OF("web"), &secret, 0, T0);
+    return err ? err : oauth_client_set_secret(conn, SPAN_OF("web"), &secret, 0, T0 + 1);
 }
 
 /* What is kept never refuses: a new secret is good at once, a wrong one is wrong. */
@@ -70,7 +70,18 @@ static void a_new_secret_is_good_at_once(void **state)
     assert_refusal(site_token(WEB "wrong"), "invalid_client");
     assert_int_equal(writing(bench.store, change_secret, NULL), ERR_OK);
     assert_int_equal(site_token(WEB SECOND), 200);
-    assert_refusal(site_token(WEB SECRET), "invalid_client"); /* the new one is kept by now */
+    assert_refusal(site_token(WEB SECRET), "invalid_client");
+}
+
+/* Nor does it let in who would not be any more: the commit sees that the client was changed. */
+static void an_old_secret_is_bad_at_once(void **state)
+{
+    (void)state;
+    feed_is_alive();
+    assert_int_equal(site_token(WEB SECRET), 200);
+    assert_int_equal(writing(bench.store, change_secret, NULL), ERR_OK);
+    assert_refusal(site_token(WEB SECRET), "invalid_client");
+    assert_int_equal(site_token(WEB SECOND), 200);
 }
 
 /* Only who proved itself is kept. */
@@ -173,6 +184,7 @@ int main(void)
         T(without_the_feed_everybody_is_looked_up),
         T(a_client_disabled_meanwhile_gets_nothing),
         T(a_new_secret_is_good_at_once),
+        T(an_old_secret_is_bad_at_once),
         T(who_fails_is_not_kept),
         T(what_is_kept_comes_back_whole),
         T(the_table_stays_in_its_bounds),
