@@ -134,8 +134,8 @@ const struct command command_client_rotate_secret = {
     .operands_min = 1,
     .operands_max = 1,
     .about = "Give an OAuth client a new secret",
-    .help = "The new secret is printed once. The old one ends within a second, unless\n"
-            "--overlap gives time to change over. Tokens that the client has stay good.",
+    .help = "The new secret is printed once. The old one ends at once unless --overlap gives\n"
+            "the client time to change over; tokens that it has already stay good.",
     .options = rotate_options,
     .option_count = PC_COUNT(rotate_options),
     .examples = rotate_examples,
