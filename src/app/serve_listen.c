@@ -30,11 +30,17 @@ static enum err resolve(const char *section, const char *host, char text[NI_MAXH
     return ERR_OK;
 }
 
-static uint16_t port_of(const struct sockaddr_storage *address)
+/* 0: it has none. */
+static uint16_t port_of(const struct sockaddr_storage *address, socklen_t bytes)
 {
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)address)->sin_port);
+    char text[NI_MAXSERV];
+    uint64_t port;
+
+    if (getnameinfo((const struct sockaddr *)address, bytes, NULL, 0, text, sizeof(text),
+                    NI_NUMERICSERV) != 0 ||
+        !span_to_u64(span_from(text), &port) || port > UINT16_MAX)
+        return 0;
+    return (uint16_t)port;
 }
 
 /* Takes a free port. SO_REUSEADDR lets net/ bind it as well as long as we do not listen, and the
@@ -42,7 +48,7 @@ static uint16_t port_of(const struct sockaddr_storage *address)
 static enum err reserve(struct serve_listener *listener, struct serve_fault *fault)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t bytes = sizeof(bound);
     struct addrinfo *found = NULL;
     bool good = false;
@@ -60,7 +66,7 @@ static enum err reserve(struct serve_listener *listener, struct serve_fault *fau
     if (!good)
         return serve_fail(fault, ERR_IO, "%s: no free port can be had on %s: %s", listener->name,
                           listener->address, strerror(errno));
-    listener->port = port_of(&bound);
+    listener->port = port_of(&bound, bytes);
     return ERR_OK;
 }
 

@@ -205,6 +205,7 @@ static void add_list_content(struct document *doc, const struct json_schema *ite
     char text[160];
     struct sbuf ref = sbuf_over(text, sizeof(text));
 
+    PC_ASSERT(items != NULL); /* a row that answers a list says of what */
     sbuf_add_format(&ref, REF_PREFIX "%s", items->name);
     begin(doc, "content");
     begin(doc, "application/json");

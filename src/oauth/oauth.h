@@ -35,12 +35,12 @@ struct oauth_options {
     struct span token_url;      /* in the metadata; empty: below base_url */
     struct span authorize_url;
     bool takes_certificates; /* a listener of ours asks clients for theirs */
-    int64_t access_s;  /* life of an access token, unless the client has its own */
-    int64_t refresh_s; /* of a refresh token and its grant: from the last use */
-    int64_t code_s;    /* of an authorization code; at most 60 */
-    int64_t grace_s;   /* a used refresh token is answered alike for so long */
-    int64_t login_s;   /* a browser stays signed in for so long */
-    int64_t leeway_s;  /* between clocks, for access tokens */
+    int64_t access_s;        /* life of an access token, unless the client has its own */
+    int64_t refresh_s;       /* of a refresh token and its grant: from the last use */
+    int64_t code_s;          /* of an authorization code; at most 60 */
+    int64_t grace_s;         /* a used refresh token is answered alike for so long */
+    int64_t login_s;         /* a browser stays signed in for so long */
+    int64_t leeway_s;        /* between clocks, for access tokens */
 };
 
 PC_CHECKED enum err oauth_new(const struct oauth_options *options, struct oauth **ret_oauth);

@@ -36,11 +36,11 @@ static struct span assertion_by(const struct crypto_signer *signer, const struct
     add_claim(&json, "jti", claims->jti, jti);
     if (!claims->no_exp)
         sbuf_add_format(&json, "\"exp\":%lld,",
-                        (long long)(T0_S + (claims->exp_s ? claims->exp_s : 60)));
+                        (long long)T0_S + (claims->exp_s ? claims->exp_s : 60));
     if (!claims->no_iat)
-        sbuf_add_format(&json, "\"iat\":%lld,", (long long)(T0_S + claims->iat_s));
+        sbuf_add_format(&json, "\"iat\":%lld,", (long long)T0_S + claims->iat_s);
     if (claims->nbf_s)
-        sbuf_add_format(&json, "\"nbf\":%lld,", (long long)(T0_S + claims->nbf_s));
+        sbuf_add_format(&json, "\"nbf\":%lld,", (long long)T0_S + claims->nbf_s);
     sbuf_add_format(&json, "\"x\":1%s}", claims->more ? claims->more : "");
     assert_int_equal(crypto_jwt_sign(signer, span_from(claims->typ ? claims->typ : "JWT"),
                                      sbuf_span(&json), &out),

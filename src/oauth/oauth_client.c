@@ -248,7 +248,7 @@ static enum err look(struct store_conn *conn, struct span client_id, struct oaut
 enum err oauth_client_set_active(struct store_conn *conn, struct span client_id, bool active,
                                  int64_t now_ns)
 {
-    struct oauth_client client;
+    struct oauth_client client = {0};
     enum err err = look(conn, client_id, &client);
 
     if (!err)
@@ -278,7 +278,7 @@ enum err oauth_client_set_secret(struct store_conn *conn, struct span client_id,
                                  const struct oauth_secret *secret, int64_t until_ns,
                                  int64_t now_ns)
 {
-    struct oauth_client client;
+    struct oauth_client client = {0};
     enum err err = look(conn, client_id, &client);
 
     if (!err)
@@ -308,7 +308,7 @@ static enum err write_description(struct store_conn *conn, int64_t key,
 enum err oauth_client_update(struct store_conn *conn, const struct oauth_client *client,
                              int64_t now_ns)
 {
-    struct oauth_client before;
+    struct oauth_client before = {0};
     enum err err = look(conn, client->client_id, &before);
 
     if (!err)

@@ -12,13 +12,13 @@
 #include "oauth/oauth_priv.h"
 
 static struct arena arena;
-static struct http_request req;
+static struct http_request request;
 static char challenge[128];
 
 /* In place of http/'s own, which wants a whole connection. */
-void http_reply_header(struct http_request *of, const char *name, struct span value)
+void http_reply_header(struct http_request *req, const char *name, struct span value)
 {
-    assert_ptr_equal(of, &req);
+    assert_ptr_equal(req, &request);
     assert_string_equal(name, "WWW-Authenticate");
     assert_true(value.len < sizeof(challenge));
     memcpy(challenge, value.ptr, value.len);
@@ -29,7 +29,7 @@ static int setup(void **state)
 {
     (void)state;
     arena_init(&arena, NULL, 0, 64 * 1024);
-    req = (struct http_request){.arena = &arena};
+    request = (struct http_request){.arena = &arena};
     challenge[0] = '\0';
     return 0;
 }
@@ -51,7 +51,7 @@ static struct http_problem ask(enum err err, const char *detail,
                                    .content_type = SPAN_OF("application/problem+json"),
                                    .body = SPAN_OF("{\"type\":1}")};
 
-    oauth_problem(&req, &problem);
+    oauth_problem(&request, &problem);
     return problem;
 }
 

@@ -87,14 +87,14 @@ static enum err exec_one(struct store_conn *conn, const struct store_statement *
 enum err oauth_code_add(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
                         const struct oauth_code *code, int64_t now_ns)
 {
-    return store_exec(
-        conn, &code_insert,
-        STORE_PARAMS(hash_value(hash), STORE_I64(code->client_key), STORE_I64(code->user_id),
-                     STORE_TEXT(code->login_session), STORE_TEXT(code->redirect_uri),
-                     STORE_TEXT(code->challenge), STORE_TEXT(code->scope),
-                     text_or_null(code->nonce), STORE_I64(code->auth_at_ns), STORE_I64(now_ns),
-                     STORE_I64(code->expires_at_ns)),
-        NULL);
+    return store_exec(conn, &code_insert,
+                      STORE_PARAMS(hash_value(hash), STORE_I64(code->client_key),
+                                   STORE_I64(code->user_id), STORE_TEXT(code->login_session),
+                                   STORE_TEXT(code->redirect_uri), STORE_TEXT(code->challenge),
+                                   STORE_TEXT(code->scope), text_or_null(code->nonce),
+                                   STORE_I64(code->auth_at_ns), STORE_I64(now_ns),
+                                   STORE_I64(code->expires_at_ns)),
+                      NULL);
 }
 
 static enum err code_read(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
@@ -125,7 +125,7 @@ static enum err code_read(struct store_conn *conn, const unsigned char hash[OAUT
 enum err oauth_code_find(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
                          struct arena *arena, struct oauth_code *ret_code)
 {
-    struct oauth_code code;
+    struct oauth_code code = {0};
     enum err err = code_read(conn, hash, arena, &code);
 
     if (err)
@@ -140,9 +140,8 @@ enum err oauth_code_find(struct store_conn *conn, const unsigned char hash[OAUTH
 enum err oauth_code_use(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
                         struct span session_id, int64_t now_ns)
 {
-    return exec_one(
-        conn, &code_mark,
-        STORE_PARAMS(hash_value(hash), STORE_I64(now_ns), text_or_null(session_id)));
+    return exec_one(conn, &code_mark,
+                    STORE_PARAMS(hash_value(hash), STORE_I64(now_ns), text_or_null(session_id)));
 }
 
 /* ---- grants -----------------------------------------------------------------------------------
@@ -187,9 +186,9 @@ enum err oauth_grant_end(struct store_conn *conn, struct span session_id, int64_
 
 static enum err grant_live_on(struct store_conn *conn, const struct oauth_grant *grant)
 {
-    return store_exec(
-        conn, &grant_extend,
-        STORE_PARAMS(STORE_TEXT(grant->session_id), STORE_I64(grant->expires_at_ns)), NULL);
+    return store_exec(conn, &grant_extend,
+                      STORE_PARAMS(STORE_TEXT(grant->session_id), STORE_I64(grant->expires_at_ns)),
+                      NULL);
 }
 
 /* ---- refresh tokens ---------------------------------------------------------------------------
@@ -228,7 +227,7 @@ static enum err refresh_read(struct store_conn *conn, const unsigned char hash[O
 enum err oauth_refresh_find(struct store_conn *conn, const unsigned char hash[OAUTH_HASH_BYTES],
                             int64_t now_ns, struct arena *arena, struct oauth_refresh *ret_refresh)
 {
-    struct oauth_refresh refresh;
+    struct oauth_refresh refresh = {0};
     enum err err = refresh_read(conn, hash, now_ns, arena, &refresh);
 
     if (err)
@@ -274,9 +273,8 @@ enum err oauth_refresh_keep(struct store_conn *conn, const unsigned char hash[OA
 enum err oauth_access_revoke(struct store_conn *conn, struct span token_id, int64_t subject,
                              int64_t expires_at_ns, int64_t now_ns)
 {
-    enum err err =
-        store_exec(conn, &revoked_insert,
-                   STORE_PARAMS(STORE_TEXT(token_id), STORE_I64(expires_at_ns)), NULL);
+    enum err err = store_exec(conn, &revoked_insert,
+                              STORE_PARAMS(STORE_TEXT(token_id), STORE_I64(expires_at_ns)), NULL);
 
     if (err)
         return err;

@@ -262,8 +262,8 @@ enum err oauth_access_verify(const struct oauth *oauth, struct span token, int64
                                            .aud_single = true,
                                            .jti_required = true};
     struct oauth_access access = {0};
-    enum err err = crypto_jwt_verify(keys, &rules, token, now_ns / CLOCK_NS_PER_S, arena,
-                                     &access.jwt, NULL);
+    enum err err =
+        crypto_jwt_verify(keys, &rules, token, now_ns / CLOCK_NS_PER_S, arena, &access.jwt, NULL);
 
     if (err)
         return err;

@@ -157,7 +157,8 @@ static void step_refresh(void)
     status = site_refresh(refresh->text, client, "");
     if (!may_come_in(client)) {
         assert_refusal(status, "invalid_client");
-    } else if (client != refresh->grant->client || is_over(refresh->grant)) {
+    } else if (client != refresh->grant->client || is_over(refresh->grant) ||
+               (!refresh->used && refresh->until_s <= now_s())) {
         assert_refusal(status, "invalid_grant");
     } else if (refresh->used && now_s() < refresh->grace_s) {
         assert_int_equal(status, 200);
@@ -165,8 +166,6 @@ static void step_refresh(void)
     } else if (refresh->used) {
         assert_refusal(status, "invalid_grant");
         refresh->grant->over = true;
-    } else if (refresh->until_s <= now_s()) {
-        assert_refusal(status, "invalid_grant");
     } else {
         expect_next(refresh, status);
     }

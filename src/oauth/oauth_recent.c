@@ -2,8 +2,8 @@
  * The clients that proved themselves lately, so that the next request of one of them need not ask
  * the store who it is. What is kept is good while its mark is (http_subject_is_fresh: nothing about
  * the client changed, and the feed of changes is alive); it can only let in, never refuse: whatever
- * speaks against a caller is found the long way (oauth_flow.c), and the commit begins again when the
- * row was changed after all, so that an old secret is bad at once.
+ * speaks against a caller is found the long way (oauth_flow.c), and the commit begins again when
+ * the row was changed after all, so that an old secret is bad at once.
  *
  * A table of fixed size, addressed by a keyed hash of the id: a newcomer takes the place of whom it
  * falls on. Clients with very long texts are not kept. */
