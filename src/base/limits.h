@@ -32,6 +32,15 @@ enum {
     LIMIT_STORE_VALUE_BYTES_MAX = 16 * 1024 * 1024,
     LIMIT_STORE_TRIES_MAX = 6, /* of one job, after serialization failures */
 
+    LIMIT_STORE_WEIGHT_MAX = 4096, /* of the jobs that are done together, in their own unit */
+
+    /* ledger */
+    LIMIT_LEDGER_LEGS_MAX = 100,   /* of one posting */
+    LIMIT_LEDGER_BATCH_MAX = 1000, /* transfers of one request */
+    LIMIT_LEDGER_KEY_BYTES_MAX = 255,
+    LIMIT_LEDGER_DESCRIPTION_CHARS_MAX = 512,
+    LIMIT_LEDGER_TURN_BYTES_MAX = 64 * 1024 * 1024, /* memory of one commit */
+
     /* http */
     LIMIT_HTTP_HEADERS_MAX = 100,
     LIMIT_HTTP_HEAD_BYTES_MAX = 32 * 1024,

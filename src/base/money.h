@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Exact money: whole minor units of one ISO 4217 currency (cents for EUR, yen for JPY). So far
- * only what reading and showing needs; arithmetic joins it with the ledger.
+ * Exact money: whole minor units of one ISO 4217 currency (cents for EUR, yen for JPY). All
+ * arithmetic on amounts happens here; none of it knows a fraction.
  *
  * Threads: pure functions, any thread.    Memory: plain values, nothing to free.
+ * Errors:  ERR_AMOUNT_DIGITS, ERR_AMOUNT_RANGE, ERR_CURRENCY_MISMATCH; results stay as they were.
  * Source:  ISO 4217 (exponents). */
 #ifndef PC_BASE_MONEY_H
 #define PC_BASE_MONEY_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/currency.h"
+#include "base/err.h"
 #include "base/sbuf.h"
 
 struct money {
@@ -19,5 +21,21 @@ struct money {
 
 /* The exact decimal with all its digits: "19.95", "-0.05", "1000" for yen. */
 void money_add_decimal(struct sbuf *out, struct money money);
+
+/* "19.95", "-0.05", "1000": as JSON writes numbers, without exponent. More digits behind the point
+ * than the currency has are refused, zeros too: somebody meant another currency. Minus zero is
+ * refused as out of range. */
+PC_CHECKED enum err money_read(struct span decimal, enum currency currency,
+                               struct money *ret_money);
+
+/* Writes the result, and only on ERR_OK. ERR_CURRENCY_MISMATCH if the currencies differ,
+ * ERR_AMOUNT_RANGE if the result leaves int64_t. */
+PC_CHECKED enum err money_sum(struct money a, struct money b, struct money *ret_sum);
+PC_CHECKED enum err money_difference(struct money a, struct money b, struct money *ret_difference);
+PC_CHECKED enum err money_times(struct money price, int64_t quantity, struct money *ret_cost);
+
+/* The same on bare minor units, where the currency is known to be one: false beyond int64_t. */
+PC_CHECKED bool money_minor_add(int64_t a, int64_t b, int64_t *ret_sum);
+PC_CHECKED bool money_minor_subtract(int64_t a, int64_t b, int64_t *ret_difference);
 
 #endif

@@ -225,6 +225,42 @@ void http_reply_cache(struct http_request *req, struct span cache_control);
 /* The next stop: `handle` runs there, later. Returns ERR_OK, so `return http_hop(...)`. */
 PC_CHECKED enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *handle);
 
+/* ---- many requests in one commit --------------------------------------------------------------
+ * A handler on the loop asks for it with http_hop_together; the store's writer then calls `run` for
+ * all that wait for the same group. `run` visits each of them with http_visit, may look at and keep
+ * the answer, and returns ERR_OK: the commit follows, then the answers leave. Any error of `run`
+ * undoes all; each request then comes again in a call of its own, and fails by itself if it must.
+ */
+struct http_group {
+    const char *name;
+    enum err (*run)(const struct http_group *group, struct store_conn *conn,
+                    struct http_request *const *requests, size_t count);
+};
+/* `weight`: how much of a commit it is; see store_job.weight. */
+PC_CHECKED enum err http_hop_together(struct http_request *req, const struct http_group *group,
+                                      uint32_t weight);
+
+/* Inside of `run`: one clean visit of `handle` for this request. What it returns is returned, and
+ * stays the request's answer unless it is settled. */
+PC_CHECKED enum err http_visit(struct http_request *req, http_handler_fn *handle);
+
+/* Inside of a visited handler or behind it: the answer is this problem, written now, so that its
+ * bytes can be kept. With ERR_OK: the reply as it stands. */
+void http_settle(struct http_request *req, enum err err);
+
+/* The answer as it stands. */
+struct http_answer {
+    int status;
+    struct span content_type, location, body;
+};
+struct http_answer http_answer_of(const struct http_request *req);
+
+/* Gives an answer that was kept. */
+PC_CHECKED enum err http_answer_again(struct http_request *req, const struct http_answer *answer);
+
+/* Whether the principal has the role. */
+bool http_has_role(const struct http_principal *principal, const char *role);
+
 /* Adds a sentence (a literal or arena text) to the problem that `err` becomes; returns err. */
 PC_CHECKED enum err http_fail(struct http_request *req, enum err err, const char *detail);
 /* 422 with one named field. */

@@ -68,6 +68,7 @@ struct json_field {
     enum json_format format;
     bool optional;     /* may be left out */
     bool nullable;     /* may be null: reads like left out, is written as null */
+    bool free_text;    /* written by people: card data in it is masked while it is read (mask.h) */
     size_t offset;     /* of the member in the struct */
     size_t has_offset; /* of a bool: a value was given (or: is to be written); 0: there is none */
     int64_t min, max;  /* characters, value, or items */
@@ -136,6 +137,16 @@ void json_write(struct sbuf *out, const struct json_schema *schema, const void *
 void json_schema_describe(struct sbuf *out, const struct json_schema *schema,
                           const char *ref_prefix);
 void json_field_describe(struct sbuf *out, const struct json_field *field, const char *ref_prefix);
+
+/* What a bound struct says, in a few bytes: equal for equal values whatever their layout in the
+ * text was. Eight bytes for each field of the schema in its order, and behind them eight for each
+ * item of its lists. In the arena; ERR_NO_MEMORY. */
+PC_CHECKED enum err json_fingerprint(const struct json_schema *schema, const void *value,
+                                     struct arena *arena, struct span *ret_print);
+/* The first member in which two differ, appended to `name` ("amount", "transfers[3]"; "body" when
+ * they are of different schemas). False when they do not differ. */
+PC_CHECKED bool json_fingerprint_differs(const struct json_schema *schema, struct span one,
+                                         struct span other, struct sbuf *name);
 
 /* Whether a text is of the format, its length included. */
 PC_CHECKED bool json_format_holds(enum json_format format, struct span text);

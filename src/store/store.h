@@ -181,6 +181,13 @@ PC_CHECKED enum err store_exec(struct store_conn *conn, const struct store_state
                                const struct store_value *params, size_t count,
                                int64_t *ret_changed);
 
+/* The same statement for `rows` sets of `count` values each, one behind the other in `params`, in
+ * their order: on PostgreSQL without waiting for each answer. *ret_changed: of all together. */
+PC_CHECKED enum err store_exec_many(struct store_conn *conn,
+                                    const struct store_statement *statement,
+                                    const struct store_value *params, size_t count, size_t rows,
+                                    int64_t *ret_changed);
+
 /* After ERR_STORE_UNIQUE: was it this "table.column"? (On PostgreSQL the constraint is named so.)
  * Of two that are violated at once only one is told, and not the same one on both databases. */
 bool store_refused(const struct store_conn *conn, const char *constraint);
@@ -230,15 +237,29 @@ typedef enum err store_run_fn(struct store_conn *conn, struct store_job *job);
  * not block, and may free the job. */
 typedef void store_done_fn(struct store_job *job);
 
+/* Runs many write jobs at once, in the order in which they were queued, in a transaction of their
+ * own; see store_job.together. May run again after a rollback, also for fewer of them. */
+typedef enum err store_together_fn(struct store_conn *conn, struct store_job *const *jobs,
+                                   size_t count, const void *group);
+
 struct store_job {
     struct queue_item link; /* the store's, while it has the job */
     store_run_fn *run;
     store_done_fn *done;
     void *context; /* the giver's */
     enum err err;  /* the result, for done */
-    bool unknown;  /* with err: the connection died after COMMIT was sent, so the write may or may
-                      not have happened. Read before writing again; the store never repeats it */
+    bool unknown;  /* with err: the connection died after COMMIT was sent, and the server could not
+                      be asked what became of it. Read before writing again */
     bool snapshot; /* reads: all statements see one moment (costs two round trips more) */
+
+    /* Writes: in place of `run`. Those of the waiting jobs that have the same `together` and
+     * `group` are run by one call and committed by themselves; if that fails, each again in a call
+     * of its own. Isolation is READ COMMITTED on PostgreSQL: together takes the locks it needs, so
+     * that it waits for other nodes rather than collide with them. */
+    store_together_fn *together;
+    const void *group;
+    uint32_t
+        weight; /* at most LIMIT_STORE_WEIGHT_MAX of them at once, but at least one job; 0: 1 */
 };
 
 /* Queues for the reading threads; their handles cannot write. ERR_BUSY when the queue is full,

@@ -8,6 +8,7 @@
 #ifndef PC_TRAIL_TRAIL_H
 #define PC_TRAIL_TRAIL_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "store/store.h"
@@ -58,5 +59,9 @@ const char *trail_event_severity(enum trail_event event); /* info, warning, crit
 
 /* Adds the event to the commit that `conn` is in. */
 PC_CHECKED enum err trail_add(struct store_conn *conn, const struct trail_record *record);
+
+/* The same for many, at the cost of one. */
+PC_CHECKED enum err trail_add_many(struct store_conn *conn, const struct trail_record *records,
+                                   size_t count, struct arena *arena);
 
 #endif

@@ -22,8 +22,9 @@ COLUMNS_MAX = 100
 FLOORS = {"base": 0, "web": 1, "json": 1, "crypto": 1, "store": 1, "net": 2, "trail": 2, "limit": 3,
           "http": 4, "gateway": 5, "auth": 5, "account": 5, "ledger": 5, "audit": 5, "monitor": 5,
           "oauth": 5, "app": 6}     # web/ is not below src/, since most of it is pages
-# docs/decisions/0001-floors.md: JOSE is made of JSON; a grant is a session.
-SIBLINGS = {("crypto", "json"), ("oauth", "auth")}
+# docs/decisions/0001-floors.md: JOSE is made of JSON; a grant is a session; money is the ledger's.
+SIBLINGS = {("crypto", "json"), ("oauth", "auth"), ("account", "ledger"), ("account", "auth"),
+            ("gateway", "ledger")}
 
 # An outside library has one owner; its types stay inside.
 OWNERS = {

@@ -1,0 +1,21 @@
+-- SPDX-License-Identifier: MIT
+-- Orders settle through the ledger: an open order to buy holds its cost, and each fill moves what it
+-- cost. Amounts are whole minor units of the order's currency; times are nanoseconds since 1970.
+
+ALTER TABLE orders ADD COLUMN filled_quantity bigint NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN hold_seq bigint;
+ALTER TABLE orders ADD COLUMN cost_max bigint CHECK (cost_max > 0);
+ALTER TABLE orders ADD COLUMN reason text;
+
+CREATE INDEX orders_by_account ON orders (account_id) WHERE status = 'open';
+
+CREATE TABLE order_fills (
+    order_id text COLLATE "C" NOT NULL REFERENCES orders (id),
+    number bigint NOT NULL CHECK (number > 0),
+    quantity bigint NOT NULL CHECK (quantity > 0),
+    price bigint NOT NULL CHECK (price > 0),
+    amount bigint NOT NULL CHECK (amount > 0),
+    posted_seq bigint NOT NULL,
+    at bigint NOT NULL,
+    CONSTRAINT "order_fills.order_id, order_fills.number" PRIMARY KEY (order_id, number)
+);
