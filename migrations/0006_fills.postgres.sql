@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Orders settle through the ledger: an open order to buy holds its cost, and each fill moves what it
--- cost. Amounts are whole minor units of the order's currency; times are nanoseconds since 1970.
+-- Orders settle through the ledger: an open order to buy holds its cost, and each fill moves what
+-- it cost. Amounts are whole minor units of the order's currency; times are nanoseconds since 1970.
 
 ALTER TABLE orders ADD COLUMN filled_quantity bigint NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN hold_seq bigint;
