@@ -203,7 +203,7 @@ static enum err push(struct store *store, struct queue *queue, struct store_job 
 {
     enum err err;
 
-    PC_ASSERT(job->run != NULL && job->done != NULL);
+    PC_ASSERT(job->done != NULL);
     job->err = ERR_OK;
     job->unknown = false;
     err = queue_push(queue, &job->link);
@@ -214,11 +214,13 @@ static enum err push(struct store *store, struct queue *queue, struct store_job 
 
 enum err store_read(struct store *store, struct store_job *job)
 {
+    PC_ASSERT(job->run != NULL && job->together == NULL);
     return push(store, store->reads, job);
 }
 
 enum err store_write(struct store *store, struct store_job *job)
 {
+    PC_ASSERT((job->run != NULL) != (job->together != NULL));
     return push(store, store->writes, job);
 }
 

@@ -290,6 +290,26 @@ enum err store_exec(struct store_conn *conn, const struct store_statement *state
     return ERR_OK;
 }
 
+enum err store_exec_many(struct store_conn *conn, const struct store_statement *statement,
+                         const struct store_value *params, size_t count, size_t rows,
+                         int64_t *ret_changed)
+{
+    int64_t all = 0;
+    enum err err = conn->failed;
+
+    for (size_t i = 0; i < rows && !err; i++) {
+        int64_t changed = 0;
+
+        err = store_exec(conn, statement, params + i * count, count, &changed);
+        all += changed;
+    }
+    if (err)
+        return err;
+    if (ret_changed != NULL)
+        *ret_changed = all;
+    return ERR_OK;
+}
+
 bool store_refused(const struct store_conn *conn, const char *constraint)
 {
     return strcmp(conn->constraint, constraint) == 0;
@@ -336,13 +356,18 @@ void store_conn_rollback(struct store_conn *conn)
     memcpy(conn->message, message, sizeof(message));
 }
 
-enum err store_conn_run(struct store_conn *conn, struct store_job *job)
+enum err store_conn_run(struct store_conn *conn, struct store_job *const *jobs, size_t count)
 {
+    struct store_job *first = jobs[0];
     enum err err;
 
+    PC_ASSERT(count == 1 || first->together != NULL);
     conn->failed = ERR_OK;
     conn->constraint[0] = '\0';
-    err = job->run(conn, job);
+    if (first->together != NULL)
+        err = first->together(conn, jobs, count, first->group);
+    else
+        err = first->run(conn, first);
     PC_ASSERT(conn->rows_open == 0);
     if (conn->failed == ERR_INTERNAL) /* a mistake in a statement of ours */
         store_log_mistake(conn);

@@ -32,6 +32,7 @@ static const char *const controls[STORE_CONTROL_COUNT] = {
     [STORE_BEGIN_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [STORE_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
     [STORE_BEGIN_BATCH] = "BEGIN ISOLATION LEVEL SERIALIZABLE; SAVEPOINT job",
+    [STORE_BEGIN_TOGETHER] = "BEGIN ISOLATION LEVEL READ COMMITTED",
     /* Each statement sees what the process before us has committed; the number is ours alone. */
     [STORE_BEGIN_MIGRATE] = ("BEGIN ISOLATION LEVEL READ COMMITTED;"
                              "SELECT pg_advisory_xact_lock(7310579596284166756)"),

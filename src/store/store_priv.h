@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/limits.h"
 #include "store/store.h"
 
 enum {
@@ -28,6 +29,7 @@ enum store_control {
     STORE_BEGIN_SNAPSHOT, /* read-only, one moment */
     STORE_BEGIN,          /* for one job */
     STORE_BEGIN_BATCH,    /* for many: opens the first savepoint as well */
+    STORE_BEGIN_TOGETHER, /* for a group: no savepoints, and it locks what it needs */
     STORE_BEGIN_MIGRATE,  /* alone on the database */
     STORE_NEXT,           /* keeps what this job did, opens the savepoint of the next */
     STORE_UNDO,           /* forgets what this job did; the savepoint serves the next */
@@ -111,8 +113,10 @@ PC_CHECKED enum err store_conn_script(struct store_conn *conn, const char *text)
 /* Rolls back; a handle that cannot even do that is broken. */
 void store_conn_rollback(struct store_conn *conn);
 
-/* Runs the job's function on a clean slate; the error of any failed statement wins over ERR_OK. */
-PC_CHECKED enum err store_conn_run(struct store_conn *conn, struct store_job *job);
+/* Runs the job's function on a clean slate, or that of a whole group; the error of any failed
+ * statement wins over ERR_OK. */
+PC_CHECKED enum err store_conn_run(struct store_conn *conn, struct store_job *const *jobs,
+                                   size_t count);
 
 /* Keeps the database's words, on one line, and returns err. */
 enum err store_conn_fail(struct store_conn *conn, enum err err, const char *message);
@@ -154,6 +158,7 @@ struct store_worker {
     bool started;
     bool pings; /* asks after the database when there is nothing else to do */
     unsigned jitter;
+    struct store_job *group[LIMIT_STORE_TAKE_MAX]; /* of the group that is being run */
 };
 
 struct store {

@@ -9,8 +9,9 @@
  *                +-- cannot begin: all get the error    jobs_alone: a transaction for each, tried
  *                                                       again within LIMIT_STORE_TRIES_MAX
  *
- * A job that fails alone is rolled back to its savepoint and disturbs nobody. Nothing is run again
- * once a COMMIT was sent and its answer stayed away. */
+ * A job that fails alone is rolled back to its savepoint and disturbs nobody. Jobs that ask to be
+ * run together have a transaction without savepoints: group_run, and jobs_alone when it is refused.
+ * Nothing is run again once a COMMIT was sent and its answer stayed away. */
 #include "store/store_priv.h"
 
 #include <time.h>
@@ -93,6 +94,13 @@ static bool worth_again(const struct store_conn *conn, enum err err, size_t try)
 
 /* ---- One job, one transaction ------------------------------------------------------------- */
 
+static enum store_control frame_of(const struct store_job *job, bool write)
+{
+    if (!write)
+        return STORE_BEGIN_SNAPSHOT;
+    return job->together != NULL ? STORE_BEGIN_TOGETHER : STORE_BEGIN;
+}
+
 /* No frame: a single statement is a transaction by itself. */
 static enum err run_framed(struct store_conn *conn, struct store_job *job, bool write)
 {
@@ -101,9 +109,9 @@ static enum err run_framed(struct store_conn *conn, struct store_job *job, bool 
 
     conn->sent = false;
     if (framed)
-        err = store_conn_control(conn, write ? STORE_BEGIN : STORE_BEGIN_SNAPSHOT);
+        err = store_conn_control(conn, frame_of(job, write));
     if (err == ERR_OK)
-        err = store_conn_run(conn, job);
+        err = store_conn_run(conn, &job, 1);
     if (err == ERR_OK && framed)
         err = store_conn_control(conn, STORE_COMMIT);
     return err;
@@ -158,7 +166,7 @@ static enum err batch_jobs(struct store_conn *conn, struct store_job *first)
     enum err err = ERR_OK;
 
     for (struct store_job *job = first; job != NULL && !err; job = next_of(job)) {
-        job->err = store_conn_run(conn, job);
+        job->err = store_conn_run(conn, &job, 1);
         if (job->err == ERR_STORE_RETRY || conn->broken || !conn->driver->in_transaction(conn))
             return job->err ? job->err : ERR_STORE_RETRY;
         if (job->err)
@@ -235,6 +243,115 @@ static void batch_run(struct store_worker *worker, struct store_job *first)
         return;
     }
     batch_settle(worker, first, err);
+}
+
+/* ---- A group: many jobs, one call --------------------------------------------------------- */
+
+static enum err group_try(struct store_worker *worker, struct store_job *first,
+                          enum phase *ret_phase)
+{
+    struct store_conn *conn = &worker->conn;
+    size_t jobs = 0;
+    enum err err;
+
+    for (struct store_job *job = first; job != NULL; job = next_of(job)) {
+        job->err = ERR_OK;
+        worker->group[jobs++] = job;
+    }
+    *ret_phase = PHASE_BEGIN;
+    err = store_conn_control(conn, STORE_BEGIN_TOGETHER);
+    if (err)
+        return err;
+    *ret_phase = PHASE_JOBS;
+    err = store_conn_run(conn, worker->group, jobs);
+    if (err)
+        return err;
+    *ret_phase = PHASE_COMMIT;
+    return store_conn_control(conn, STORE_COMMIT);
+}
+
+/* Whether the fault lies with none of the jobs: then all of them fail, rather than each once more
+ * and for as long. */
+static bool is_nobodys(enum err err)
+{
+    return store_is_trouble(err) || err == ERR_BUSY;
+}
+
+static void group_run(struct store_worker *worker, struct store_job *first)
+{
+    struct store_conn *conn = &worker->conn;
+    enum phase phase = PHASE_BEGIN;
+    bool fresh;
+    enum err err;
+
+    for (size_t try = 0;; try++) {
+        conn->sent = false;
+        err = store_conn_ready(conn, &fresh);
+        if (err)
+            break;
+        err = group_try(worker, first, &phase);
+        if (err == ERR_OK) {
+            count(&worker->store->commits, 1);
+            break;
+        }
+        store_conn_rollback(conn);
+        if (try > 0 || !worth_again(conn, err, try))
+            break;
+        count(&worker->store->retries, 1);
+    }
+    if (err && !is_nobodys(err) && worth_alone(conn, err, phase)) {
+        count(&worker->store->retries, 1);
+        jobs_alone(worker, first);
+        return;
+    }
+    batch_settle(worker, first, err);
+}
+
+/* ---- Sharing out what was taken ----------------------------------------------------------- */
+
+static uint32_t weight_of(const struct store_job *job)
+{
+    return job->weight != 0 ? job->weight : 1;
+}
+
+static bool is_company(const struct store_job *a, const struct store_job *b)
+{
+    return a->together == b->together && (a->together == NULL || a->group == b->group);
+}
+
+/* Unlinks from *list its first job and those that go with it, as many as may be run at once. */
+static struct store_job *share_out(const struct store *store, struct store_job **list)
+{
+    struct store_job *first = *list;
+    uint64_t weight_max =
+        first->together != NULL ? LIMIT_STORE_WEIGHT_MAX : store->options.batch_max;
+    uint64_t weight = 0;
+    struct queue_item *rest = NULL;
+    struct queue_item **rest_end = &rest;
+    struct queue_item **end = NULL;
+    bool full = false;
+
+    for (struct store_job *job = first, *next; job != NULL; job = next) {
+        uint32_t own = first->together != NULL ? weight_of(job) : 1;
+        bool goes = !full && is_company(first, job);
+
+        next = next_of(job);
+        if (goes && end != NULL && weight + own > weight_max)
+            full = true, goes = false; /* the order is kept: nobody overtakes */
+        if (goes) {
+            weight += own;
+            if (end != NULL)
+                *end = &job->link;
+            end = &job->link.next;
+        } else {
+            *rest_end = &job->link;
+            rest_end = &job->link.next;
+        }
+    }
+    *end = NULL;
+    *rest_end = NULL;
+    *list = job_of(rest);
+    return first;
 }
 
 /* ---- Asking an idle store ----------------------------------------------------------------- */
@@ -327,6 +444,23 @@ static void batch_done(struct store_worker *worker, struct store_job *first)
         atomic_store_explicit(&worker->store->batch_jobs_max, jobs, memory_order_relaxed);
 }
 
+/* With several writers one does not take the work of the others. */
+static size_t take_max(const struct store *store)
+{
+    return store->options.writers > 1 ? store->options.batch_max : LIMIT_STORE_TAKE_MAX;
+}
+
+static void work(struct store_worker *worker, struct store_job *first)
+{
+    if (next_of(first) == NULL)
+        alone(worker, first);
+    else if (first->together != NULL)
+        group_run(worker, first);
+    else
+        batch_run(worker, first);
+    batch_done(worker, first);
+}
+
 void *store_write_thread(void *context)
 {
     struct store_worker *worker = context;
@@ -334,19 +468,16 @@ void *store_write_thread(void *context)
     struct store_job *first;
 
     for (;;) {
-        first = job_of(queue_pop_many(worker->queue, store->options.batch_max,
-                                      idle_ms(worker, &store->write_state)));
+        first = job_of(
+            queue_pop_many(worker->queue, take_max(store), idle_ms(worker, &store->write_state)));
         if (first == NULL && queue_is_closed(worker->queue))
             break;
         if (first == NULL) {
             ask(worker, probe_run, true);
             continue;
         }
-        if (next_of(first) == NULL)
-            alone(worker, first);
-        else
-            batch_run(worker, first);
-        batch_done(worker, first);
+        while (first != NULL)
+            work(worker, share_out(store, &first));
     }
     store_conn_close(&worker->conn);
     return NULL;

@@ -73,23 +73,75 @@ static struct store_value text_value(struct span text, char room[TRAIL_TEXT_BYTE
     return clean.len == 0 ? STORE_NULL : STORE_TEXT(clean);
 }
 
-enum err trail_add(struct store_conn *conn, const struct trail_record *record)
-{
-    char rooms[6][TRAIL_TEXT_BYTES_MAX];
+enum { COLUMNS = 11, TEXTS = 6 };
+
+/* What a row is made of besides the record's own texts. */
+struct rooms {
+    char texts[TEXTS][TRAIL_TEXT_BYTES_MAX];
     char details[TRAIL_DETAILS_MAX * DETAIL_BYTES_MAX];
-    struct sbuf out = sbuf_over(details, sizeof(details));
-    const char *name = trail_event_name(record->event);
+};
+
+static void row_write(const struct trail_record *record, struct rooms *rooms,
+                      struct store_value row[COLUMNS])
+{
+    struct sbuf out = sbuf_over(rooms->details, sizeof(rooms->details));
+    const struct span texts[TEXTS] = {record->actor,      record->client_id, record->address,
+                                      record->request_id, record->object,    record->reason};
+    bool done = record->outcome == TRAIL_DONE;
+    size_t at = 0;
 
     PC_ASSERT((size_t)record->actor_kind < PC_COUNT(actor_kinds));
-    return store_exec(
-        conn, &trail_insert,
-        STORE_PARAMS(
-            STORE_I64(record->at_ns), STORE_TEXT(span_from(name)),
-            STORE_TEXT(record->outcome == TRAIL_DONE ? SPAN_OF("done") : SPAN_OF("refused")),
-            STORE_TEXT(span_from(actor_kinds[record->actor_kind])),
-            text_value(record->actor, rooms[0]), text_value(record->client_id, rooms[1]),
-            text_value(record->address, rooms[2]), text_value(record->request_id, rooms[3]),
-            text_value(record->object, rooms[4]), text_value(record->reason, rooms[5]),
-            STORE_TEXT(details_write(record, &out))),
-        NULL);
+    row[at++] = STORE_I64(record->at_ns);
+    row[at++] = STORE_TEXT(span_from(trail_event_name(record->event)));
+    row[at++] = STORE_TEXT(done ? SPAN_OF("done") : SPAN_OF("refused"));
+    row[at++] = STORE_TEXT(span_from(actor_kinds[record->actor_kind]));
+    for (size_t i = 0; i < TEXTS; i++)
+        row[at++] = text_value(texts[i], rooms->texts[i]);
+    row[at++] = STORE_TEXT(details_write(record, &out));
+    PC_ASSERT(at == COLUMNS);
+}
+
+enum err trail_add(struct store_conn *conn, const struct trail_record *record)
+{
+    struct store_value row[COLUMNS];
+    struct rooms rooms;
+
+    row_write(record, &rooms, row);
+    return store_exec(conn, &trail_insert, row, COLUMNS, NULL);
+}
+
+/* Moves what lies in the rooms, which serve the next record, to the arena. */
+static bool row_keep(const struct rooms *rooms, struct arena *arena, struct store_value *row)
+{
+    uintptr_t begin = (uintptr_t)rooms;
+
+    for (size_t i = 0; i < COLUMNS; i++) {
+        uintptr_t at = (uintptr_t)row[i].bytes.ptr;
+
+        if (row[i].type != STORE_TYPE_TEXT || at < begin || at >= begin + sizeof(*rooms))
+            continue;
+        row[i].bytes = arena_copy(arena, row[i].bytes);
+        if (row[i].bytes.ptr == NULL)
+            return false;
+    }
+    return true;
+}
+
+enum err trail_add_many(struct store_conn *conn, const struct trail_record *records, size_t count,
+                        struct arena *arena)
+{
+    struct store_value *rows;
+    struct rooms rooms;
+
+    if (count == 0)
+        return ERR_OK;
+    rows = arena_alloc(arena, count * COLUMNS * sizeof(*rows));
+    if (rows == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        row_write(&records[i], &rooms, rows + i * COLUMNS);
+        if (!row_keep(&rooms, arena, rows + i * COLUMNS))
+            return ERR_NO_MEMORY;
+    }
+    return store_exec_many(conn, &trail_insert, rows, COLUMNS, count, NULL);
 }

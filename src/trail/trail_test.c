@@ -144,6 +144,55 @@ static void what_is_not_known_is_null(void **state)
     assert_true(span_is(row.texts[9], "{}"));
 }
 
+enum { MANY = 50 };
+
+static enum err add_many_run(struct store_conn *conn, struct store_job *job)
+{
+    struct arena room;
+    enum err err;
+
+    arena_init(&room, NULL, 0, ARENA_BYTES);
+    err = trail_add_many(conn, job->context, MANY, &room);
+    arena_reset(&room);
+    return err;
+}
+
+/* Each keeps its own texts, those that had to be cleaned as well; with one that cannot be written
+ * none is. */
+static void many_records_are_added_at_once(void **state)
+{
+    struct trail_record records[MANY] = {0};
+    char texts[MANY][16];
+    int64_t before = events();
+    struct row row;
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        (void)snprintf(texts[i], sizeof(texts[i]), "actor%c%zu", i % 2 == 0 ? '\n' : '.', i);
+        records[i] = (struct trail_record){.event = TRAIL_LOGIN,
+                                           .outcome = TRAIL_DONE,
+                                           .at_ns = AT + (int64_t)i,
+                                           .actor_kind = TRAIL_ACTOR_USER,
+                                           .actor = span_from(texts[i]),
+                                           .details = {{"scope", span_from(texts[i])}}};
+    }
+    assert_int_equal(store_do(the_store, add_many_run, records, true), ERR_OK);
+    assert_int_equal(events(), before + MANY);
+    row = newest_row();
+    assert_int_equal(row.at_ns, AT + MANY - 1);
+    assert_true(span_is(row.texts[3], "actor.49"));
+    assert_true(span_is(row.texts[9], "{\"scope\":\"actor.49\"}"));
+    records[MANY - 1] = records[MANY - 2];
+    assert_int_equal(store_do(the_store, add_many_run, records, true), ERR_OK);
+    row = newest_row();
+    assert_true(span_is(row.texts[3], "actor\xEF\xBF\xBD"
+                                      "48"));
+    store_fail_at(MANY / 2);
+    assert_int_equal(store_do(the_store, add_many_run, records, true), ERR_STORE_UNAVAILABLE);
+    store_fail_at(0);
+    assert_int_equal(events(), before + 2 * MANY);
+}
+
 /* The longest texts there can be, each byte of which has to be escaped. */
 static void the_longest_record_has_room(void **state)
 {
@@ -337,6 +386,7 @@ int main(void)
         T(a_record_comes_out_as_it_went_in),
         T(what_is_not_known_is_null),
         T(the_longest_record_has_room),
+        T(many_records_are_added_at_once),
         cmocka_unit_test(texts_cannot_forge_lines),
         cmocka_unit_test(texts_are_cut_between_characters),
         T(nothing_is_ever_taken_away),
