@@ -146,6 +146,10 @@ gateway:
   port: {self.port}{tls}
 auth:
   port: 0
+account:
+  port: 0
+transaction:
+  port: 0
 workers:
   loops: {workers}
 http:

@@ -101,6 +101,10 @@ gateway:
 auth:
   host: 127.0.0.1
   port: {self.port}
+account:
+  port: 0
+transaction:
+  port: 0
 oauth:
   algorithm: ES256
 trusted_proxies: [127.0.0.0/8]

@@ -9,7 +9,7 @@
 
 static command_run_fn openapi_run;
 
-static const char *const services[] = {"gateway", "auth", NULL};
+static const char *const services[] = {"gateway", "auth", "account", "transaction", NULL};
 
 static const struct command_option options[] = {
     {.name = "--yaml", .about = "Print YAML instead of JSON"},

@@ -62,8 +62,10 @@ static void generations_free(struct generation *generation)
 static void greet(const struct command_call *call, const struct config *config,
                   const struct serve *serve)
 {
-    static const char *const pages[CONFIG_SERVICE_COUNT] = {
-        [CONFIG_GATEWAY] = "/api/docs", [CONFIG_AUTH] = "/docs"};
+    static const char *const pages[CONFIG_SERVICE_COUNT] = {[CONFIG_GATEWAY] = "/api/docs",
+                                                            [CONFIG_AUTH] = "/docs",
+                                                            [CONFIG_ACCOUNT] = "/docs",
+                                                            [CONFIG_TRANSACTION] = "/docs"};
 
     (void)fprintf(call->io->err, "portcullis %s answers on\n", command_version_number());
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
@@ -74,7 +76,7 @@ static void greet(const struct command_call *call, const struct config *config,
         if (!serve_serves(serve, i))
             continue;
         config_listener_url(listener, listener->host, serve_port(serve, i), &url);
-        (void)fprintf(call->io->err, "  %-8s %.*s  API pages: %.*s%s\n", config_service_name(i),
+        (void)fprintf(call->io->err, "  %-11s %.*s  API pages: %.*s%s\n", config_service_name(i),
                       SPAN_ARG(sbuf_span(&url)), SPAN_ARG(sbuf_span(&url)), pages[i]);
     }
     if (serve_seeded(serve) > 0)
@@ -167,7 +169,8 @@ static bool services_of(const struct command_call *call, unsigned *ret_services)
     *ret_services = CONFIG_SERVICES_ALL;
     if (only == NULL || config_services_read(span_from(only), ret_services, &wrong))
         return true;
-    command_tell(call, "--only: \"%.*s\" is none of gateway, auth", SPAN_ARG(wrong));
+    command_tell(call, "--only: \"%.*s\" is none of gateway, auth, account, transaction",
+                 SPAN_ARG(wrong));
     return false;
 }
 

@@ -27,7 +27,8 @@ static struct {
 
 static const char *const serve[] = {"portcullis", "serve", "--only", "auth,gateway"};
 static const char *const serve_auth[] = {"portcullis", "serve", "--only", "auth"};
-static const char *const any_port[] = {"PORT=0", "AUTH_PORT=0", "LOG_LEVEL=error", NULL};
+static const char *const any_port[] = {
+    "PORT=0", "AUTH_PORT=0", "ACCOUNT_PORT=0", "TRANSACTION_PORT=0", "LOG_LEVEL=error", NULL};
 
 static void start(int count, const char *const *argv, const char *const *variables)
 {
@@ -139,21 +140,22 @@ static void serves_from_nothing(void **state)
 static void serves_some(void **state)
 {
     start(2, serve, any_port);
-    wait_for("  auth     http://127.0.0.1:");
+    wait_for("  auth        http://127.0.0.1:");
     wait_for("/docs\n");
     assert_int_equal(ask("  auth"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 
     start(4, serve_auth, any_port);
-    wait_for("  auth     http://127.0.0.1:");
+    wait_for("  auth        http://127.0.0.1:");
     wait_for("/docs\n");
     assert_null(strstr(program.told, "  gateway"));
     assert_int_equal(ask("  auth"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 
     assert_int_equal(command_test_run("serve --only gateway,"), COMMAND_USAGE);
-    assert_int_equal(command_test_run("serve --only gateway,account"), COMMAND_USAGE);
-    assert_non_null(strstr(command_test_err, "--only: \"account\" is none of gateway, auth"));
+    assert_int_equal(command_test_run("serve --only gateway,ledger"), COMMAND_USAGE);
+    assert_non_null(strstr(command_test_err,
+                           "--only: \"ledger\" is none of gateway, auth, account, transaction"));
 }
 
 /* SIGHUP takes over what it can and names what waits; a bad file changes nothing. */
@@ -179,13 +181,18 @@ static void reloads_when_told(void **state)
 static void refuses_to_start(void **state)
 {
     static const char *const production[] = {"ENVIRONMENT=production", NULL};
-    static const char *const nowhere[] = {"PORT=0", "AUTH_PORT=0", "LOG_LEVEL=error",
-                                          "DATABASE_URL=sqlite:/nonexistent/x.db", NULL};
+    static const char *const nowhere[] = {"PORT=0",
+                                          "AUTH_PORT=0",
+                                          "ACCOUNT_PORT=0",
+                                          "TRANSACTION_PORT=0",
+                                          "LOG_LEVEL=error",
+                                          "DATABASE_URL=sqlite:/nonexistent/x.db",
+                                          NULL};
 
     assert_int_equal(command_test_run_with("serve", production), COMMAND_BAD);
     assert_non_null(strstr(command_test_err, "jwt.secret: production needs a secret of its own"));
     assert_non_null(strstr(command_test_err, "production does not listen in plain HTTP"));
-    assert_int_equal(command_test_run("serve --only account"), COMMAND_USAGE);
+    assert_int_equal(command_test_run("serve --only ledger"), COMMAND_USAGE);
     start(2, serve, nowhere);
     wait_for("portcullis serve: ");
     assert_int_equal(stop(0), COMMAND_BAD);

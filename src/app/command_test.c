@@ -41,7 +41,8 @@ static void wrong_lines_are_told(void **state)
         {"completion tcsh",
          "portcullis completion: does not know \"tcsh\", there is: bash, zsh, fish\n"},
         {"openapi nothing",
-         "portcullis openapi: does not know \"nothing\", there is: gateway, auth\n"},
+         "portcullis openapi: does not know \"nothing\", there is: gateway, auth, account, "
+         "transaction\n"},
         {"certs dve", "portcullis: unknown command \"certs dve\", did you mean \"certs dev\"?\n"},
         {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
     };
@@ -235,7 +236,7 @@ static void certs_are_made(void **state)
 #define TLS                                                                                        \
     ":\n  tls:\n    certificate: certs/server.crt\n    key: certs/server.key\n"                    \
     "    client_ca: certs/ca.crt\n    client_auth: optional\n"
-    static const char settings[] = "gateway" TLS "auth" TLS;
+    static const char settings[] = "gateway" TLS "auth" TLS "account" TLS "transaction" TLS;
 #undef TLS
 
     assert_int_equal(command_test_run("certs dev --host api.test alice"), COMMAND_GOOD);
@@ -259,7 +260,7 @@ static void certs_are_made(void **state)
     assert_int_equal(command_test_run("check"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_err, "warning: gateway.tls.certificate: ends within "));
     assert_string_equal(command_test_out,
-                        "The settings are good for development, with 2 warnings.\n");
+                        "The settings are good for development, with 4 warnings.\n");
     assert_int_equal(command_test_run("certs"), COMMAND_USAGE);
     assert_non_null(strstr(command_test_err, "certs dev"));
 }

@@ -15,8 +15,10 @@
 
 const char *config_service_name(enum config_service service)
 {
-    static const char *const names[CONFIG_SERVICE_COUNT] = {
-        [CONFIG_GATEWAY] = "gateway", [CONFIG_AUTH] = "auth"};
+    static const char *const names[CONFIG_SERVICE_COUNT] = {[CONFIG_GATEWAY] = "gateway",
+                                                            [CONFIG_AUTH] = "auth",
+                                                            [CONFIG_ACCOUNT] = "account",
+                                                            [CONFIG_TRANSACTION] = "transaction"};
 
     PC_ASSERT(service < CONFIG_SERVICE_COUNT);
     return names[service];

@@ -36,7 +36,13 @@ enum config_password_common {
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
 
 /* What can be served, each on a listener of its own. */
-enum config_service { CONFIG_GATEWAY, CONFIG_AUTH, CONFIG_SERVICE_COUNT };
+enum config_service {
+    CONFIG_GATEWAY,
+    CONFIG_AUTH,
+    CONFIG_ACCOUNT,
+    CONFIG_TRANSACTION,
+    CONFIG_SERVICE_COUNT
+};
 #define CONFIG_SERVICE_BIT(service) (1U << (service))
 enum { CONFIG_SERVICES_ALL = (1U << CONFIG_SERVICE_COUNT) - 1 };
 
@@ -174,6 +180,12 @@ struct config {
         uint32_t login_hours;
         uint32_t leeway_s;
     } oauth;
+
+    struct {
+        uint32_t key_hours;
+        uint32_t backdate_days;
+        uint32_t hold_hours; /* 0: until it is ended */
+    } ledger;
 
     struct {
         const char *client_id; /* as which the API's pages sign in */

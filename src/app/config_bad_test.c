@@ -270,6 +270,10 @@ const struct config_case config_bad_cases[] = {
      "apart"},
     {"oauth:\n  public_key_file: a.pem\n",
      "portcullis.yaml:2:3: oauth.public_key_file: needs oauth.private_key_file"},
+    {"account:\n  port: 8003\n", "transaction.port: 8003 is account.port too"},
+    {"ledger:\n  key_hours: 0\n  backdate_days: -1\n",
+     "portcullis.yaml:2:14: ledger.key_hours: \"0\" is not a number from 1 to 8760\n"
+     "portcullis.yaml:3:18: ledger.backdate_days: \"-1\" is not a number from 0 to 3660"},
     {"oauth:\n  kid: a\n", "warning: portcullis.yaml:2:3: oauth.kid: has no effect without "
                            "oauth.private_key_file, whose name it is"},
     {"http:\n  connections_max: 16\n  connections_per_ip_max: 17\n",

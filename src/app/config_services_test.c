@@ -57,6 +57,29 @@ static void issuer_settings_arrive(void **state)
     assert_string_equal(config->docs.client_id, "docs");
 }
 
+/* The ledger's settings, and the places of the two services of money. */
+static void money_settings_arrive(void **state)
+{
+    static const char *const environ[] = {"ACCOUNT_PORT=9002", "TRANSACTION_PORT=9003", NULL};
+    const struct config *config = &config_test.config;
+
+    assert_int_equal(config_test_load("", NULL), ERR_OK);
+    assert_int_equal(config->listeners[CONFIG_ACCOUNT].port, 8002);
+    assert_int_equal(config->listeners[CONFIG_TRANSACTION].port, 8003);
+    assert_int_equal(config->ledger.key_hours, 24);
+    assert_int_equal(config->ledger.backdate_days, 30);
+    assert_int_equal(config->ledger.hold_hours, 168);
+    assert_int_equal(
+        config_test_load("ledger: {key_hours: 1, backdate_days: 0, hold_hours: 0}\n", environ),
+        ERR_OK);
+    assert_string_equal(config_test_told(), "");
+    assert_int_equal(config->listeners[CONFIG_ACCOUNT].port, 9002);
+    assert_int_equal(config->listeners[CONFIG_TRANSACTION].port, 9003);
+    assert_int_equal(config->ledger.key_hours, 1);
+    assert_int_equal(config->ledger.backdate_days, 0);
+    assert_int_equal(config->ledger.hold_hours, 0);
+}
+
 /* What will not be served need not be fit to be. */
 static void services_are_chosen(void **state)
 {
@@ -66,7 +89,9 @@ static void services_are_chosen(void **state)
         const char *wrong;
     } cases[] = {
         {"gateway", CONFIG_SERVICE_BIT(CONFIG_GATEWAY), NULL},
-        {"auth, gateway", CONFIG_SERVICES_ALL, NULL},
+        {"auth, gateway", CONFIG_SERVICE_BIT(CONFIG_GATEWAY) | CONFIG_SERVICE_BIT(CONFIG_AUTH),
+         NULL},
+        {"gateway,auth,account,transaction", CONFIG_SERVICES_ALL, NULL},
         {"auth,auth", CONFIG_SERVICE_BIT(CONFIG_AUTH), NULL},
         {"auth,", 0, ""},
         {"", 0, ""},
@@ -122,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(issuer_settings_arrive),
+        cmocka_unit_test(money_settings_arrive),
         cmocka_unit_test(services_are_chosen),
         cmocka_unit_test(urls_of_listeners),
     };

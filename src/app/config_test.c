@@ -312,6 +312,10 @@ static const struct {
      "gateway.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
      "auth.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
+     "account.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
+     "transaction.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
     {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET, ISSUER,
       "TLS_TERMINATED_IN_FRONT=true"},

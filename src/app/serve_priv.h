@@ -66,6 +66,9 @@ struct serve {
 PC_FORMAT(3, 4)
 PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...);
 
+/* serve_health.c */
+extern const struct http_route serve_health_routes[];
+
 /* serve_keys.c */
 PC_CHECKED enum err serve_keys(struct serve *serve, struct serve_fault *fault);
 PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *fault);

@@ -37,10 +37,39 @@ static const struct mounted auth_tables[] = {
     {.rows = oauth_metadata_routes, .owner = OWNER_OAUTH},
 };
 
+/* So that their pages can sign in where they are: a browser asks no other origin for a token. */
+#define SIGN_IN_TABLES                                                                             \
+    {.rows = oauth_api_routes, .only = "/auth/token", .owner = OWNER_OAUTH},                       \
+    {                                                                                              \
+        .rows = oauth_page_routes, .owner = OWNER_OAUTH                                            \
+    }
+
+static const struct mounted account_tables[] = {
+    {.rows = serve_health_routes},
+    SIGN_IN_TABLES,
+};
+
+static const struct mounted transaction_tables[] = {
+    {.rows = serve_health_routes},
+    SIGN_IN_TABLES,
+};
+
 #define AUTH_ABOUT                                                                                 \
     "OAuth 2.0 and OpenID Connect: tokens for clients and for users who signed in here.\n\n"       \
     "The token endpoint answers errors as RFC 6749 says; all others are "                          \
     "`application/problem+json` (RFC 9457)."
+
+#define ACCOUNT_ABOUT                                                                              \
+    "Accounts of customers: opening, freezing and closing them, their balances and "               \
+    "statements.\n\n"                                                                              \
+    "Amounts are exact decimals of the account's currency, with whole minor units beside them. "   \
+    "Errors are `application/problem+json` (RFC 9457)."
+
+#define TRANSACTION_ABOUT                                                                          \
+    "Payments on one account, transfers between two, and the postings of the double-entry ledger " \
+    "behind both.\n\n"                                                                             \
+    "Every request that moves money takes an `Idempotency-Key`: the same key and body are "        \
+    "answered with the same bytes again. Errors are `application/problem+json` (RFC 9457)."
 
 static const struct {
     const char *name, *title, *about, *docs_base, *token_path;
@@ -61,6 +90,20 @@ static const struct {
                      .token_path = "/auth/token",
                      .tables = auth_tables,
                      .table_count = PC_COUNT(auth_tables)},
+    [CONFIG_ACCOUNT] = {.name = "account-service",
+                        .title = "Portcullis Account Service",
+                        .about = ACCOUNT_ABOUT,
+                        .docs_base = "/",
+                        .token_path = "/auth/token",
+                        .tables = account_tables,
+                        .table_count = PC_COUNT(account_tables)},
+    [CONFIG_TRANSACTION] = {.name = "transaction-service",
+                            .title = "Portcullis Transaction Service",
+                            .about = TRANSACTION_ABOUT,
+                            .docs_base = "/",
+                            .token_path = "/auth/token",
+                            .tables = transaction_tables,
+                            .table_count = PC_COUNT(transaction_tables)},
 };
 
 static void *context_of(const struct serve *serve, enum owner owner)

@@ -19,7 +19,11 @@ enum { SEED_ARENA_BYTES_MAX = 256 * 1024 };
     "https://127.0.0.1:8000/api/docs/oauth2-redirect.html\n"                                       \
     "https://localhost:8000/api/docs/oauth2-redirect.html\n"                                       \
     "https://127.0.0.1:8001/docs/oauth2-redirect.html\n"                                           \
-    "https://localhost:8001/docs/oauth2-redirect.html"
+    "https://localhost:8001/docs/oauth2-redirect.html\n"                                           \
+    "https://127.0.0.1:8002/docs/oauth2-redirect.html\n"                                           \
+    "https://localhost:8002/docs/oauth2-redirect.html\n"                                           \
+    "https://127.0.0.1:8003/docs/oauth2-redirect.html\n"                                           \
+    "https://localhost:8003/docs/oauth2-redirect.html"
 
 static const struct oauth_client seeds[] = {
     {.client_id = SPAN("web-portal"),
