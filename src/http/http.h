@@ -103,7 +103,7 @@ struct http_problem {
 };
 typedef void http_problem_fn(struct http_request *req, struct http_problem *problem);
 
-enum { HTTP_PARAMS_MAX = 4, HTTP_ROUTE_ERRORS_MAX = 6 };
+enum { HTTP_PARAMS_MAX = 4, HTTP_ROUTE_ERRORS_MAX = 16 };
 
 struct http_route {
     enum net_method method;
@@ -128,6 +128,7 @@ struct http_route {
     http_problem_fn *problem;        /* NULL: application/problem+json */
     const struct json_schema *problem_reply; /* what it writes; NULL: of the reply_type */
     bool same_origin;                        /* no CORS: other origins' scripts may not call it */
+    bool keyed;                              /* takes an Idempotency-Key: ledger/ledger_call.h */
     enum http_run run;
     http_handler_fn *handle;
 
@@ -200,6 +201,7 @@ struct http_request {
     struct span body_text;                  /* as it came, for those who hash it */
     struct store_conn *store;               /* on HTTP_RUN_READ and HTTP_RUN_WRITE only */
     void *work;                             /* a handler's own, from stop to stop */
+    void *group_work;                       /* what the group it waits for keeps of it */
 };
 
 /* Replies. The status is the route's unless said otherwise; the schema is the route's. */
@@ -230,7 +232,7 @@ PC_CHECKED enum err http_hop(struct http_request *req, enum http_run run, http_h
  * all that wait for the same group. `run` visits each of them with http_visit, may look at and keep
  * the answer, and returns ERR_OK: the commit follows, then the answers leave. Any error of `run`
  * undoes all; each request then comes again in a call of its own, and fails by itself if it must.
- */
+ * When nobody can tell whether the commit was done, the answer is ERR_OUTCOME_UNKNOWN. */
 struct http_group {
     const char *name;
     enum err (*run)(const struct http_group *group, struct store_conn *conn,
@@ -241,21 +243,23 @@ PC_CHECKED enum err http_hop_together(struct http_request *req, const struct htt
                                       uint32_t weight);
 
 /* Inside of `run`: one clean visit of `handle` for this request. What it returns is returned, and
- * stays the request's answer unless it is settled. */
+ * stays the request's answer unless it is settled. A request may be visited again in the same run:
+ * the last visit counts. */
 PC_CHECKED enum err http_visit(struct http_request *req, http_handler_fn *handle);
 
 /* Inside of a visited handler or behind it: the answer is this problem, written now, so that its
  * bytes can be kept. With ERR_OK: the reply as it stands. */
 void http_settle(struct http_request *req, enum err err);
 
-/* The answer as it stands. */
+/* The answer as it stands; behind a visit that ended well, or http_settle. */
 struct http_answer {
     int status;
     struct span content_type, location, body;
 };
 struct http_answer http_answer_of(const struct http_request *req);
 
-/* Gives an answer that was kept. */
+/* Gives an answer that was kept, and says so by "Idempotency-Replayed: true". The texts must live
+ * as long as the request. */
 PC_CHECKED enum err http_answer_again(struct http_request *req, const struct http_answer *answer);
 
 /* Whether the principal has the role. */

@@ -101,3 +101,15 @@ enum err http_authorize(const struct http_call *call)
         return ERR_FORBIDDEN;
     return entitled || principal->kind == HTTP_TOKEN_ISSUED ? ERR_SCOPE : ERR_FORBIDDEN;
 }
+
+bool http_has_role(const struct http_principal *principal, const char *role)
+{
+    struct span rest = principal->roles;
+    struct span name;
+
+    while (rest.len > 0 && span_cut(&rest, ' ', &name)) {
+        if (span_is(name, role))
+            return true;
+    }
+    return false;
+}

@@ -47,7 +47,7 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out)
         sbuf_add_lit(out, "\r\nAccess-Control-Allow-Credentials: true");
     sbuf_add_lit(out, "\r\nAccess-Control-Expose-Headers: X-Request-ID, X-Process-Time, "
                       "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, "
-                      "X-Circuit-Breaker-State, Link\r\n");
+                      "X-Circuit-Breaker-State, Link, Location, Idempotency-Replayed\r\n");
 }
 
 /* Only what a script may need to send; the list does not echo the request. */

@@ -234,6 +234,12 @@ static void store_done(struct store_job *job)
 
     call->run_err = job->err;
     call->req.store = NULL;
+    if (job->together != NULL && job->err == ERR_OK)
+        call->run_err = call->visit_err;
+    else if (job->together != NULL && job->unknown)
+        call->run_err = ERR_OUTCOME_UNKNOWN;
+    if (call->run_err != call->visit_err) /* what a handler said of its answer is void */
+        http_call_forget(call);
     go_home(call);
 }
 
@@ -354,18 +360,25 @@ static enum verdict stop_breaker(struct http_call *call)
 /* ---- running ----------------------------------------------------------------------------------
  */
 
-/* One visit of a handler. A write may come here again after a rollback: it starts clean. */
-static enum err handle(struct http_call *call)
+void http_call_forget(struct http_call *call)
 {
-    call->hopping = false;
     call->err = ERR_OK;
+    call->settled = false;
     call->detail = NULL;
     call->retry_after_ns = 0;
     call->extra = (struct sbuf){0};
     call->csp = call->cache_control = (struct span){0};
     if (call->problems != NULL)
         call->problems->count = 0;
-    return call->visited(&call->req);
+}
+
+/* One visit of a handler. A write may come here again after a rollback: it starts clean. */
+enum err http_call_visit(struct http_call *call)
+{
+    http_call_forget(call);
+    call->hopping = false;
+    call->visit_err = call->visited(&call->req);
+    return call->visit_err;
 }
 
 static enum err handle_in_store(struct store_conn *conn, struct store_job *job)
@@ -373,14 +386,14 @@ static enum err handle_in_store(struct store_conn *conn, struct store_job *job)
     struct http_call *call = PC_CONTAINER(job, struct http_call, store);
 
     call->req.store = conn;
-    return handle(call);
+    return http_call_visit(call);
 }
 
 static void handle_in_pool(struct net_job *job)
 {
     struct http_call *call = PC_CONTAINER(job, struct http_call, hash);
 
-    call->run_err = handle(call);
+    call->run_err = http_call_visit(call);
     go_home(call);
 }
 
@@ -389,6 +402,13 @@ static enum err dispatch(struct http_call *call)
     const struct http_engine_options *options = &call->lane->engine->options;
 
     call->store = (struct store_job){.run = handle_in_store, .done = store_done};
+    if (call->group != NULL) {
+        call->store = (struct store_job){.together = http_group_run,
+                                         .group = call->group,
+                                         .weight = call->weight,
+                                         .done = store_done};
+        return store_write(options->store, &call->store);
+    }
     switch (call->run) {
     case HTTP_RUN_READ:
         return store_read(options->store, &call->store);
@@ -412,6 +432,7 @@ enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *
 
     call->run = run;
     call->handle = next;
+    call->group = NULL;
     call->hopping = true;
     return ERR_OK;
 }
@@ -441,7 +462,7 @@ static enum verdict stop_run(struct http_call *call)
     while (call->run_err == ERR_OK && call->hopping) {
         call->visited = call->handle;
         if (call->run == HTTP_RUN_LOOP) {
-            call->run_err = handle(call);
+            call->run_err = http_call_visit(call);
             continue;
         }
         leave(call);

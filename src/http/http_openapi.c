@@ -124,14 +124,34 @@ static void add_parameter(struct document *doc, const struct http_route *route,
     json_end_object(&doc->w);
 }
 
+static void add_key_parameter(struct document *doc)
+{
+    json_begin_object(&doc->w);
+    add_string(doc, "name", "Idempotency-Key");
+    add_string(doc, "in", "header");
+    json_add_bool(&doc->w, "required", false);
+    add_string(doc, "description",
+               "A text of the client's own for this one request. Sent again with the same key and "
+               "body, it is answered as before, byte by byte, and nothing is done twice.");
+    begin(doc, "schema");
+    add_string(doc, "type", "string");
+    json_add_i64(&doc->w, "minLength", 1);
+    json_add_i64(&doc->w, "maxLength", LIMIT_LEDGER_KEY_BYTES_MAX);
+    add_string(doc, "pattern", "^[!-~]+$");
+    end(doc);
+    json_end_object(&doc->w);
+}
+
 static void add_parameters(struct document *doc, const struct http_route *route)
 {
-    if (route->input == NULL)
+    if (route->input == NULL && !route->keyed)
         return;
     json_key(&doc->w, "parameters");
     json_begin_list(&doc->w);
-    for (size_t i = 0; i < route->input->field_count; i++)
+    for (size_t i = 0; route->input != NULL && i < route->input->field_count; i++)
         add_parameter(doc, route, &route->input->fields[i]);
+    if (route->keyed)
+        add_key_parameter(doc);
     json_end_list(&doc->w);
 }
 
@@ -175,9 +195,11 @@ static void add_reply_headers(struct document *doc, const struct http_route *rou
         add_header_ref(doc, "X-Circuit-Breaker-State");
     if (status == 302 || status == 303)
         add_header_ref(doc, "Location");
+    if (route->keyed && status < 500 && status != 401 && status != 429)
+        add_header_ref(doc, "Idempotency-Replayed");
     if (status == 401 || (status == 403 && route->scopes != NULL))
         add_header_ref(doc, "WWW-Authenticate");
-    if (status == 429 || status == 503)
+    if (status == 429 || status == 503 || (route->keyed && status == 409))
         add_header_ref(doc, "Retry-After");
     end(doc);
 }
@@ -293,6 +315,7 @@ static void want_journey_errors(const struct http_route *route, bool *wanted)
     wanted[ERR_BUSY] = route->run != HTTP_RUN_LOOP || secret;
     wanted[ERR_VALIDATION] = usual && (route->body != NULL || route->input != NULL);
     wanted[ERR_JSON_SYNTAX] = route->body != NULL && route->form != HTTP_FORM_URLENCODED;
+    wanted[ERR_KEY_RUNNING] = wanted[ERR_KEY_REUSED] = wanted[ERR_OUTCOME_UNKNOWN] = route->keyed;
     wanted[ERR_BODY_TOO_LARGE] = wanted[ERR_MEDIA_TYPE] = usual && route->body != NULL;
 }
 
@@ -410,6 +433,8 @@ static void add_headers(struct document *doc)
                "integer");
     add_header(doc, "X-Circuit-Breaker-State", "closed, open or half_open.", "string");
     add_header(doc, "Location", "Where it goes on.", "string");
+    add_header(doc, "Idempotency-Replayed",
+               "true: this request was done before, and this is what was answered then.", "string");
     add_header(doc, "WWW-Authenticate", "How to authenticate (RFC 6750).", "string");
     add_header(doc, "Retry-After", "Seconds to wait before the next try.", "integer");
     end(doc);

@@ -54,6 +54,13 @@ static const struct http_route routes[] = {
      .access = HTTP_ACCESS_BEARER,
      .tokens = HTTP_TOKENS_ANY,
      .id = "any"},
+    {.method = NET_METHOD_POST,
+     .path = "/pay",
+     .handle = answer,
+     .access = HTTP_ACCESS_BEARER,
+     .body = &ask_schema,
+     .keyed = true,
+     .id = "pay"},
     {.method = NET_METHOD_GET,
      .path = "/secret",
      .handle = answer,
@@ -176,6 +183,21 @@ static void rights_are_told(void **state)
     assert_at("paths>/x/secret", "");
 }
 
+/* What may be sent twice says how, and what then comes. */
+static void keys_are_told(void **state)
+{
+    (void)state;
+    assert_at("paths>/x/pay>post>parameters>0>name", "\"Idempotency-Key\"");
+    assert_at("paths>/x/pay>post>parameters>0>in", "\"header\"");
+    assert_at("paths>/x/pay>post>parameters>0>required", "false");
+    assert_true(at("paths>/x/pay>post>responses>409>headers>Retry-After").len > 0);
+    assert_true(at("paths>/x/pay>post>responses>422>headers>Idempotency-Replayed").len > 0);
+    assert_true(at("paths>/x/pay>post>responses>200>headers>Idempotency-Replayed").len > 0);
+    assert_at("paths>/x/pay>post>responses>503>headers>Idempotency-Replayed", "");
+    assert_at("paths>/x/token>post>responses>200>headers>Idempotency-Replayed", "");
+    assert_at("paths>/x/token>post>parameters", "");
+}
+
 static void schemes_say_how_to_sign_in(void **state)
 {
     (void)state;
@@ -207,6 +229,7 @@ int main(void)
         cmocka_unit_test(pages_and_redirects_are_told),
         cmocka_unit_test(errors_are_told_in_their_form),
         cmocka_unit_test(rights_are_told),
+        cmocka_unit_test(keys_are_told),
         cmocka_unit_test(schemes_say_how_to_sign_in),
         cmocka_unit_test(the_page_may_ask_the_issuer),
     };

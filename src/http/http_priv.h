@@ -160,6 +160,9 @@ struct http_call {
     http_handler_fn *handle;
     http_handler_fn *visited; /* where it is; the stop asked for must not replace it */
     bool hopping;
+    const struct http_group *group; /* the stop asked for is one of many in a commit */
+    uint32_t weight;
+    enum err visit_err; /* what the last visit on a store thread returned, unless it was settled */
     enum err run_err;
 
     struct sbuf body;
@@ -188,6 +191,7 @@ struct http_call {
     struct span cache_control;
     struct sbuf extra; /* further header lines */
     enum err err;      /* it is a problem */
+    bool settled;      /* which is written already */
     const char *detail;
     int64_t retry_after_ns;
     struct json_problems *problems;
@@ -254,6 +258,7 @@ struct json_problems *http_problems(struct http_call *call); /* NULL: no memory 
 
 /* http_problem.c */
 void http_problem_write(struct http_call *call);
+void http_problem_settle(struct http_call *call); /* the same, on any thread and for good */
 
 /* http_reply.c: the end of the journey. */
 void http_call_answer(struct http_call *call);
@@ -277,5 +282,11 @@ void http_openapi_schemes(struct json_writer *w, const struct http_service_optio
 
 /* http_journey.c */
 void http_call_fail(struct http_call *call, enum err err);
+void http_call_forget(struct http_call *call); /* all that was said of a reply */
+PC_CHECKED enum err http_call_visit(struct http_call *call);
+
+/* http_group.c: a store_together_fn. */
+PC_CHECKED enum err http_group_run(struct store_conn *conn, struct store_job *const *jobs,
+                                   size_t count, const void *group);
 
 #endif

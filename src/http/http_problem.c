@@ -121,7 +121,7 @@ static const char *default_detail(enum err err)
 /* What is to be listed, or NULL. */
 static const struct json_problems *fields_of(const struct http_call *call)
 {
-    bool any = call->err == ERR_VALIDATION && call->problems != NULL && call->problems->count > 0;
+    bool any = err_status(call->err) == 422 && call->problems != NULL && call->problems->count > 0;
 
     return any ? call->problems : NULL;
 }
@@ -184,4 +184,14 @@ void http_problem_write(struct http_call *call)
     call->reply_body = out.full ? SPAN_OF("{}") : sbuf_span(&out);
     if (call->req.route != NULL && call->req.route->problem != NULL)
         let_route_change(call);
+}
+
+void http_problem_settle(struct http_call *call)
+{
+    if (call->settled)
+        return;
+    if (call->retry_after_ns == 0 && err_status(call->err) == 503)
+        call->retry_after_ns = CLOCK_NS_PER_S;
+    http_problem_write(call);
+    call->settled = true;
 }

@@ -176,7 +176,7 @@ void http_call_answer(struct http_call *call)
         call->finally(&call->req, call->err);
     drop_cut_lines(call);
     choose_policy(call);
-    if (call->err != ERR_OK)
+    if (call->err != ERR_OK && !call->settled)
         http_problem_write(call);
     release_breaker(call, now_ns);
     reply = (struct net_reply){.status = call->status,
