@@ -2,16 +2,55 @@
  * Reads the cursor of a page and links to the next one. */
 #include "http/http_page.h"
 
-enum { LINK_BYTES_MAX = 256 };
+#include <string.h>
+
+enum { LINK_BYTES_MAX = 3 * LIMIT_HTTP_TARGET_BYTES_MAX };
+
+/* What would end the address or its part early is written as RFC 3986 says. */
+static void add_address(struct sbuf *link, struct span text, const char *ends)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c > ' ' && c < 0x7F && strchr(ends, c) == NULL) {
+            sbuf_add_char(link, (char)c);
+            continue;
+        }
+        sbuf_add_char(link, '%');
+        sbuf_add_char(link, hex[c >> 4]);
+        sbuf_add_char(link, hex[c & 15]);
+    }
+}
+
+static bool is_of_page(struct span member)
+{
+    struct span name = span_slice(member, 0, span_find(member, '='));
+
+    return name.len == 0 || span_is(name, "limit") || span_is(name, "cursor");
+}
 
 void http_page_link(struct http_request *req, const struct http_page *page, struct span cursor)
 {
-    char text[LINK_BYTES_MAX];
-    struct sbuf link = sbuf_over(text, sizeof(text));
+    struct sbuf link = sbuf_on(req->arena, LINK_BYTES_MAX);
+    struct span rest = req->query;
+    struct span member;
 
-    sbuf_add_format(&link, "<%s?limit=%lld&cursor=%.*s>; rel=\"next\"", req->route->path,
-                    (long long)page->limit, SPAN_ARG(cursor));
-    http_reply_header(req, "Link", sbuf_span(&link));
+    sbuf_add_char(&link, '<');
+    add_address(&link, req->path, "<>\"%?");
+    sbuf_add_char(&link, '?');
+    while (rest.len > 0 && span_cut(&rest, '&', &member)) {
+        if (is_of_page(member))
+            continue;
+        add_address(&link, member, "<>\"");
+        sbuf_add_char(&link, '&');
+    }
+    sbuf_add_format(&link, "limit=%lld&cursor=", (long long)page->limit);
+    add_address(&link, cursor, "<>\"&%");
+    sbuf_add_lit(&link, ">; rel=\"next\"");
+    if (!link.full)
+        http_reply_header(req, "Link", sbuf_span(&link));
 }
 
 enum err http_page_fail(struct http_request *req)

@@ -31,7 +31,8 @@ struct http_page {
         .example = (cursor_example)                                                                \
     }
 
-/* There is another page, which begins behind the cursor. */
+/* There is another page, which begins behind the cursor. Whatever else the query said (filters) is
+ * said again. */
 void http_page_link(struct http_request *req, const struct http_page *page, struct span cursor);
 /* 422: the cursor is none of ours. */
 PC_CHECKED enum err http_page_fail(struct http_request *req);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * How an answer may differ from the usual one: pages with a policy of their own, redirects,
  * cookies, errors in another protocol's form, paths under a mount, and no other origin let in. */
+#include "http/http_page.h"
 #include "http/http_test_kit.h"
 
 #define ORIGIN "Origin: https://app.example\r\n"
@@ -98,6 +99,16 @@ static enum err notes(struct http_request *req)
     return http_reply_list(req, (struct json_list){.items = list, .count = count});
 }
 
+static const struct json_field pages_fields[] = {HTTP_PAGE_FIELDS(20, "1")};
+static const struct json_schema pages_schema = {
+    .name = "Pages", .fields = pages_fields, .field_count = 2, .bytes = sizeof(struct http_page)};
+
+static enum err pages(struct http_request *req)
+{
+    http_page_link_key(req, req->input, 7);
+    return page(req);
+}
+
 #define ROW .method = NET_METHOD_GET, .access = HTTP_ACCESS_OPEN
 
 static const struct http_route routes[] = {
@@ -121,6 +132,7 @@ static const struct http_route routes[] = {
      .id = "refused_body"},
     {ROW, .path = "/notes", .reply = &note_schema, .reply_is_list = true, .handle = notes,
      .id = "notes"},
+    {ROW, .path = "/pages/{id}", .input = &pages_schema, .handle = pages, .id = "pages"},
     {ROW, .path = "/near", .same_origin = true, .handle = page, .id = "near"},
     {.path = NULL},
 };
@@ -255,6 +267,18 @@ static void a_list_is_a_plain_array(void **state)
                 "\"#/components/schemas/Note\"}}}");
 }
 
+/* Who asks for some of a list is led to the next of those. */
+static void the_next_page_is_of_the_same_list(void **state)
+{
+    (void)state;
+    assert_int_equal(site_ask("GET /pages/a.b", "", NULL), 200);
+    assert_says("\r\nLink: </pages/a.b?limit=100&cursor=7>; rel=\"next\"\r\n");
+    assert_int_equal(site_ask("GET /pages/%3Fa%25?to=%3E%22&limit=2&a=b>c&cursor=5&&all", "", NULL),
+                     200);
+    assert_says(
+        "\r\nLink: </pages/%3Fa%25?to=%3E%22&a=b%3Ec&all&limit=2&cursor=7>; rel=\"next\"\r\n");
+}
+
 /* ---- mounts -----------------------------------------------------------------------------------
  */
 
@@ -295,6 +319,7 @@ int main(void)
         cmocka_unit_test(an_error_takes_the_form_of_its_protocol),
         cmocka_unit_test(other_origins_are_kept_away),
         cmocka_unit_test(a_list_is_a_plain_array),
+        cmocka_unit_test(the_next_page_is_of_the_same_list),
         cmocka_unit_test(rows_are_served_where_they_are_mounted),
         cmocka_unit_test(limits_are_named_as_mounted),
     };
