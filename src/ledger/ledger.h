@@ -200,10 +200,11 @@ PC_CHECKED enum err ledger_move(struct ledger_turn *turn, const struct ledger_tr
  * A hold is known by the seq of the posting that placed it. It ends once: captured to the end,
  * voided, or expired. */
 
+#define LEDGER_NEVER INT64_MAX
 struct ledger_hold_new {
     int64_t from, to;
     struct money amount;
-    int64_t expires_at_ns; /* 0: hold_life_s from now, or never */
+    int64_t expires_at_ns; /* 0: hold_life_s from now; LEDGER_NEVER: when it is ended */
     int64_t transaction_id;
     struct span description;
 };
