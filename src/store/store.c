@@ -268,6 +268,7 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
         .retries = load(&store->retries),
         .reconnects = load(&store->reconnects),
         .unknown = load(&store->unknown),
+        .learned = load(&store->learned),
         .batch_jobs_max = load(&store->batch_jobs_max),
         .reads_queued = queue_length(store->reads),
         .writes_queued = queue_length(store->writes),

@@ -282,7 +282,8 @@ struct store_stats {
     uint64_t failures;            /* jobs that ended with a store error or were refused (full) */
     uint64_t retries, reconnects; /* batches or reads run again; handles opened again */
     uint64_t unknown;             /* jobs whose outcome is unknown */
-    uint64_t batch_jobs_max;      /* the largest batch so far */
+    uint64_t learned;        /* commits whose outcome the server had to be asked for, and told */
+    uint64_t batch_jobs_max; /* the largest batch so far */
     size_t reads_queued, writes_queued;
 };
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -19,6 +20,7 @@ enum {
     BACKOFF_MS_MAX = 5000,
     PATIENCE_EXTRA_MS = 3000,        /* what the database gets beyond its own timeouts */
     PATIENCE_MIGRATION_MS = 3600000, /* a step may rebuild a large table */
+    FATE_PAUSE_MS = 50,
     TABLE_SIZE_FIRST = 64,
 };
 
@@ -221,6 +223,25 @@ static bool value_is_good(const struct store_value *value)
     return memchr(value->bytes.ptr, 0, value->bytes.len) == NULL && span_is_utf8(value->bytes);
 }
 
+/* What any statement needs before it is run: `values` of all its rows. */
+static enum err checked(struct store_conn *conn, const struct store_statement *statement,
+                        const struct store_value *params, size_t values,
+                        struct store_prepared **ret_prepared)
+{
+    enum err err;
+
+    if (store_fail_strikes())
+        return fail_on_purpose(conn);
+    for (size_t i = 0; i < values; i++) {
+        if (!value_is_good(&params[i]))
+            return store_conn_fail(conn, ERR_VALIDATION, "a value is not UTF-8 text, or too long");
+    }
+    conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
+    err = prepared_for(conn, statement, ret_prepared);
+    PC_ASSERT(err || !(*ret_prepared)->rows.open);
+    return err;
+}
+
 static enum err start_checked(struct store_conn *conn, const struct store_statement *statement,
                               const struct store_value *params, size_t count,
                               struct store_prepared **ret_prepared, int64_t *ret_changed)
@@ -229,17 +250,9 @@ static enum err start_checked(struct store_conn *conn, const struct store_statem
     enum err err;
 
     PC_ASSERT(count <= LIMIT_STORE_PARAMS_MAX);
-    if (store_fail_strikes())
-        return fail_on_purpose(conn);
-    for (size_t i = 0; i < count; i++) {
-        if (!value_is_good(&params[i]))
-            return store_conn_fail(conn, ERR_VALIDATION, "a value is not UTF-8 text, or too long");
-    }
-    conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
-    err = prepared_for(conn, statement, &prepared);
+    err = checked(conn, statement, params, count, &prepared);
     if (err)
         return err;
-    PC_ASSERT(!prepared->rows.open);
     err = conn->driver->start(conn, prepared, params, count, ret_changed);
     if (err) {
         conn->driver->finish(prepared);
@@ -290,24 +303,32 @@ enum err store_exec(struct store_conn *conn, const struct store_statement *state
     return ERR_OK;
 }
 
+static enum err many_checked(struct store_conn *conn, const struct store_statement *statement,
+                             const struct store_value *params, size_t count, size_t rows,
+                             int64_t *ret_changed)
+{
+    struct store_prepared *prepared = NULL;
+    enum err err = checked(conn, statement, params, count * rows, &prepared);
+
+    if (err)
+        return err;
+    err = conn->driver->many(conn, prepared, params, count, rows, ret_changed);
+    conn->driver->finish(prepared);
+    return err;
+}
+
 enum err store_exec_many(struct store_conn *conn, const struct store_statement *statement,
                          const struct store_value *params, size_t count, size_t rows,
                          int64_t *ret_changed)
 {
-    int64_t all = 0;
-    enum err err = conn->failed;
-
-    for (size_t i = 0; i < rows && !err; i++) {
-        int64_t changed = 0;
-
-        err = store_exec(conn, statement, params + i * count, count, &changed);
-        all += changed;
-    }
-    if (err)
-        return err;
-    if (ret_changed != NULL)
-        *ret_changed = all;
-    return ERR_OK;
+    PC_ASSERT(count <= LIMIT_STORE_PARAMS_MAX);
+    if (conn->failed)
+        return conn->failed;
+    if (rows > 0)
+        conn->failed = many_checked(conn, statement, params, count, rows, ret_changed);
+    else if (ret_changed != NULL)
+        *ret_changed = 0;
+    return conn->failed;
 }
 
 bool store_refused(const struct store_conn *conn, const char *constraint)
@@ -327,13 +348,18 @@ const char *store_conn_message(const struct store_conn *conn)
 
 enum err store_conn_control(struct store_conn *conn, enum store_control control)
 {
+    enum err err;
+
     PC_ASSERT(conn->rows_open == 0);
     if (control <= STORE_BEGIN_MIGRATE)
         conn->sent = false;
     if (store_fail_strikes())
         return fail_on_purpose(conn);
     conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
-    return conn->driver->control(conn, control);
+    err = conn->driver->control(conn, control);
+    if (err == ERR_INTERNAL) /* a statement of ours that was answered late */
+        store_log_mistake(conn);
+    return err;
 }
 
 enum err store_conn_script(struct store_conn *conn, const char *text)
@@ -354,6 +380,28 @@ void store_conn_rollback(struct store_conn *conn)
     if (store_conn_control(conn, STORE_ROLLBACK) != ERR_OK)
         conn->broken = true;
     memcpy(conn->message, message, sizeof(message));
+}
+
+enum store_fate store_conn_fate(struct store_conn *conn)
+{
+    const struct timespec pause = {.tv_nsec = FATE_PAUSE_MS * CLOCK_NS_PER_MS};
+    int64_t until = clock_monotonic_ns(&clock_system) + LIMIT_STORE_FATE_MS * CLOCK_NS_PER_MS;
+    enum store_fate fate;
+
+    if (conn->driver->fate == NULL || conn->trace.xid[0] == '\0')
+        return STORE_FATE_UNKNOWN;
+    for (;;) {
+        if (conn->broken)
+            store_conn_close(conn);
+        fate = STORE_FATE_RUNNING;
+        if (conn->handle != NULL || store_conn_open(conn, NULL) == ERR_OK)
+            fate = conn->driver->fate(conn);
+        if (fate != STORE_FATE_RUNNING && !conn->broken)
+            return fate;
+        if (clock_monotonic_ns(&clock_system) > until)
+            return STORE_FATE_UNKNOWN;
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 enum err store_conn_run(struct store_conn *conn, struct store_job *const *jobs, size_t count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * PostgreSQL behind struct store_driver: each statement is prepared once by its name, values and
- * results travel in binary, and the words that frame a job share one round trip.
+ * results travel in binary, and the words that frame a job travel with its first statement.
  *
  * A COMMIT whose answer never came is marked in conn->sent: nobody knows whether it happened.
  *
@@ -28,29 +28,41 @@ enum {
 
 enum { STATEMENT_BYTES_MAX = 16 * 1024, NUMBER_BYTES = 24 };
 
-static const char *const controls[STORE_CONTROL_COUNT] = {
-    [STORE_BEGIN_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    [STORE_BEGIN] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
-    [STORE_BEGIN_BATCH] = "BEGIN ISOLATION LEVEL SERIALIZABLE; SAVEPOINT job",
-    [STORE_BEGIN_TOGETHER] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+#define XID "SELECT pg_current_xact_id()::text AS " STORE_PG_XID
+
+enum { WORDS_MAX = 4 };
+
+/* Those up to STORE_UNDO are put off until the next statement, with which they travel. */
+static const char *const controls[STORE_CONTROL_COUNT][WORDS_MAX] = {
+    [STORE_BEGIN_SNAPSHOT] = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
+    [STORE_BEGIN] = {"BEGIN ISOLATION LEVEL SERIALIZABLE", XID},
+    [STORE_BEGIN_BATCH] = {"BEGIN ISOLATION LEVEL SERIALIZABLE", XID, "SAVEPOINT job"},
+    [STORE_BEGIN_TOGETHER] = {"BEGIN ISOLATION LEVEL READ COMMITTED", XID},
     /* Each statement sees what the process before us has committed; the number is ours alone. */
-    [STORE_BEGIN_MIGRATE] = ("BEGIN ISOLATION LEVEL READ COMMITTED;"
-                             "SELECT pg_advisory_xact_lock(7310579596284166756)"),
-    [STORE_NEXT] = "RELEASE job; SAVEPOINT job",
-    [STORE_UNDO] = "ROLLBACK TO job",
-    [STORE_COMMIT] = "COMMIT",
-    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_BEGIN_MIGRATE] = {"BEGIN ISOLATION LEVEL READ COMMITTED",
+                             "SELECT pg_advisory_xact_lock(7310579596284166756)"},
+    [STORE_NEXT] = {"RELEASE job", "SAVEPOINT job"},
+    [STORE_UNDO] = {"ROLLBACK TO job"},
+    [STORE_COMMIT] = {"COMMIT"},
+    [STORE_ROLLBACK] = {"ROLLBACK"},
 };
 
 /* A COMMIT of a transaction that had failed is answered with "ROLLBACK" and no error. */
 static enum err commit(struct store_conn *conn)
 {
     PGresult *result = NULL;
+    enum err err = ERR_OK;
     bool committed;
-    enum err err;
 
+    if (conn->trace.xid[0] == '\0' && store_pg_line_is_open(conn))
+        err = store_pg_line_end(conn, NULL, NULL); /* its number is with us before it commits */
+    if (err)
+        return err;
+    memcpy(conn->trace.mark, conn->mark, sizeof(conn->mark));
     conn->sent = true;
-    err = store_pg_answer(conn, PQsendQuery(store_pg(conn), controls[STORE_COMMIT]), &result);
+    err = store_pg_line_text(conn, controls[STORE_COMMIT][0]);
+    if (err == ERR_OK)
+        err = store_pg_line_end(conn, &result, NULL);
     if (err) {
         /* An answer, even an error, settles it; silence does not. */
         conn->sent = conn->broken;
@@ -62,18 +74,56 @@ static enum err commit(struct store_conn *conn)
     return committed ? ERR_OK : store_conn_fail(conn, ERR_INTERNAL, "the commit was a rollback");
 }
 
+/* What is still unanswered may have failed, and takes what stands behind it in the line along. */
+static enum err rollback(struct store_conn *conn)
+{
+    enum err err = ERR_OK;
+
+    if (store_pg_line_is_open(conn))
+        err = store_pg_line_end(conn, NULL, NULL);
+    if (conn->broken)
+        return err;
+    return store_pg_text(conn, controls[STORE_ROLLBACK][0]);
+}
+
+/* Nothing was done since the words that are put off: a transaction that was not even begun ends
+ * here, and a savepoint that was not yet set need be neither kept nor undone. */
+static bool is_idle_talk(struct store_pg_line *line, enum store_control control)
+{
+    bool ends = control == STORE_COMMIT || control == STORE_ROLLBACK;
+
+    if (line->put_off == NULL || (ends && !line->begins))
+        return false;
+    if (ends)
+        line->put_off = NULL;
+    return ends || control == STORE_NEXT || control == STORE_UNDO;
+}
+
 static enum err postgres_control(struct store_conn *conn, enum store_control control)
 {
+    struct store_pg_line *line = store_pg_line(conn);
+
+    if (is_idle_talk(line, control))
+        return ERR_OK;
     if (control == STORE_COMMIT)
         return commit(conn);
-    return store_pg_text(conn, controls[control]);
+    if (control == STORE_ROLLBACK)
+        return rollback(conn);
+    line->put_off = controls[control];
+    if (control <= STORE_BEGIN_MIGRATE) {
+        line->lazy = control == STORE_BEGIN_TOGETHER;
+        conn->trace.xid[0] = '\0';
+    }
+    line->begins = control <= STORE_BEGIN_MIGRATE;
+    return control == STORE_BEGIN_MIGRATE ? store_pg_line_end(conn, NULL, NULL) : ERR_OK;
 }
 
 static bool postgres_in_transaction(const struct store_conn *conn)
 {
     PGTransactionStatusType status = PQtransactionStatus(store_pg(conn));
 
-    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE ||
+           store_pg_line_is_open(conn);
 }
 
 /* ---- Preparing ---------------------------------------------------------------------------- */
@@ -105,6 +155,10 @@ static enum err postgres_prepare(struct store_conn *conn, struct store_prepared 
 
     if (err)
         return err;
+    if (store_pg_line_is_open(conn)) {
+        err = store_pg_line_prepare(conn, statement->name, translated);
+        return err ? err : store_pg_line_end(conn, NULL, NULL);
+    }
     err = store_pg_answer(conn, PQsendPrepare(store_pg(conn), statement->name, translated, 0, NULL),
                           &result);
     PQclear(result);
@@ -161,27 +215,56 @@ static enum err changed_of(struct store_conn *conn, PGresult *result, int64_t *r
     return store_conn_fail(conn, ERR_INTERNAL, "the server counted no number");
 }
 
-static enum err postgres_start(struct store_conn *conn, struct store_prepared *prepared,
-                               const struct store_value *params, size_t count, int64_t *ret_changed)
+int store_pg_send(struct store_conn *conn, const struct store_statement *statement,
+                  const struct store_value *params, size_t count)
 {
     struct arguments arguments;
-    PGresult *result = NULL;
-    enum err err;
 
     for (size_t i = 0; i < count; i++) {
         arguments.lengths[i] = arguments.formats[i] = 0;
         argument_set(&arguments, i, &params[i]);
     }
-    err = store_pg_answer(conn,
-                          PQsendQueryPrepared(store_pg(conn), prepared->statement->name, (int)count,
-                                              arguments.values, arguments.lengths,
-                                              arguments.formats, 1),
-                          &result);
+    return PQsendQueryPrepared(store_pg(conn), statement->name, (int)count, arguments.values,
+                               arguments.lengths, arguments.formats, 1);
+}
+
+static enum err postgres_start(struct store_conn *conn, struct store_prepared *prepared,
+                               const struct store_value *params, size_t count, int64_t *ret_changed)
+{
+    const struct store_statement *statement = prepared->statement;
+    PGresult *result = NULL;
+    enum err err;
+
+    if (store_pg_line_is_open(conn)) {
+        err = store_pg_line_statement(conn, statement, params, count);
+        if (err == ERR_OK)
+            err = store_pg_line_end(conn, &result, NULL);
+    } else {
+        err = store_pg_answer(conn, store_pg_send(conn, statement, params, count), &result);
+    }
     if (err)
         return err;
     prepared->handle = result;
     prepared->row = -1;
     return changed_of(conn, result, ret_changed);
+}
+
+/* In a group that is run together the answers are left for later, unless they are asked for. */
+static enum err postgres_many(struct store_conn *conn, struct store_prepared *prepared,
+                              const struct store_value *params, size_t count, size_t rows,
+                              int64_t *ret_changed)
+{
+    enum err err = ERR_OK;
+
+    if (ret_changed != NULL && PQpipelineStatus(store_pg(conn)) != PQ_PIPELINE_OFF)
+        err = store_pg_line_end(conn, NULL, NULL); /* their rows are not ours */
+    for (size_t i = 0; i < rows && !err && !store_pg_line_failed(conn); i++)
+        err = store_pg_line_statement(conn, prepared->statement, params + i * count, count);
+    if (err)
+        return err;
+    if (ret_changed == NULL && store_pg_line(conn)->lazy && !store_pg_line_failed(conn))
+        return ERR_OK;
+    return store_pg_line_end(conn, NULL, ret_changed);
 }
 
 static enum err postgres_next(struct store_prepared *prepared, bool *ret_row)
@@ -251,6 +334,8 @@ const struct store_driver store_postgres = {
     .prepare = postgres_prepare,
     .unprepare = postgres_unprepare,
     .start = postgres_start,
+    .many = postgres_many,
+    .fate = store_pg_fate,
     .next = postgres_next,
     .finish = postgres_finish,
     .column = postgres_column,

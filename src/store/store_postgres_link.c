@@ -132,7 +132,7 @@ static bool handle_is_spent(const char *state)
 }
 
 /* The primary message only: the detail repeats values. */
-static enum err fail_result(struct store_conn *conn, const PGresult *result)
+enum err store_pg_fail_result(struct store_conn *conn, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -153,7 +153,7 @@ static enum err fail_result(struct store_conn *conn, const PGresult *result)
     return store_conn_fail(conn, err_of_state(state), text);
 }
 
-static enum err fail_link(struct store_conn *conn, const char *message)
+enum err store_pg_fail_link(struct store_conn *conn, const char *message)
 {
     conn->broken = true;
     return store_conn_fail(conn, ERR_STORE_UNAVAILABLE, message);
@@ -162,25 +162,25 @@ static enum err fail_link(struct store_conn *conn, const char *message)
 /* ---- Waiting ------------------------------------------------------------------------------ */
 
 /* Until the socket has something for us, or for the server. */
-static enum err await(struct store_conn *conn, bool writing)
+enum err store_pg_await(struct store_conn *conn, bool writing)
 {
     struct pollfd fd = {.fd = PQsocket(store_pg(conn)), .events = POLLIN};
     int64_t left_ns = conn->deadline_ns - clock_monotonic_ns(&clock_system);
     int ready;
 
     if (fd.fd < 0)
-        return fail_link(conn, "the connection is closed");
+        return store_pg_fail_link(conn, "the connection is closed");
     if (left_ns <= 0)
-        return fail_link(conn, "the server does not answer in time");
+        return store_pg_fail_link(conn, "the server does not answer in time");
     if (writing)
         fd.events |= POLLOUT;
     ready = poll(&fd, 1, (int)(left_ns / CLOCK_NS_PER_MS) + 1);
     if (ready < 0 && errno != EINTR)
-        return fail_link(conn, "waiting for the server failed");
+        return store_pg_fail_link(conn, "waiting for the server failed");
     return ERR_OK;
 }
 
-static enum err next_result(struct store_conn *conn, PGresult **ret_result)
+enum err store_pg_next(struct store_conn *conn, PGresult **ret_result)
 {
     PGconn *pg = store_pg(conn);
     enum err err;
@@ -189,10 +189,10 @@ static enum err next_result(struct store_conn *conn, PGresult **ret_result)
     for (;;) {
         writing = PQflush(pg);
         if (writing < 0)
-            return fail_link(conn, PQerrorMessage(pg));
+            return store_pg_fail_link(conn, PQerrorMessage(pg));
         if (writing == 0 && !PQisBusy(pg))
             break;
-        err = await(conn, writing == 1);
+        err = store_pg_await(conn, writing == 1);
         if (err)
             return err;
         if (!PQconsumeInput(pg))
@@ -202,7 +202,7 @@ static enum err next_result(struct store_conn *conn, PGresult **ret_result)
     return ERR_OK;
 }
 
-static bool is_good(const PGresult *result)
+bool store_pg_is_good(const PGresult *result)
 {
     return PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
 }
@@ -214,13 +214,13 @@ enum err store_pg_answer(struct store_conn *conn, int sent, PGresult **ret_resul
     enum err err;
 
     if (!sent)
-        return fail_link(conn, PQerrorMessage(store_pg(conn)));
+        return store_pg_fail_link(conn, PQerrorMessage(store_pg(conn)));
     for (;;) {
         result = NULL;
-        err = next_result(conn, &result);
+        err = store_pg_next(conn, &result);
         if (err || result == NULL)
             break;
-        if (kept != NULL && !is_good(kept)) {
+        if (kept != NULL && !store_pg_is_good(kept)) {
             PQclear(result);
             continue;
         }
@@ -228,9 +228,9 @@ enum err store_pg_answer(struct store_conn *conn, int sent, PGresult **ret_resul
         kept = result;
     }
     if (!err && kept == NULL)
-        err = fail_link(conn, PQerrorMessage(store_pg(conn)));
-    if (!err && !is_good(kept))
-        err = fail_result(conn, kept);
+        err = store_pg_fail_link(conn, PQerrorMessage(store_pg(conn)));
+    if (!err && !store_pg_is_good(kept))
+        err = store_pg_fail_result(conn, kept);
     if (err) {
         PQclear(kept);
         return err;
@@ -242,8 +242,10 @@ enum err store_pg_answer(struct store_conn *conn, int sent, PGresult **ret_resul
 enum err store_pg_text(struct store_conn *conn, const char *text)
 {
     PGresult *result = NULL;
-    enum err err = store_pg_answer(conn, PQsendQuery(store_pg(conn), text), &result);
+    enum err err;
 
+    PC_ASSERT(!store_pg_line_is_open(conn));
+    err = store_pg_answer(conn, PQsendQuery(store_pg(conn), text), &result);
     PQclear(result);
     return err;
 }
@@ -396,8 +398,12 @@ static enum err check_role(struct store_conn *conn, struct store_fault *reterr)
 
 enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
 {
-    enum err err = connect_now(conn);
+    enum err err;
 
+    conn->extra = alloc_zero(sizeof(struct store_pg_line));
+    if (conn->extra == NULL)
+        return store_conn_fail(conn, ERR_NO_MEMORY, "out of memory");
+    err = connect_now(conn);
     if (err)
         return store_fault_set(reterr, err,
                                "PostgreSQL at %.200s cannot be used: %s: check that it runs, and "
@@ -413,11 +419,23 @@ enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
     if (err)
         return store_fault_set(reterr, err, "The database at %.200s refuses our settings: %s.",
                                conn->store->target.shown, conn->message);
-    return conn->role == STORE_READER ? ERR_OK : check_role(conn, reterr);
+    if (conn->role != STORE_READER)
+        err = check_role(conn, reterr);
+    if (err == ERR_OK && conn->role == STORE_WRITER) {
+        err = store_pg_mark(conn);
+        if (err)
+            return store_fault_set(reterr, err, "The database at %.200s failed: %s.",
+                                   conn->store->target.shown, conn->message);
+    }
+    return err;
 }
 
 void store_pg_close(struct store_conn *conn)
 {
+    if (conn->extra != NULL)
+        store_pg_line_forget(conn);
+    alloc_free(conn->extra);
+    conn->extra = NULL;
     PQfinish(store_pg(conn));
     conn->handle = NULL;
 }

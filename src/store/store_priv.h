@@ -13,6 +13,8 @@
 enum {
     STORE_MESSAGE_BYTES = 256,
     STORE_CONSTRAINT_BYTES = 128,
+    STORE_XID_BYTES = 24,
+    STORE_MARK_BYTES = 40,
     STORE_STRINGS_BYTES = 16 * 1024,
 };
 
@@ -36,6 +38,14 @@ enum store_control {
     STORE_COMMIT,
     STORE_ROLLBACK,
     STORE_CONTROL_COUNT
+};
+
+/* What became of a COMMIT whose answer never came. */
+enum store_fate {
+    STORE_FATE_UNKNOWN,
+    STORE_FATE_RUNNING,
+    STORE_FATE_ABORTED,
+    STORE_FATE_COMMITTED
 };
 
 struct store_prepared;
@@ -68,6 +78,12 @@ struct store_driver {
     void (*unprepare)(struct store_prepared *prepared);
     enum err (*start)(struct store_conn *conn, struct store_prepared *prepared,
                       const struct store_value *params, size_t count, int64_t *ret_changed);
+    /* The same statement for `rows` sets of values; ret_changed may be NULL. */
+    enum err (*many)(struct store_conn *conn, struct store_prepared *prepared,
+                     const struct store_value *params, size_t count, size_t rows,
+                     int64_t *ret_changed);
+    /* Asks, on a handle that was opened since; NULL: nobody can be asked. */
+    enum store_fate (*fate)(struct store_conn *conn);
     enum err (*next)(struct store_prepared *prepared, bool *ret_row);
     void (*finish)(struct store_prepared *prepared);
     /* False when the column's type is none of ours. */
@@ -93,7 +109,12 @@ struct store_conn {
     int64_t deadline_ns; /* monotonic; of the running statement */
     int64_t retry_at_ns; /* monotonic; not to be opened before */
     int64_t backoff_ns;
-    enum err open_err; /* why the last opening failed */
+    enum err open_err;           /* why the last opening failed */
+    char mark[STORE_MARK_BYTES]; /* of the server; empty: it has none */
+    struct {                     /* by which the transaction can be found again */
+        char xid[STORE_XID_BYTES];
+        char mark[STORE_MARK_BYTES];
+    } trace;
     char message[STORE_MESSAGE_BYTES];
     char constraint[STORE_CONSTRAINT_BYTES];
 };
@@ -112,6 +133,10 @@ PC_CHECKED enum err store_conn_script(struct store_conn *conn, const char *text)
 
 /* Rolls back; a handle that cannot even do that is broken. */
 void store_conn_rollback(struct store_conn *conn);
+
+/* Asks what became of the COMMIT that conn->sent tells of, for LIMIT_STORE_FATE_MS at most and on a
+ * new connection: UNKNOWN, ABORTED or COMMITTED. */
+enum store_fate store_conn_fate(struct store_conn *conn);
 
 /* Runs the job's function on a clean slate, or that of a whole group; the error of any failed
  * statement wins over ERR_OK. */
@@ -173,7 +198,7 @@ struct store {
     size_t worker_count;
     _Atomic int read_state, write_state; /* enum err */
     _Atomic uint64_t reads_done, writes_done, batches, commits, failures, retries, reconnects;
-    _Atomic uint64_t unknown, batch_jobs_max;
+    _Atomic uint64_t unknown, learned, batch_jobs_max;
 };
 
 void store_log_trouble(const struct store_conn *conn, const char *what, enum err err);

@@ -526,6 +526,33 @@ static enum err sqlite_start(struct store_conn *conn, struct store_prepared *pre
     return ERR_OK;
 }
 
+static void sqlite_finish(struct store_prepared *prepared)
+{
+    (void)sqlite3_reset(stmt_of(prepared));
+    (void)sqlite3_clear_bindings(stmt_of(prepared));
+    prepared->ready = prepared->has_row = false;
+}
+
+static enum err sqlite_many(struct store_conn *conn, struct store_prepared *prepared,
+                            const struct store_value *params, size_t count, size_t rows,
+                            int64_t *ret_changed)
+{
+    int64_t all = 0;
+
+    for (size_t i = 0; i < rows; i++) {
+        int64_t changed = 0;
+        enum err err = sqlite_start(conn, prepared, params + i * count, count, &changed);
+
+        if (err)
+            return err;
+        sqlite_finish(prepared);
+        all += changed;
+    }
+    if (ret_changed != NULL)
+        *ret_changed = all;
+    return ERR_OK;
+}
+
 static enum err sqlite_next(struct store_prepared *prepared, bool *ret_row)
 {
     enum err err = ERR_OK;
@@ -537,13 +564,6 @@ static enum err sqlite_next(struct store_prepared *prepared, bool *ret_row)
     prepared->ready = false;
     *ret_row = err == ERR_OK && prepared->has_row;
     return err;
-}
-
-static void sqlite_finish(struct store_prepared *prepared)
-{
-    (void)sqlite3_reset(stmt_of(prepared));
-    (void)sqlite3_clear_bindings(stmt_of(prepared));
-    prepared->ready = prepared->has_row = false;
 }
 
 static bool sqlite_column(struct store_prepared *prepared, size_t column,
@@ -582,6 +602,7 @@ const struct store_driver store_sqlite = {
     .prepare = sqlite_prepare,
     .unprepare = sqlite_unprepare,
     .start = sqlite_start,
+    .many = sqlite_many,
     .next = sqlite_next,
     .finish = sqlite_finish,
     .column = sqlite_column,

@@ -82,14 +82,44 @@ static void pause_before(struct store_worker *worker, size_t try)
     (void)nanosleep(&wait, NULL);
 }
 
-/* After a rollback: serialization failures a few times, a lost connection once. */
-static bool worth_again(const struct store_conn *conn, enum err err, size_t try)
+/* How a transaction ended. */
+enum ending {
+    END_DONE,
+    END_REFUSED, /* rolled back */
+    END_LOST,    /* and so was the connection, before COMMIT was sent */
+    END_ABORTED, /* ... after that; but the server says that it was rolled back */
+    END_UNKNOWN,
+};
+
+/* Leaves nothing open, and knows what can be known: what was asked is not asked twice. */
+static enum ending ending_of(struct store_worker *worker, enum err err)
 {
-    if (conn->sent)
+    struct store_conn *conn = &worker->conn;
+    bool lost = conn->broken;
+    enum store_fate fate;
+
+    if (err == ERR_OK)
+        return END_DONE;
+    if (!conn->sent) {
+        store_conn_rollback(conn);
+        return lost ? END_LOST : END_REFUSED;
+    }
+    fate = store_conn_fate(conn);
+    if (fate == STORE_FATE_UNKNOWN)
+        return END_UNKNOWN;
+    count(&worker->store->learned, 1);
+    conn->sent = false;
+    return fate == STORE_FATE_COMMITTED ? END_DONE : END_ABORTED;
+}
+
+/* Serialization failures a few times, a lost connection once. */
+static bool worth_again(enum ending ending, enum err err, size_t try)
+{
+    if (ending == END_UNKNOWN)
         return false;
     if (err == ERR_STORE_RETRY)
         return try + 1 < LIMIT_STORE_TRIES_MAX;
-    return conn->broken && try == 0;
+    return (ending == END_LOST || ending == END_ABORTED) && try == 0;
 }
 
 /* ---- One job, one transaction ------------------------------------------------------------- */
@@ -114,12 +144,15 @@ static enum err run_framed(struct store_conn *conn, struct store_job *job, bool 
         err = store_conn_run(conn, &job, 1);
     if (err == ERR_OK && framed)
         err = store_conn_control(conn, STORE_COMMIT);
+    if (!write)
+        conn->sent = false; /* nothing hangs on it */
     return err;
 }
 
 static enum err run_alone(struct store_worker *worker, struct store_job *job, bool write)
 {
     struct store_conn *conn = &worker->conn;
+    enum ending ending;
     bool fresh;
     enum err err;
 
@@ -130,10 +163,10 @@ static enum err run_alone(struct store_worker *worker, struct store_job *job, bo
             return err;
         }
         err = run_framed(conn, job, write);
-        if (err == ERR_OK)
+        ending = ending_of(worker, err);
+        if (ending == END_DONE)
             return ERR_OK;
-        store_conn_rollback(conn);
-        if (!worth_again(conn, err, try))
+        if (!worth_again(ending, err, try))
             return err;
         count(&worker->store->retries, 1);
         if (err == ERR_STORE_RETRY)
@@ -206,13 +239,13 @@ static void batch_settle(struct store_worker *worker, struct store_job *first, e
 }
 
 /* Whether jobs that failed together may do better one by one. */
-static bool worth_alone(const struct store_conn *conn, enum err err, enum phase phase)
+static bool worth_alone(enum ending ending, enum err err, enum phase phase)
 {
-    if (conn->sent)
+    if (ending == END_UNKNOWN)
         return false;
     if (phase == PHASE_BEGIN)
-        return conn->broken; /* the connection was stale */
-    if (phase == PHASE_JOBS)
+        return ending == END_LOST; /* the connection was stale */
+    if (phase == PHASE_JOBS || ending == END_ABORTED)
         return true;
     return err == ERR_STORE_RETRY || err == ERR_STORE_UNIQUE || err == ERR_STORE_CONSTRAINT;
 }
@@ -220,6 +253,7 @@ static bool worth_alone(const struct store_conn *conn, enum err err, enum phase 
 static void batch_run(struct store_worker *worker, struct store_job *first)
 {
     struct store_conn *conn = &worker->conn;
+    enum ending ending;
     enum phase phase;
     bool fresh;
     enum err err;
@@ -231,13 +265,13 @@ static void batch_run(struct store_worker *worker, struct store_job *first)
         return;
     }
     err = batch_try(conn, first, &phase);
-    if (err == ERR_OK) {
+    ending = ending_of(worker, err);
+    if (ending == END_DONE) {
         count(&worker->store->commits, 1);
         batch_settle(worker, first, ERR_OK);
         return;
     }
-    store_conn_rollback(conn);
-    if (worth_alone(conn, err, phase)) {
+    if (worth_alone(ending, err, phase)) {
         count(&worker->store->retries, 1);
         jobs_alone(worker, first);
         return;
@@ -280,6 +314,7 @@ static bool is_nobodys(enum err err)
 static void group_run(struct store_worker *worker, struct store_job *first)
 {
     struct store_conn *conn = &worker->conn;
+    enum ending ending = END_REFUSED;
     enum phase phase = PHASE_BEGIN;
     bool fresh;
     enum err err;
@@ -290,16 +325,15 @@ static void group_run(struct store_worker *worker, struct store_job *first)
         if (err)
             break;
         err = group_try(worker, first, &phase);
-        if (err == ERR_OK) {
-            count(&worker->store->commits, 1);
-            break;
-        }
-        store_conn_rollback(conn);
-        if (try > 0 || !worth_again(conn, err, try))
+        ending = ending_of(worker, err);
+        if (ending == END_DONE || try > 0 || !worth_again(ending, err, try))
             break;
         count(&worker->store->retries, 1);
     }
-    if (err && !is_nobodys(err) && worth_alone(conn, err, phase)) {
+    if (ending == END_DONE) {
+        count(&worker->store->commits, 1);
+        err = ERR_OK;
+    } else if (!is_nobodys(err) && worth_alone(ending, err, phase)) {
         count(&worker->store->retries, 1);
         jobs_alone(worker, first);
         return;

@@ -187,7 +187,7 @@ static void many_records_are_added_at_once(void **state)
     row = newest_row();
     assert_true(span_is(row.texts[3], "actor\xEF\xBF\xBD"
                                       "48"));
-    store_fail_at(MANY / 2);
+    store_fail_at(2);
     assert_int_equal(store_do(the_store, add_many_run, records, true), ERR_STORE_UNAVAILABLE);
     store_fail_at(0);
     assert_int_equal(events(), before + 2 * MANY);
