@@ -16,6 +16,8 @@ enum currency {
     CURRENCY_COUNT
 };
 
+enum { CURRENCY_EXPONENT_MAX = 4 };
+
 /* "EUR", exactly three capital letters; CURRENCY_NONE for anything else. */
 enum currency currency_from_code(struct span code);
 const char *currency_code(enum currency currency);

@@ -22,9 +22,10 @@ struct money {
 /* The exact decimal with all its digits: "19.95", "-0.05", "1000" for yen. */
 void money_add_decimal(struct sbuf *out, struct money money);
 
-/* "19.95", "-0.05", "1000": as JSON writes numbers, without exponent. More digits behind the point
- * than the currency has are refused, zeros too: somebody meant another currency. Minus zero is
- * refused as out of range. */
+/* "19.95", "-0.05", "1000", "1.5": as JSON writes numbers, without exponent; the whole int64_t, its
+ * lowest value too. ERR_AMOUNT_DIGITS for more digits behind the point than the currency has, zeros
+ * as well: somebody meant another currency. ERR_AMOUNT_RANGE beyond int64_t, for minus zero, and
+ * for what is no decimal. */
 PC_CHECKED enum err money_read(struct span decimal, enum currency currency,
                                struct money *ret_money);
 
