@@ -86,6 +86,8 @@ SAMPLES = [
     ("in base the file is the prefix", "prefix", "src/base/span.h", SPDX + "int text_len(void);\n"),
     ("a typedef of a struct", "typedef", "src/json/a.h",
      SPDX + "typedef struct json_a {\n    int b;\n} json_a;\n"),
+    ("a wide integer has no other name", None, "src/json/a.c",
+     SPDX + "__extension__ typedef __int128 json_wide;\n"),
     ("a typedef of a number", "typedef", "src/json/a.h", SPDX + "typedef int json_id;\n"),
     ("a float near money", "money", "src/ledger/a.c", SPDX + "static double rate;\n"),
     ("a float elsewhere", None, "src/json/a.c", SPDX + "static double rate;\n"),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ * Turns: what is read once and written once, marks that take back, rows and events that wait, on
+ * both databases. */
+#include "ledger/ledger_test_kit.h"
+
+static const struct store_statement count_posts = {.name = "count_posts",
+                                                   .sqlite = "SELECT count(*) FROM ledger_posts"};
+static const struct store_statement count_entries = {
+    .name = "count_entries", .sqlite = "SELECT count(*) FROM ledger_entries"};
+static const struct store_statement count_events = {
+    .name = "count_events",
+    .sqlite = "SELECT count(*) FROM trail_events WHERE event = 'ledger.transfer'"};
+static const struct store_statement head_seq = {.name = "head_seq",
+                                                .sqlite = "SELECT seq FROM ledger_head"};
+
+static void money_moves_and_is_written(void **state)
+{
+    int64_t a = opened(CURRENCY_USD);
+    int64_t b = opened(CURRENCY_USD);
+    int64_t house = ledger_house_account(LEDGER_SETTLEMENT, CURRENCY_USD);
+
+    (void)state;
+    paid_in(a, 1000, CURRENCY_USD);
+    assert_int_equal(moved(a, b, 300, CURRENCY_USD), ERR_OK);
+    assert_int_equal(account_of(a).posted, 700);
+    assert_int_equal(account_of(b).posted, 300);
+    assert_int_equal(account_of(house).posted, -1000);
+    assert_int_equal(account_of(a).seq, 2);
+    assert_int_equal(number_of(&count_posts), 2);
+    assert_int_equal(number_of(&count_entries), 4);
+    assert_int_equal(number_of(&count_events), 2);
+    assert_int_equal(number_of(&head_seq), 2);
+    assert_int_equal(moved(a, b, 701, CURRENCY_USD), ERR_FUNDS);
+    assert_int_equal(number_of(&head_seq), 2);
+}
+
+/* A refused one in the middle leaves no trace, and a mark takes back what went well. */
+struct several {
+    int64_t a, b;
+    struct ledger_posted first, last;
+};
+
+static enum err several_work(struct ledger_turn *turn, void *context)
+{
+    struct several *several = context;
+    struct ledger_transfer transfer = transfer_of(several->a, several->b, 10, CURRENCY_USD);
+    struct ledger_posted posted = {0};
+    struct ledger_account account;
+    struct ledger_mark mark;
+
+    ledger_turn_want(turn, several->a);
+    ledger_turn_want(turn, several->b);
+    ledger_turn_want(turn, several->a);
+    ledger_turn_want(turn, 12345);
+    PC_ASSERT(ledger_turn_load(turn) == ERR_OK);
+    PC_ASSERT(ledger_turn_account(turn, 12345, &account) == ERR_NOT_FOUND);
+    PC_ASSERT(ledger_move(turn, &transfer, &several->first) == ERR_OK);
+    transfer.amount.minor = 1000;
+    PC_ASSERT(ledger_move(turn, &transfer, &posted) == ERR_FUNDS);
+    transfer.amount.minor = 20;
+    mark = ledger_turn_mark(turn);
+    PC_ASSERT(ledger_move(turn, &transfer, &posted) == ERR_OK && posted.seq == 3);
+    PC_ASSERT(ledger_turn_transaction_id(turn) == 1);
+    ledger_turn_undo(turn, mark);
+    PC_ASSERT(ledger_turn_transaction_id(turn) == 1);
+    transfer.amount.minor = 30;
+    PC_ASSERT(ledger_move(turn, &transfer, &several->last) == ERR_OK);
+    return ledger_turn_account(turn, several->a, &account);
+}
+
+static void a_mark_takes_back(void **state)
+{
+    struct several several = {.a = opened(CURRENCY_USD), .b = opened(CURRENCY_USD)};
+
+    (void)state;
+    paid_in(several.a, 100, CURRENCY_USD);
+    assert_int_equal(doing(several_work, &several), ERR_OK);
+    assert_int_equal(several.first.seq, 2);
+    assert_int_equal(several.last.seq, 3);
+    assert_true(several.last.at_ns > several.first.at_ns);
+    assert_int_equal(account_of(several.a).posted, 60);
+    assert_int_equal(account_of(several.b).posted, 40);
+    assert_int_equal(number_of(&count_entries), 6);
+    assert_int_equal(number_of(&count_events), 3);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        BENCH_TEST(money_moves_and_is_written),
+        BENCH_TEST(a_mark_takes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
