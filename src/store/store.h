@@ -182,7 +182,10 @@ PC_CHECKED enum err store_exec(struct store_conn *conn, const struct store_state
                                int64_t *ret_changed);
 
 /* The same statement for `rows` sets of `count` values each, one behind the other in `params`, in
- * their order: on PostgreSQL without waiting for each answer. *ret_changed: of all together. */
+ * their order: on PostgreSQL without waiting for each answer. *ret_changed: of all together.
+ * In a job with `together`, a NULL for ret_changed leaves even the last answer for later, so that
+ * many such calls and the COMMIT cost one round trip: what the server refuses is then told by the
+ * next call that asks for something, or is the job's error in the end. */
 PC_CHECKED enum err store_exec_many(struct store_conn *conn,
                                     const struct store_statement *statement,
                                     const struct store_value *params, size_t count, size_t rows,
@@ -249,7 +252,8 @@ struct store_job {
     void *context; /* the giver's */
     enum err err;  /* the result, for done */
     bool unknown;  /* with err: the connection died after COMMIT was sent, and the server could not
-                      be asked what became of it. Read before writing again */
+                      be asked what became of it, or it has crashed since; or the disk failed in
+                      COMMIT. Read before writing again */
     bool snapshot; /* reads: all statements see one moment (costs two round trips more) */
 
     /* Writes: in place of `run`. Those of the waiting jobs that have the same `together` and

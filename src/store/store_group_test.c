@@ -222,6 +222,117 @@ static void weights_part_a_group(void **state)
     store_close(store);
 }
 
+/* One transaction for all of them, which other nodes wait for rather than collide with. */
+static enum err isolation_run(struct store_conn *conn, struct store_job *const *jobs, size_t count,
+                              const void *group)
+{
+    static const struct store_statement ask = {
+        .name = "group_isolation",
+        .sqlite = "SELECT 1",
+        .postgres = "SELECT CASE current_setting('transaction_isolation')"
+                    " WHEN 'read committed' THEN 1 ELSE 0 END"};
+    struct kit_number number = {.statement = &ask};
+    struct store_job inner = {.context = &number};
+    enum err err = kit_number0_run(conn, &inner);
+
+    (void)jobs;
+    (void)count;
+    (void)group;
+    return err == ERR_OK && number.result != 1 ? ERR_CONFLICT : err;
+}
+
+static void a_group_locks_what_it_needs(void **state)
+{
+    struct store *store = kit_open_with_table(*state);
+    struct member member;
+    struct group group = {0};
+
+    member_init(&member, 1, &group);
+    member.job.together = isolation_run;
+    assert_int_equal(store_write(store, &member.job), ERR_OK);
+    member_await(&member);
+    assert_int_equal(member.job.err, ERR_OK);
+    store_close(store);
+}
+
+/* The queue's bound holds for groups as well, and closing finishes what was taken. */
+static void a_full_queue_refuses_members(void **state)
+{
+    struct kit *kit = *state;
+    static struct member members[MEMBERS];
+    struct group group = {0};
+    struct store *store;
+    struct held held;
+
+    kit->options.queue_max = MEMBERS - 1;
+    store = kit_open_with_table(kit);
+    hold(&held, store);
+    for (int64_t i = 0; i < MEMBERS; i++) {
+        member_init(&members[i], i, &group);
+        assert_int_equal(store_write(store, &members[i].job), i == MEMBERS - 1 ? ERR_BUSY : ERR_OK);
+    }
+    assert_int_equal(sem_post(&held.go), 0);
+    store_close(store);
+    for (size_t i = 0; i < MEMBERS - 1; i++) {
+        assert_int_equal(sem_trywait(&members[i].over), 0);
+        assert_int_equal(members[i].job.err, ERR_OK);
+    }
+}
+
+/* ---- The n-th call ------------------------------------------------------------------------ */
+
+enum { FEW = 6, ROUNDS_MAX = 200 };
+
+/* Whichever call fails: every row is as its job was told, for members and for the others. */
+static bool play(struct store *store, int64_t base, uint64_t nth)
+{
+    struct member members[FEW];
+    struct kit_job others[FEW];
+    struct group group = {0};
+    struct held held;
+    bool struck;
+
+    hold(&held, store);
+    for (int64_t i = 0; i < FEW; i++) {
+        member_init(&members[i], base + i, &group);
+        kit_job_init(&others[i], base + 50 + i);
+        members[i].fail_with = i == 2 ? ERR_CONFLICT : ERR_OK;
+        assert_int_equal(store_write(store, &members[i].job), ERR_OK);
+        assert_int_equal(store_write(store, &others[i].job), ERR_OK);
+    }
+    store_fail_at(nth);
+    let_go(&held);
+    for (size_t i = 0; i < FEW; i++) {
+        member_await(&members[i]);
+        kit_await(&others[i]);
+    }
+    struck = !store_fail_pending();
+    store_fail_at(0);
+    for (size_t i = 0; i < FEW; i++) {
+        assert_false(members[i].job.unknown || others[i].job.unknown);
+        assert_int_equal(kit_has_thing(store, members[i].id), members[i].job.err == ERR_OK);
+        assert_int_equal(kit_has_thing(store, others[i].id), others[i].job.err == ERR_OK);
+        assert_true(members[i].job.err != ERR_OK || i != 2);
+    }
+    return struck;
+}
+
+static void the_nth_call_fails_and_nothing_is_lost(void **state)
+{
+    static const struct store_statement clear = {.name = "nth_clear",
+                                                 .sqlite = "DELETE FROM things"};
+    struct store *store = kit_open_with_table(*state);
+    bool struck = true;
+    uint64_t n;
+
+    for (n = 1; struck && n < ROUNDS_MAX; n++) {
+        struck = play(store, (int64_t)n * 100, n);
+        kit_exec(store, &clear);
+    }
+    assert_in_range(n, 10, ROUNDS_MAX - 1);
+    store_close(store);
+}
+
 /* ---- Statements of many rows -------------------------------------------------------------- */
 
 struct many {
@@ -277,6 +388,54 @@ static void many_rows_are_one_statement(void **state)
     store_close(store);
 }
 
+/* Asks for no answer, twice: the second call may repeat a row of the first. */
+static enum err unasked_run(struct store_conn *conn, struct store_job *const *jobs, size_t count,
+                            const void *context)
+{
+    enum err err = ERR_OK;
+
+    (void)context;
+    for (size_t i = 0; i < 2 * count && !err; i++) {
+        struct member *member = PC_CONTAINER(jobs[i % count], struct member, job);
+        int64_t id = member->id + (i >= count ? 1000 : 0);
+        char name[32];
+
+        member->runs += i < count ? 1 : 0;
+        (void)snprintf(name, sizeof(name), "unasked-%lld",
+                       (long long)(member->fail_with ? member->id : id));
+        err = store_exec_many(conn, &group_insert,
+                              STORE_PARAMS(STORE_I64(id), STORE_TEXT(span_from(name)), STORE_NULL),
+                              1, NULL);
+    }
+    return err;
+}
+
+/* Nobody waits for the answers before COMMIT, and a refusal among them still undoes its own job and
+ * no other. */
+static void unasked_answers_still_count(void **state)
+{
+    struct store *store = kit_open_with_table(*state);
+    static struct member members[MEMBERS];
+    struct group group = {0};
+    struct held held;
+
+    hold(&held, store);
+    for (int64_t i = 0; i < MEMBERS; i++) {
+        member_init(&members[i], i, &group);
+        members[i].job.together = unasked_run;
+        members[i].fail_with = i == 11 ? ERR_CONFLICT : ERR_OK; /* takes the name twice */
+        assert_int_equal(store_write(store, &members[i].job), ERR_OK);
+    }
+    let_go(&held);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        member_await(&members[i]);
+        assert_int_equal(members[i].job.err, i == 11 ? ERR_STORE_UNIQUE : ERR_OK);
+        assert_int_equal(members[i].runs, 2);
+    }
+    assert_int_equal(kit_things(store), 1 + 2 * (MEMBERS - 1));
+    store_close(store);
+}
+
 /* Wherever it is refused: nothing of it stays, its job is over and the next is none the worse. */
 static void a_refused_row_ends_the_job(void **state)
 {
@@ -302,7 +461,11 @@ int main(void)
         KIT_TEST(each_group_is_one_call_and_one_commit),
         KIT_TEST(a_refused_group_is_run_one_by_one),
         KIT_TEST(weights_part_a_group),
+        KIT_TEST(a_group_locks_what_it_needs),
+        KIT_TEST(a_full_queue_refuses_members),
+        KIT_TEST(the_nth_call_fails_and_nothing_is_lost),
         KIT_TEST(many_rows_are_one_statement),
+        KIT_TEST(unasked_answers_still_count),
         KIT_TEST(a_refused_row_ends_the_job),
     };
 

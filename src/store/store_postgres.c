@@ -99,6 +99,11 @@ static bool is_idle_talk(struct store_pg_line *line, enum store_control control)
     return ends || control == STORE_NEXT || control == STORE_UNDO;
 }
 
+static bool needs_mark(const struct store_conn *conn)
+{
+    return conn->role == STORE_WRITER && conn->mark[0] == '\0' && !store_pg_line(conn)->mark_made;
+}
+
 static enum err postgres_control(struct store_conn *conn, enum store_control control)
 {
     struct store_pg_line *line = store_pg_line(conn);
@@ -109,6 +114,12 @@ static enum err postgres_control(struct store_conn *conn, enum store_control con
         return commit(conn);
     if (control == STORE_ROLLBACK)
         return rollback(conn);
+    if (control <= STORE_BEGIN_MIGRATE && needs_mark(conn)) {
+        enum err err = store_pg_mark_make(conn);
+
+        if (err)
+            return err;
+    }
     line->put_off = controls[control];
     if (control <= STORE_BEGIN_MIGRATE) {
         line->lazy = control == STORE_BEGIN_TOGETHER;

@@ -6,7 +6,8 @@
  * them out again; "committed" may then be said of somebody else's. Therefore a mark lies in an
  * unlogged table, which a crash empties (and no standby has): a "committed" counts only where the
  * mark is the one that was there before. "Aborted" counts always: had ours been committed, its
- * number would not have been given out again.
+ * number would not have been given out again. The mark is made with the first write and not at the
+ * opening, since making it takes a number: the one that is to be asked for.
  *
  * Source: PostgreSQL manual, 9.27 (pg_xact_status), CREATE TABLE (UNLOGGED). */
 #include "store/store_postgres_priv.h"
@@ -32,23 +33,8 @@ static enum err ask_text(struct store_conn *conn, const char *question, char *re
     return ERR_OK;
 }
 
-/* A user that may not create tables, or a server that is read-only, leaves us without a mark: then
- * less can be learned, and nothing else is lost. */
-static enum err try_text(struct store_conn *conn, const char *text)
+enum err store_pg_mark_find(struct store_conn *conn)
 {
-    enum err err = store_pg_text(conn, text);
-
-    return conn->broken ? err : ERR_OK;
-}
-
-enum err store_pg_mark(struct store_conn *conn)
-{
-    static const char find[] = "SELECT mark FROM store_alive WHERE id = 1";
-    static const char make[] =
-        "CREATE UNLOGGED TABLE IF NOT EXISTS store_alive"
-        " (id integer PRIMARY KEY CHECK (id = 1), mark text NOT NULL);"
-        "INSERT INTO store_alive (id, mark) VALUES (1, gen_random_uuid()::text)"
-        " ON CONFLICT DO NOTHING";
     char there[8];
     enum err err;
 
@@ -56,15 +42,26 @@ enum err store_pg_mark(struct store_conn *conn)
     err = ask_text(conn, "SELECT 'yes' WHERE to_regclass('store_alive') IS NOT NULL", there,
                    sizeof(there));
     if (err == ERR_OK && there[0] != '\0')
-        err = ask_text(conn, find, conn->mark, sizeof(conn->mark));
+        err = ask_text(conn, "SELECT mark FROM store_alive WHERE id = 1", conn->mark,
+                       sizeof(conn->mark));
+    return conn->broken ? err : ERR_OK;
+}
+
+/* A user that may not create tables, or a server that is read-only, leaves us without a mark: then
+ * less can be learned, and nothing else is lost. */
+enum err store_pg_mark_make(struct store_conn *conn)
+{
+    enum err err = store_pg_text(conn, "CREATE UNLOGGED TABLE IF NOT EXISTS store_alive"
+                                       " (id integer PRIMARY KEY CHECK (id = 1),"
+                                       " mark text NOT NULL);"
+                                       "INSERT INTO store_alive (id, mark)"
+                                       " VALUES (1, gen_random_uuid()::text)"
+                                       " ON CONFLICT DO NOTHING");
+
+    store_pg_line(conn)->mark_made = true;
     if (conn->broken)
         return err;
-    if (conn->mark[0] != '\0')
-        return ERR_OK;
-    err = try_text(conn, make);
-    if (err == ERR_OK)
-        err = ask_text(conn, find, conn->mark, sizeof(conn->mark));
-    return conn->broken ? err : ERR_OK;
+    return store_pg_mark_find(conn);
 }
 
 /* ---- The question ------------------------------------------------------------------------- */

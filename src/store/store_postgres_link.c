@@ -422,7 +422,7 @@ enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
     if (conn->role != STORE_READER)
         err = check_role(conn, reterr);
     if (err == ERR_OK && conn->role == STORE_WRITER) {
-        err = store_pg_mark(conn);
+        err = store_pg_mark_find(conn);
         if (err)
             return store_fault_set(reterr, err, "The database at %.200s failed: %s.",
                                    conn->store->target.shown, conn->message);

@@ -17,6 +17,7 @@ struct store_pg_line {
     const char *const *put_off; /* words to be sent ahead of the next command; NULL: none */
     bool begins;                /* ... and they begin a transaction */
     bool lazy;                  /* answers that nobody asked for may wait until the next that is */
+    bool mark_made;             /* or at least tried */
     size_t waiting;             /* commands that were not yet answered */
     size_t bytes;               /* put since the last flush, about */
     int64_t changed;            /* rows, so far */
@@ -90,8 +91,10 @@ void store_pg_line_forget(struct store_conn *conn);
 
 /* ---- store_postgres_fate.c ---------------------------------------------------------------- */
 
-/* Learns the mark by which a server that has crashed since is recognised; none is no failure. */
-PC_CHECKED enum err store_pg_mark(struct store_conn *conn);
+/* Learns the mark by which a server that has crashed since is recognised, or makes one; none is no
+ * failure. */
+PC_CHECKED enum err store_pg_mark_find(struct store_conn *conn);
+PC_CHECKED enum err store_pg_mark_make(struct store_conn *conn);
 
 enum store_fate store_pg_fate(struct store_conn *conn);
 
