@@ -7,7 +7,9 @@ ALTER TABLE orders ADD COLUMN hold_seq bigint;
 ALTER TABLE orders ADD COLUMN cost_max bigint CHECK (cost_max > 0);
 ALTER TABLE orders ADD COLUMN reason text;
 
-CREATE INDEX orders_by_account ON orders (account_id) WHERE status = 'open';
+CREATE INDEX orders_by_account ON orders (account_id, created_at DESC, id);
+CREATE INDEX orders_by_status ON orders (status, created_at DESC, id);
+CREATE INDEX orders_by_time ON orders (created_at DESC, id);
 
 CREATE TABLE order_fills (
     order_id text COLLATE "C" NOT NULL REFERENCES orders (id),

@@ -241,6 +241,8 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     if (!err)
         err = serve_oauth_start(serve, reterr);
     if (!err)
+        err = serve_ledger_start(serve, reterr);
+    if (!err)
         err = start_http(serve, reterr);
     if (!err)
         err = serve_metrics(serve);
@@ -312,6 +314,7 @@ void serve_stop(struct serve *serve)
     serve_listeners_free(serve);
     http_engine_free(serve->engine);
     serve_policy_free(serve->policy);
+    ledger_free(serve->ledger);
     serve_oauth_stop(serve);
     auth_free(serve->auth);
     crypto_keyset_free(serve->keys);

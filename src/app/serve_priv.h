@@ -10,6 +10,7 @@
 #include "crypto/tls.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
+#include "ledger/ledger.h"
 #include "net/net.h"
 #include "net/net_pool.h"
 #include "oauth/oauth.h"
@@ -50,6 +51,7 @@ struct serve {
     struct oauth_keys *oauth_keys;
     char oauth_url[512]; /* of the issuer's endpoints */
     struct oauth *oauth;
+    struct ledger *ledger;
     bool oauth_keys_behind; /* the last reload failed */
     struct http_engine *engine;
     struct serve_policy *policy;
@@ -78,6 +80,9 @@ PC_CHECKED enum err serve_oauth_start(struct serve *serve, struct serve_fault *f
 void serve_oauth_changed(void *context, struct span what); /* for the feed */
 void serve_oauth_minute(void *context);
 void serve_oauth_stop(struct serve *serve);
+
+/* serve_ledger.c */
+PC_CHECKED enum err serve_ledger_start(struct serve *serve, struct serve_fault *fault);
 
 /* serve_listen.c: find every place, bind them, take over new certificates (all or none). */
 PC_CHECKED enum err serve_listeners_place(struct serve *serve, bool unbound,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Whose functions the rows of a table call. */
-enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH };
+enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH, OWNER_LEDGER };
 
 struct mounted {
     const struct http_route *rows;
@@ -19,7 +19,7 @@ static const struct mounted gateway_tables[] = {
     {.rows = gateway_routes},
     {.rows = auth_routes, .owner = OWNER_AUTH},
     {.rows = auth_admin_routes, .owner = OWNER_AUTH},
-    {.rows = gateway_order_routes, .owner = OWNER_AUTH},
+    {.rows = gateway_order_routes, .owner = OWNER_LEDGER},
     {.rows = oauth_api_routes, .from = "/auth", .to = "/api/v1/oauth", .owner = OWNER_OAUTH},
     {.rows = oauth_self_routes,
      .only = "/whoami",
@@ -110,6 +110,8 @@ static void *context_of(const struct serve *serve, enum owner owner)
 {
     if (serve == NULL || owner == OWNER_NOBODY)
         return NULL;
+    if (owner == OWNER_LEDGER)
+        return serve->ledger;
     return owner == OWNER_OAUTH ? (void *)serve->oauth : (void *)serve->auth;
 }
 

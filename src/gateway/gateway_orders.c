@@ -1,259 +1,117 @@
 /* SPDX-License-Identifier: MIT
- * GET /api/v1/trading/orders: the caller's orders, newest first, a page at a time. A page begins
- * behind the last order of the one before (time and id), so orders added meanwhile move nothing. */
-#include "gateway/gateway.h"
+ * /api/v1/trading/orders: the table of routes, and what the files behind it share. Whatever changes
+ * an order runs in a turn of the ledger, so an order and its money are one commit, and two changes
+ * of one order wait for each other.
+ *
+ *                 cancel (owner)      gateway_orders_end.c
+ *            +--------------------> cancelled      parts that were filled stay so
+ *            |
+ *   create --+--> open --- fill (broker) ---> open, until nothing is left: filled
+ *                  |                  gateway_orders_fill.c
+ *                  +---------------> rejected
+ *                  reject (broker, while nothing is filled) */
+#include "gateway/gateway_priv.h"
 
-#include "base/money.h"
-#include "http/http_page.h"
-
-enum { CURSOR_BYTES_MAX = 80 };
-
-static const struct json_field page_fields[] = {
-    HTTP_PAGE_FIELDS(CURSOR_BYTES_MAX, "1759752000000000000.0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d"),
+static const struct json_field order_input_fields[] = {
+    GATEWAY_ORDER_ID_FIELD(struct gateway_order_input, id),
 };
-static const struct json_schema page_schema = {.name = "OrderPage",
-                                               .fields = page_fields,
-                                               .field_count = PC_COUNT(page_fields),
-                                               .bytes = sizeof(struct http_page)};
+const struct json_schema gateway_order_input_schema = {.name = "OrderId",
+                                                       .fields = order_input_fields,
+                                                       .field_count = PC_COUNT(order_input_fields),
+                                                       .bytes = sizeof(struct gateway_order_input)};
 
-struct order {
-    struct span id, symbol, side, type, limit_price, currency, status;
-    int64_t quantity, limit_price_minor, account_id, created_at, updated_at;
-    bool has_limit_price, has_account;
-};
-
-static const struct json_field order_fields[] = {
-    {.name = "id",
-     .kind = JSON_KIND_TEXT,
-     .format = JSON_FORMAT_UUID,
-     .offset = offsetof(struct order, id),
-     .example = "0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d"},
-    {.name = "symbol",
-     .kind = JSON_KIND_TEXT,
-     .max = 32,
-     .offset = offsetof(struct order, symbol),
-     .example = "ACME"},
-    {.name = "side",
-     .kind = JSON_KIND_TEXT,
-     .max = 4,
-     .offset = offsetof(struct order, side),
-     .choices = (const char *const[]){"buy", "sell", NULL},
-     .example = "buy"},
-    {.name = "quantity",
-     .kind = JSON_KIND_I64,
-     .min = 1,
-     .max = INT64_MAX,
-     .offset = offsetof(struct order, quantity),
-     .example = "10"},
-    {.name = "type",
-     .kind = JSON_KIND_TEXT,
-     .max = 6,
-     .offset = offsetof(struct order, type),
-     .choices = (const char *const[]){"market", "limit", NULL},
-     .example = "limit"},
-    {.name = "limit_price",
-     .kind = JSON_KIND_DECIMAL,
-     .optional = true,
-     .min = 1,
-     .max = INT64_MAX,
-     .offset = offsetof(struct order, limit_price),
-     .has_offset = offsetof(struct order, has_limit_price),
-     .example = "19.95",
-     .about = "The exact price of a limit order, in its currency."},
-    {.name = "limit_price_minor",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = INT64_MAX,
-     .offset = offsetof(struct order, limit_price_minor),
-     .has_offset = offsetof(struct order, has_limit_price),
-     .example = "1995",
-     .about = "The same in minor units of the currency."},
-    {.name = "currency",
-     .kind = JSON_KIND_TEXT,
-     .max = 3,
-     .offset = offsetof(struct order, currency),
-     .example = "USD"},
-    {.name = "account_id",
-     .kind = JSON_KIND_I64,
-     .optional = true,
-     .min = 1,
-     .max = INT64_MAX,
-     .offset = offsetof(struct order, account_id),
-     .has_offset = offsetof(struct order, has_account),
-     .example = "7"},
-    {.name = "status",
-     .kind = JSON_KIND_TEXT,
-     .max = 9,
-     .offset = offsetof(struct order, status),
-     .choices = (const char *const[]){"open", "cancelled", "filled", "rejected", NULL},
-     .example = "open"},
-    {.name = "created_at",
-     .kind = JSON_KIND_TIME,
-     .offset = offsetof(struct order, created_at),
-     .example = "2026-02-03T04:05:06Z"},
-    {.name = "updated_at",
-     .kind = JSON_KIND_TIME,
-     .offset = offsetof(struct order, updated_at),
-     .example = "2026-02-03T04:05:06Z"},
-};
-static const struct json_schema order_schema = {.name = "Order",
-                                                .about = "An order to buy or sell.",
-                                                .fields = order_fields,
-                                                .field_count = PC_COUNT(order_fields),
-                                                .bytes = sizeof(struct order)};
-
-struct orders_reply {
-    struct json_list orders;
-    int64_t total, user_id;
-};
-
-static const struct json_field orders_fields[] = {
-    {.name = "orders",
-     .kind = JSON_KIND_LIST,
-     .max = LIMIT_PAGE_ITEMS_MAX,
-     .offset = offsetof(struct orders_reply, orders),
-     .schema = &order_schema},
-    {.name = "total",
-     .kind = JSON_KIND_I64,
-     .max = INT64_MAX,
-     .offset = offsetof(struct orders_reply, total),
-     .example = "1",
-     .about = "Of all pages together."},
-    {.name = "user_id",
-     .kind = JSON_KIND_I64,
-     .max = INT64_MAX,
-     .offset = offsetof(struct orders_reply, user_id),
-     .example = "2"},
-};
-static const struct json_schema orders_schema = {.name = "Orders",
-                                                 .about = "One page of the caller's orders.",
-                                                 .fields = orders_fields,
-                                                 .field_count = PC_COUNT(orders_fields),
-                                                 .bytes = sizeof(struct orders_reply)};
-
-static const struct store_statement orders_page = {
-    .name = "orders_page",
-    .sqlite = "SELECT id, symbol, side, quantity, type, limit_price_minor, currency, account_id, "
-              "status, created_at, updated_at FROM orders WHERE user_id = ?1 AND "
-              "(created_at < ?2 OR (created_at = ?2 AND id > ?3)) "
-              "ORDER BY created_at DESC, id LIMIT ?4"};
-static const struct store_statement orders_count = {
-    .name = "orders_count", .sqlite = "SELECT count(*) FROM orders WHERE user_id = ?1"};
-
-/* The exact decimal of the price. What the store says is checked again: a currency that does not
- * exist has no decimals to show. */
-static enum err order_price(struct order *order, struct arena *arena)
+enum err gateway_order_text(struct arena *arena, const char *before, struct span id,
+                            struct span *ret_text)
 {
-    const struct money price = {.minor = order->limit_price_minor,
-                                .currency = currency_from_code(order->currency)};
-    struct sbuf out = sbuf_on(arena, 32);
+    struct sbuf out = sbuf_on(arena, 128);
 
-    if (!order->has_limit_price)
-        return ERR_OK;
-    if (price.currency == CURRENCY_NONE)
-        return ERR_STORE_CORRUPT;
-    money_add_decimal(&out, price);
-    order->limit_price = sbuf_span(&out);
-    return out.full ? ERR_NO_MEMORY : ERR_OK;
-}
-
-static enum err order_read(struct store_rows *rows, struct arena *arena, struct order *order)
-{
-    *order = (struct order){.id = store_rows_text(rows, 0, arena),
-                            .symbol = store_rows_text(rows, 1, arena),
-                            .side = store_rows_text(rows, 2, arena),
-                            .quantity = store_rows_i64(rows, 3),
-                            .type = store_rows_text(rows, 4, arena),
-                            .has_limit_price = !store_rows_null(rows, 5),
-                            .limit_price_minor = store_rows_i64_or(rows, 5, 0),
-                            .currency = store_rows_text(rows, 6, arena),
-                            .has_account = !store_rows_null(rows, 7),
-                            .account_id = store_rows_i64_or(rows, 7, 0),
-                            .status = store_rows_text(rows, 8, arena),
-                            .created_at = store_rows_i64(rows, 9),
-                            .updated_at = store_rows_i64(rows, 10)};
-    return order_price(order, arena);
-}
-
-static enum err count_orders(struct http_request *req, int64_t *ret_total)
-{
-    PC_AUTO(store_rows) rows = NULL;
-    enum err err = store_query(req->store, &orders_count,
-                               STORE_PARAMS(STORE_I64(req->principal->user_id)), &rows);
-
-    if (err)
-        return err;
-    if (!store_next(rows))
-        return store_rows_end(rows, ERR_STORE_CORRUPT);
-    *ret_total = store_rows_i64(rows, 0);
-    return store_rows_err(rows);
-}
-
-/* "<created_at>.<id>" of the last order that was seen. */
-static enum err read_cursor(struct http_request *req, struct span cursor, int64_t *ret_before,
-                            struct span *ret_after)
-{
-    size_t dot = span_find(cursor, '.');
-
-    *ret_before = INT64_MAX;
-    *ret_after = SPAN_OF("");
-    if (cursor.len == 0)
-        return ERR_OK;
-    if (dot == cursor.len || !span_to_i64(span_slice(cursor, 0, dot), ret_before))
-        return http_page_fail(req);
-    *ret_after = span_slice(cursor, dot + 1, cursor.len);
+    sbuf_add(&out, span_from(before));
+    sbuf_add(&out, id);
+    if (out.full)
+        return ERR_NO_MEMORY;
+    *ret_text = sbuf_span(&out);
     return ERR_OK;
 }
 
-static void add_link(struct http_request *req, const struct http_page *page,
-                     const struct order *last)
-{
-    char text[CURSOR_BYTES_MAX + 1];
-    struct sbuf cursor = sbuf_over(text, sizeof(text));
+/* ---- what is remembered and counted -----------------------------------------------------------
+ */
 
-    sbuf_add_format(&cursor, "%lld.%.*s", (long long)last->created_at, SPAN_ARG(last->id));
-    http_page_link(req, page, sbuf_span(&cursor));
+static enum err add_number(struct ledger_turn *turn, struct trail_detail *detail, const char *name,
+                           int64_t number)
+{
+    struct sbuf out = sbuf_on(ledger_turn_arena(turn), 24);
+
+    sbuf_add_i64(&out, number);
+    *detail = (struct trail_detail){.name = name, .value = sbuf_span(&out)};
+    return out.full ? ERR_NO_MEMORY : ERR_OK;
 }
 
-static enum err orders_list(struct http_request *req)
+static enum err add_fill(struct ledger_turn *turn, struct trail_detail *details,
+                         const struct gateway_fill *fill)
 {
-    const struct http_page *page = req->input;
-    PC_AUTO(store_rows) rows = NULL;
-    size_t limit = (size_t)page->limit;
-    struct orders_reply reply = {.user_id = req->principal->user_id};
-    struct order *orders = arena_array(req->arena, limit + 1, sizeof(*orders));
-    int64_t before;
-    struct span after;
-    enum err err;
+    enum err err = add_number(turn, &details[0], "filled", fill->quantity);
 
-    if (orders == NULL)
-        return ERR_NO_MEMORY;
-    err = read_cursor(req, page->cursor, &before, &after);
-    if (err)
-        return err;
-    err = count_orders(req, &reply.total);
-    if (err)
-        return err;
-    err = store_query(req->store, &orders_page,
-                      STORE_PARAMS(STORE_I64(req->principal->user_id), STORE_I64(before),
-                                   STORE_TEXT(after), STORE_I64((int64_t)limit + 1)),
-                      &rows);
-    if (err)
-        return err;
-    reply.orders.items = orders;
-    while (err == ERR_OK && reply.orders.count <= limit && store_next(rows))
-        err = order_read(rows, req->arena, &orders[reply.orders.count++]);
-    if (err == ERR_OK)
-        err = store_rows_err(rows);
-    if (err)
-        return err;
-    if (reply.orders.count > limit) {
-        reply.orders.count = limit;
-        add_link(req, page, &orders[limit - 1]);
-    }
-    return http_reply(req, &reply);
+    return err ? err : add_number(turn, &details[1], "amount_minor", fill->amount_minor);
 }
+
+/* No free text: neither symbol nor reason. */
+enum err gateway_order_event(struct ledger_turn *turn, enum trail_event event,
+                             const struct gateway_order *order, const struct gateway_fill *fill)
+{
+    struct trail_record record = {.event = event, .outcome = TRAIL_DONE};
+    struct trail_detail *details = record.details;
+    enum err err = gateway_order_text(ledger_turn_arena(turn), "order:", order->id, &record.object);
+
+    details[0] = (struct trail_detail){.name = "status", .value = order->status};
+    details[1] = (struct trail_detail){.name = "currency", .value = order->currency};
+    if (!err)
+        err = add_number(turn, &details[2], "account", order->account_id);
+    if (!err)
+        err = add_number(turn, &details[3], "quantity", order->quantity);
+    if (!err && fill != NULL)
+        err = add_fill(turn, &details[4], fill);
+    return err ? err : ledger_turn_trail(turn, &record);
+}
+
+static const struct metric_def orders_total = {.name = "gateway_orders_total",
+                                               .help = "Orders by what happened to them.",
+                                               .kind = METRIC_COUNTER,
+                                               .labels = {"event"}};
+
+static void count(struct http_request *req, enum err err, struct span event)
+{
+    struct metrics *metrics = ledger_options_of(http_context(req))->metrics;
+    struct metric *metric;
+
+    if (err == ERR_OK && metric_register(metrics, &orders_total, &metric) == ERR_OK)
+        metric_add(metric_series(metric, &event, 1), 1);
+}
+
+void gateway_count_created(struct http_request *req, enum err err)
+{
+    count(req, err, SPAN_OF("created"));
+}
+
+void gateway_count_filled(struct http_request *req, enum err err)
+{
+    count(req, err, SPAN_OF("filled"));
+}
+
+void gateway_count_cancelled(struct http_request *req, enum err err)
+{
+    count(req, err, SPAN_OF("cancelled"));
+}
+
+void gateway_count_rejected(struct http_request *req, enum err err)
+{
+    count(req, err, SPAN_OF("rejected"));
+}
+
+/* ---- routes -----------------------------------------------------------------------------------
+ */
+
+#define ABOUT_KEY                                                                                  \
+    "With an `Idempotency-Key` the same request has one effect, however often it comes."
 
 const struct http_route gateway_order_routes[] = {
     {.method = NET_METHOD_GET,
@@ -261,12 +119,107 @@ const struct http_route gateway_order_routes[] = {
      .access = HTTP_ACCESS_BEARER,
      .scopes = "orders:read",
      .data = HTTP_DATA_CONFIDENTIAL,
-     .input = &page_schema,
-     .reply = &orders_schema,
+     .input = &gateway_orders_input_schema,
+     .reply = &gateway_orders_schema,
      .run = HTTP_RUN_READ,
-     .handle = orders_list,
+     .handle = gateway_orders_list,
      .id = "orders_list",
      .tag = "Trading",
-     .summary = "My orders, newest first"},
+     .summary = "My orders, newest first",
+     .errors = {ERR_FORBIDDEN}},
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/trading/orders",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:write",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .body = &gateway_order_new_schema,
+     .body_bytes_max = 4096,
+     .reply = &gateway_order_schema,
+     .reply_status = 201,
+     .run = HTTP_RUN_LOOP,
+     .handle = gateway_order_create,
+     .id = "orders_create",
+     .tag = "Trading",
+     .summary = "Order to buy or sell",
+     .about = "An order to buy holds what it can cost on its account. " ABOUT_KEY,
+     .errors = {ERR_NOT_FOUND, ERR_FUNDS, ERR_ACCOUNT_FROZEN, ERR_ACCOUNT_CLOSED,
+                ERR_CURRENCY_MISMATCH, ERR_KEY_RUNNING}},
+    {.method = NET_METHOD_GET,
+     .path = "/api/v1/trading/orders/{id}",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:read",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .input = &gateway_order_input_schema,
+     .reply = &gateway_order_schema,
+     .run = HTTP_RUN_READ,
+     .handle = gateway_order_get,
+     .id = "orders_get",
+     .tag = "Trading",
+     .summary = "One order with its fills",
+     .errors = {ERR_NOT_FOUND}},
+    {.method = NET_METHOD_DELETE,
+     .path = "/api/v1/trading/orders/{id}",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:write",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .input = &gateway_order_input_schema,
+     .reply_status = 204,
+     .run = HTTP_RUN_LOOP,
+     .handle = gateway_order_cancel,
+     .id = "orders_cancel",
+     .tag = "Trading",
+     .summary = "Cancel an open order",
+     .about = "What it still holds is given back. What was filled stays filled.",
+     .errors = {ERR_NOT_FOUND, ERR_TRANSITION}},
+    {.method = NET_METHOD_GET,
+     .path = "/api/v1/trading/orders/{id}/fills",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:read",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .input = &gateway_fills_input_schema,
+     .reply = &gateway_fill_schema,
+     .reply_is_list = true,
+     .run = HTTP_RUN_READ,
+     .handle = gateway_fills_list,
+     .id = "orders_fills_list",
+     .tag = "Trading",
+     .summary = "The fills of an order, oldest first",
+     .errors = {ERR_NOT_FOUND}},
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/trading/orders/{id}/fills",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:write",
+     .roles = "broker",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .input = &gateway_order_input_schema,
+     .body = &gateway_fill_new_schema,
+     .body_bytes_max = 4096,
+     .reply = &gateway_filled_schema,
+     .reply_status = 201,
+     .run = HTTP_RUN_LOOP,
+     .handle = gateway_order_fill,
+     .id = "orders_fill",
+     .tag = "Trading",
+     .summary = "Settle an order, in whole or in part",
+     .about = "What was bought is taken from what the order holds, what was sold is paid to the "
+              "account. The last fill gives back what is left of the hold. " ABOUT_KEY,
+     .errors = {ERR_NOT_FOUND, ERR_TRANSITION, ERR_CONFLICT, ERR_OVER_HOLD, ERR_ACCOUNT_FROZEN,
+                ERR_KEY_RUNNING}},
+    {.method = NET_METHOD_POST,
+     .path = "/api/v1/trading/orders/{id}/reject",
+     .access = HTTP_ACCESS_BEARER,
+     .scopes = "orders:write",
+     .roles = "broker",
+     .data = HTTP_DATA_CONFIDENTIAL,
+     .input = &gateway_order_input_schema,
+     .body = &gateway_reject_schema,
+     .body_bytes_max = 8192,
+     .reply = &gateway_order_schema,
+     .run = HTTP_RUN_LOOP,
+     .handle = gateway_order_reject,
+     .id = "orders_reject",
+     .tag = "Trading",
+     .summary = "Refuse an order of which nothing is filled",
+     .errors = {ERR_NOT_FOUND, ERR_TRANSITION, ERR_KEY_RUNNING}},
     {.path = NULL},
 };
