@@ -61,7 +61,7 @@ CREATE TABLE ledger_posts (
 
 CREATE INDEX ledger_posts_by_time ON ledger_posts (at);
 CREATE INDEX ledger_posts_by_reference ON ledger_posts (refers_to) WHERE refers_to IS NOT NULL;
-CREATE INDEX ledger_posts_backdated ON ledger_posts (effective_at) WHERE effective_at < at;
+CREATE INDEX ledger_posts_backdated ON ledger_posts (seq) WHERE effective_at < at;
 
 -- One leg of a posting: what it changes, and the account's balances behind it. No foreign key: the
 -- account was read and locked in the same commit, and `ledger check` looks for it.

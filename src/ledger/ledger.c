@@ -5,6 +5,7 @@
 #include <semaphore.h>
 
 #include "base/alloc.h"
+#include "ledger/ledger_key.h"
 #include "ledger/ledger_priv.h"
 
 #define SECONDS_MAX (INT64_C(100) * 366 * 24 * 60 * 60)
@@ -85,4 +86,27 @@ enum err ledger_do(struct ledger *ledger, ledger_work_fn *run, void *context)
     if (err)
         return err;
     return work.job.unknown ? ERR_OUTCOME_UNKNOWN : work.job.err;
+}
+
+/* ---- housekeeping -----------------------------------------------------------------------------
+ */
+
+enum { SWEEP_HOLDS = 500 };
+
+static enum err expire_work(struct ledger_turn *turn, void *context)
+{
+    return ledger_expire(turn, SWEEP_HOLDS, context);
+}
+
+enum err ledger_sweep(struct ledger *ledger, bool *ret_more)
+{
+    size_t expired = 0;
+    bool more_keys = false;
+    enum err err = ledger_do(ledger, expire_work, &expired);
+
+    if (err == ERR_OK)
+        err = ledger_keys_sweep(ledger, &more_keys);
+    if (err == ERR_OK)
+        *ret_more = more_keys || expired == SWEEP_HOLDS;
+    return err;
 }

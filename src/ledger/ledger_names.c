@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The names under which states and kinds are stored, and the numbers of the house's accounts. */
-#include "ledger/ledger.h"
+#include "ledger/ledger_priv.h"
 
 #include "base/check.h"
 
@@ -34,4 +34,15 @@ int64_t ledger_house_account(enum ledger_house house, enum currency currency)
     for (size_t i = 0; i < 3; i++)
         letters = letters * 26 + (code[i] - 'A');
     return -((int64_t)house * 100000 + letters);
+}
+
+bool ledger_state_read(struct span text, enum ledger_state *ret_state)
+{
+    for (size_t i = 0; i < LEDGER_STATE_COUNT; i++) {
+        if (span_is(text, ledger_states[i])) {
+            *ret_state = (enum ledger_state)i;
+            return true;
+        }
+    }
+    return false;
 }

@@ -90,6 +90,8 @@ enum err ledger_draft_balanced(const struct ledger_turn *turn, const struct ledg
 
         if (leg->posted == 0 && leg->held == 0 && leg->incoming == 0)
             return ERR_AMOUNT_RANGE;
+        if (leg->posted == INT64_MIN) /* it could never go back */
+            return ERR_AMOUNT_RANGE;
     }
     return is_balanced(turn, draft) ? ERR_OK : ERR_UNBALANCED;
 }

@@ -48,6 +48,9 @@ PC_CHECKED bool ledger_index_find(const struct ledger_index *index, int64_t key,
 void ledger_index_clear(struct ledger_index *index);
 void ledger_index_free(struct ledger_index *index);
 
+/* "active" and so on; false for anything else. */
+PC_CHECKED bool ledger_state_read(struct span text, enum ledger_state *ret_state);
+
 /* ---- a turn -----------------------------------------------------------------------------------
  */
 

@@ -75,17 +75,6 @@ static enum err slot_put_absent(struct ledger_turn *turn, int64_t id)
     return slot_put(turn, &slot);
 }
 
-static bool state_read(struct span text, enum ledger_state *ret_state)
-{
-    for (size_t i = 0; i < LEDGER_STATE_COUNT; i++) {
-        if (span_is(text, ledger_states[i])) {
-            *ret_state = (enum ledger_state)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What the store's own checks promise; who finds it otherwise must not post on top of it. */
 static bool is_sound(const struct ledger_account *account)
 {
@@ -108,7 +97,7 @@ static enum err slot_take(struct ledger_turn *turn, struct store_rows *rows)
     account->id = store_rows_i64(rows, 0);
     account->user_id = store_rows_i64_or(rows, 1, 0);
     account->currency = currency_from_code(store_rows_text(rows, 2, NULL));
-    known = state_read(store_rows_text(rows, 3, NULL), &account->state);
+    known = ledger_state_read(store_rows_text(rows, 3, NULL), &account->state);
     account->posted = store_rows_i64(rows, 4);
     account->held = store_rows_i64(rows, 5);
     account->incoming = store_rows_i64(rows, 6);
