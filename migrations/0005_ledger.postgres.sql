@@ -130,6 +130,8 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_by_account ON transactions (account_id, id);
 CREATE INDEX transactions_by_user ON transactions (user_id, id);
 CREATE INDEX transactions_by_status ON transactions (status, id);
+CREATE INDEX transactions_by_currency ON transactions (currency, id);
+CREATE INDEX transactions_by_direction ON transactions (direction, id);
 CREATE INDEX transactions_by_amount ON transactions (currency, amount, id);
 CREATE INDEX transactions_by_time ON transactions (created_at, id);
 
