@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * GET /transfers: newest first, of one account, of a user's accounts, or of all. Numbers and times
+ * of postings rise together, so a span of time is one of numbers, and every query walks an index
+ * backwards from the cursor. */
+#include "ledger/ledger_transfer.h"
+
+#include "ledger/ledger_call.h"
+#include "ledger/ledger_list.h"
+
+static const struct json_field page_fields[] = {
+    HTTP_PAGE_FIELDS(HTTP_PAGE_KEY_BYTES_MAX, "41"),
+    LEDGER_FILTER_ACCOUNT,
+    LEDGER_FILTER_USER,
+    LEDGER_FILTER_TIMES,
+};
+const struct json_schema ledger_transfers_page_schema = {.name = "TransferPage",
+                                                         .fields = page_fields,
+                                                         .field_count = PC_COUNT(page_fields),
+                                                         .bytes = sizeof(struct ledger_filters)};
+
+/* ?1 and ?2: from which number and below which; ?3: how many; ?4: of whom. */
+#define WINDOW(number) number " >= ?1 AND " number " < ?2"
+static const struct store_statement transfers_of_all = {
+    .name = "transfers_of_all",
+    .sqlite = LEDGER_TRANSFERS_OF("SELECT seq FROM ledger_posts WHERE " WINDOW(
+        "seq") " AND kind = 'transfer' ORDER BY seq DESC LIMIT ?3")};
+static const struct store_statement transfers_of_account = {
+    .name = "transfers_of_account",
+    .sqlite = LEDGER_TRANSFERS_OF(
+        "SELECT i.seq FROM ledger_entries i CROSS JOIN ledger_posts q WHERE i.account_id = ?4 "
+        "AND " WINDOW("i.seq") " AND q.seq = i.seq AND q.kind = 'transfer' "
+                               "ORDER BY i.seq DESC LIMIT ?3")};
+/* The newest of each account, and of these the newest. */
+#define NEWEST_OF_EACH                                                                             \
+    "SELECT i.seq FROM ledger_entries i CROSS JOIN ledger_posts q WHERE i.account_id = o.id "      \
+    "AND " WINDOW("i.seq") " AND q.seq = i.seq AND q.kind = 'transfer' ORDER BY i.seq DESC "       \
+                           "LIMIT ?3"
+static const struct store_statement transfers_of_user = {
+    .name = "transfers_of_user",
+    .sqlite = LEDGER_TRANSFERS_OF(
+        "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN ledger_entries n "
+        "WHERE o.user_id = ?4 AND n.account_id = o.id AND n.seq IN (" NEWEST_OF_EACH ") "
+        "ORDER BY n.seq DESC LIMIT ?3"),
+    .postgres = LEDGER_TRANSFERS_OF(
+        "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN LATERAL (" NEWEST_OF_EACH ") n "
+        "WHERE o.user_id = ?4 ORDER BY n.seq DESC LIMIT ?3")};
+
+static const struct store_statement first_since = {
+    .name = "posting_first_since",
+    .sqlite = "SELECT seq FROM ledger_posts WHERE at >= ?1 ORDER BY at LIMIT 1"};
+
+/* The first number at that time or later; none: beyond all. */
+static enum err number_at(struct store_conn *conn, int64_t at_ns, int64_t *ret_seq)
+{
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, &first_since, STORE_PARAMS(STORE_I64(at_ns)), &rows);
+
+    if (err)
+        return err;
+    *ret_seq = store_next(rows) ? store_rows_i64(rows, 0) : INT64_MAX;
+    return store_rows_err(rows);
+}
+
+/* Which numbers can be on the page. */
+struct window {
+    int64_t from, below;
+};
+
+static enum err window_of(struct http_request *req, const struct ledger_filters *filters,
+                          struct window *ret_window)
+{
+    struct window window = {.from = 1, .below = INT64_MAX};
+    int64_t to = INT64_MAX;
+    enum err err = ERR_OK;
+
+    if (filters->page.cursor.len > 0 && !span_to_i64(filters->page.cursor, &window.below))
+        return http_page_fail(req);
+    if (filters->has_from)
+        err = number_at(req->store, filters->created_from, &window.from);
+    if (!err && filters->has_to)
+        err = number_at(req->store, filters->created_to, &to);
+    if (to < window.below)
+        window.below = to;
+    *ret_window = window;
+    return err;
+}
+
+/* Whose transfers, and by which query. */
+struct choice {
+    const struct store_statement *statement;
+    int64_t key;
+};
+
+/* Somebody else's account is like one that there is not: it has no transfers. */
+static enum err choose(struct http_request *req, const struct ledger_filters *filters,
+                       struct choice *ret_choice)
+{
+    bool all = ledger_sees_all(req->principal);
+    int64_t user_id = filters->has_user ? filters->user_id : 0;
+    struct ledger_account account = {0};
+    enum err err = ERR_OK;
+
+    if (!all && (user_id == 0 || user_id != req->principal->user_id))
+        user_id = user_id == 0 && req->principal->user_id != 0 ? req->principal->user_id : -1;
+    *ret_choice = (struct choice){.statement = &transfers_of_all};
+    if (user_id != 0)
+        *ret_choice = (struct choice){.statement = &transfers_of_user, .key = user_id};
+    if (!filters->has_account)
+        return ERR_OK;
+    err = ledger_account_get(http_context(req), req->store, filters->account_id, &account);
+    if (err == ERR_NOT_FOUND || (!err && user_id != 0 && account.user_id != user_id))
+        account.id = 0;
+    *ret_choice = (struct choice){.statement = &transfers_of_account, .key = account.id};
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err read_page(struct http_request *req, struct store_rows *rows, size_t limit,
+                          struct ledger_transfer_row *items, size_t *ret_count)
+{
+    size_t count = 0;
+    enum err err = ERR_OK;
+
+    while (err == ERR_OK && count <= limit && store_next(rows))
+        err = ledger_transfer_read(rows, req->arena, &items[count++]);
+    *ret_count = count;
+    return err ? err : store_rows_err(rows);
+}
+
+static enum err answer(struct http_request *req, const struct ledger_filters *filters,
+                       const struct ledger_transfer_row *items, size_t count)
+{
+    size_t limit = (size_t)filters->page.limit;
+
+    if (count > limit) {
+        count = limit;
+        http_page_link_key(req, &filters->page, items[limit - 1].id);
+    }
+    return http_reply_list(req, (struct json_list){.items = items, .count = count});
+}
+
+enum err ledger_transfers_list(struct http_request *req)
+{
+    const struct ledger_filters *filters = req->input;
+    size_t limit = (size_t)filters->page.limit;
+    struct ledger_transfer_row *items = arena_array(req->arena, limit + 1, sizeof(*items));
+    PC_AUTO(store_rows) rows = NULL;
+    struct window window = {0};
+    struct choice choice = {0};
+    size_t count = 0;
+    enum err err;
+
+    if (items == NULL)
+        return ERR_NO_MEMORY;
+    err = window_of(req, filters, &window);
+    if (!err)
+        err = choose(req, filters, &choice);
+    if (err)
+        return err;
+    if (choice.statement == &transfers_of_all)
+        err = store_query(req->store, choice.statement,
+                          STORE_PARAMS(STORE_I64(window.from), STORE_I64(window.below),
+                                       STORE_I64((int64_t)limit + 1)),
+                          &rows);
+    else
+        err = store_query(req->store, choice.statement,
+                          STORE_PARAMS(STORE_I64(window.from), STORE_I64(window.below),
+                                       STORE_I64((int64_t)limit + 1), STORE_I64(choice.key)),
+                          &rows);
+    if (!err)
+        err = read_page(req, rows, limit, items, &count);
+    return err ? err : answer(req, filters, items, count);
+}
