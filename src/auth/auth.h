@@ -69,6 +69,7 @@ struct auth_user {
     int64_t id;
     struct span username;
     struct span email;
+    struct span full_name; /* empty: never given */
     struct span password_hash;
     bool is_admin;
     bool is_active;
@@ -110,6 +111,12 @@ struct auth_user_change {
 PC_CHECKED enum err auth_user_update(struct store_conn *conn, int64_t id,
                                      const struct auth_user_change *change, int64_t now_ns,
                                      struct arena *arena, struct auth_user *ret_user);
+
+/* The hash of a new user's password; 422 that names the field `password` where the service asks for
+ * another. On a hash thread. */
+PC_CHECKED enum err auth_password_new(const struct auth *auth, struct http_request *req,
+                                      struct span password, struct span username,
+                                      char ret_hash[CRYPTO_PASSWORD_HASH_BYTES]);
 
 /* The same password in a newer format: nothing else changes. */
 PC_CHECKED enum err auth_user_rehash(struct store_conn *conn, int64_t id, struct span hash);

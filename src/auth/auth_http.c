@@ -281,26 +281,30 @@ static enum err register_store(struct http_request *req)
     return http_hop(req, auth_sign_run(auth_of(req)), register_sign);
 }
 
+enum err auth_password_new(const struct auth *auth, struct http_request *req, struct span password,
+                           struct span username, char ret_hash[CRYPTO_PASSWORD_HASH_BYTES])
+{
+    const struct auth_options *options = &auth->options;
+    const char *why;
+    enum err err;
+
+    if (span_utf8_length(password) < options->password_chars_min)
+        return http_fail_field(req, "password", "is too short");
+    err = crypto_password_common_check(options->password_common, password, username, &why);
+    if (err)
+        return err == ERR_VALIDATION ? http_fail_field(req, "password", why) : err;
+    err = crypto_password_hash(&options->policy, options->random, password, ret_hash);
+    return err == ERR_VALIDATION ? http_fail_field(req, "password", "is too long") : err;
+}
+
 static enum err register_user(struct http_request *req)
 {
     const struct register_body *body = req->body;
-    const struct auth_options *options = &auth_of(req)->options;
-    const char *why;
     struct work *work;
-    enum err err;
+    enum err err = work_begin(req, &work);
 
-    if (span_utf8_length(body->password) < options->password_chars_min)
-        return http_fail_field(req, "password", "is too short");
-    err = crypto_password_common_check(options->password_common, body->password, body->username,
-                                       &why);
-    if (err)
-        return err == ERR_VALIDATION ? http_fail_field(req, "password", why) : err;
-    err = work_begin(req, &work);
-    if (err)
-        return err;
-    err = crypto_password_hash(&options->policy, options->random, body->password, work->hash);
-    if (err == ERR_VALIDATION)
-        return http_fail_field(req, "password", "is too long");
+    if (!err)
+        err = auth_password_new(auth_of(req), req, body->password, body->username, work->hash);
     if (err)
         return err;
     work->fresh = (struct auth_user_new){

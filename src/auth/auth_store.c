@@ -2,7 +2,8 @@
  * The users table: every statement about it, and rows to structs. */
 #include "auth/auth_priv.h"
 
-#define USER_COLUMNS "id, username, email, password_hash, is_admin, is_active, created_at"
+#define USER_COLUMNS                                                                               \
+    "id, username, email, password_hash, is_admin, is_active, created_at, full_name"
 
 /* Both names are asked about in the same transaction that inserts; the unique constraints decide a
  * race that is lost after that. */
@@ -57,7 +58,8 @@ static void user_read(struct store_rows *rows, struct arena *arena, struct auth_
                                .password_hash = store_rows_text(rows, 3, arena),
                                .is_admin = store_rows_bool(rows, 4),
                                .is_active = store_rows_bool(rows, 5),
-                               .created_at_ns = store_rows_i64(rows, 6)};
+                               .created_at_ns = store_rows_i64(rows, 6),
+                               .full_name = store_rows_text(rows, 7, arena)};
 }
 
 /* One user or ERR_NOT_FOUND. */
