@@ -258,8 +258,8 @@ struct http_answer {
 };
 struct http_answer http_answer_of(const struct http_request *req);
 
-/* Gives an answer that was kept, and says so by "Idempotency-Replayed: true". The texts must live
- * as long as the request. */
+/* Gives an answer that was kept, and says so by "Idempotency-Replayed: true". Its texts are copied.
+ * ERR_NO_MEMORY. */
 PC_CHECKED enum err http_answer_again(struct http_request *req, const struct http_answer *answer);
 
 /* Whether the principal has the role. */

@@ -129,8 +129,10 @@ enum err http_answer_again(struct http_request *req, const struct http_answer *a
     http_call_forget(call);
     call->hopping = false;
     call->status = answer->status;
-    call->content_type = answer->content_type;
-    call->reply_body = answer->body;
+    call->content_type = arena_copy(req->arena, answer->content_type);
+    call->reply_body = arena_copy(req->arena, answer->body);
+    if (req->arena->overflowed)
+        return ERR_NO_MEMORY;
     http_reply_header(req, "Idempotency-Replayed", SPAN_OF("true"));
     if (answer->location.len > 0)
         http_reply_header(req, "Location", answer->location);
