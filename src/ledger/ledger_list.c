@@ -2,6 +2,8 @@
  * Reads what a list was asked for. */
 #include "ledger/ledger_list.h"
 
+#include "ledger/ledger_call.h"
+
 enum { DECIMAL_BYTES_MAX = 32 };
 
 static enum err read_amount(struct http_request *req, const char *field, struct span decimal,
@@ -40,6 +42,15 @@ enum err ledger_range_read(struct http_request *req, const struct ledger_filters
         return err;
     *ret_range = range;
     return ERR_OK;
+}
+
+int64_t ledger_list_user(const struct http_request *req, const struct ledger_filters *filters)
+{
+    int64_t own = req->principal->user_id != 0 ? req->principal->user_id : -1;
+
+    if (ledger_sees_all(req->principal))
+        return filters->has_user ? filters->user_id : 0;
+    return filters->has_user && filters->user_id != own ? -1 : own;
 }
 
 struct span ledger_decimal(struct arena *arena, struct money money)

@@ -61,6 +61,14 @@ PC_CHECKED enum err ledger_range_read(struct http_request *req,
                                       const struct ledger_filters *filters,
                                       struct ledger_range *ret_range);
 
+/* Whose rows may be on it: a customer's own, whatever they ask for. 0: anybody's; -1: nobody's. */
+int64_t ledger_list_user(const struct http_request *req, const struct ledger_filters *filters);
+
+/* The queries of all lists: for the test that looks at their plans. */
+enum { LEDGER_TRANSACTION_LISTS = 8, LEDGER_TRANSFER_LISTS = 3 };
+extern const struct store_statement ledger_transaction_lists[LEDGER_TRANSACTION_LISTS];
+extern const struct store_statement ledger_transfer_lists[LEDGER_TRANSFER_LISTS];
+
 /* The exact decimal, in the arena; without a pointer when that is full. */
 struct span ledger_decimal(struct arena *arena, struct money money);
 

@@ -156,10 +156,10 @@ static enum err posting_run(struct http_request *req, struct ledger_turn *turn)
         .legs = legs,
         .leg_count = count,
         .effective_at_ns = ledger_effective_of(order->has_effective, order->effective_at),
-        .description = order->description};
+        .description = ledger_words(order->description)};
     struct ledger_posted posted = {0};
     struct ledger_posting_row row = {.kind = span_from(ledger_kind_name(LEDGER_POSTING)),
-                                     .description = order->description};
+                                     .description = ledger_words(order->description)};
     enum err err = ERR_OK;
 
     if (accounts == NULL || legs == NULL || rows == NULL)

@@ -376,6 +376,17 @@ static inline enum err site_open_work(struct ledger_turn *turn, void *context)
     return ledger_account_open(turn, &made, &account->id);
 }
 
+/* Money that no transfer brought. */
+static inline void deposited(int64_t account_id, enum currency currency, int64_t minor,
+                             enum ledger_house from)
+{
+    struct movement movement = {
+        .transfer = transfer_of(ledger_house_account(from, currency), account_id, minor, currency)};
+
+    movement.transfer.kind = LEDGER_DEPOSIT;
+    assert_int_equal(doing(move_work, &movement), ERR_OK);
+}
+
 /* An account of that user with that much on it. */
 static inline int64_t account_with(int64_t user_id, enum currency currency, int64_t minor)
 {
@@ -383,7 +394,7 @@ static inline int64_t account_with(int64_t user_id, enum currency currency, int6
 
     assert_int_equal(doing(site_open_work, &account), ERR_OK);
     if (minor > 0)
-        paid_in(account.id, minor, currency);
+        deposited(account.id, currency, minor, LEDGER_SETTLEMENT);
     return account.id;
 }
 

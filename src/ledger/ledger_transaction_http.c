@@ -48,7 +48,7 @@ static enum err give_back_run(struct http_request *req, struct ledger_turn *turn
     reversal.from = ledger_transaction_is_debit(&row) ? house : row.account_id;
     reversal.to = ledger_transaction_is_debit(&row) ? row.account_id : house;
     reversal.amount.currency = row.amount.currency;
-    reversal.description = order->description;
+    reversal.description = ledger_words(order->description);
     reversal.created_at = posted.at_ns;
     reversal.effective_at = posted.effective_at_ns;
     return ledger_reversal_reply(req, &reversal);

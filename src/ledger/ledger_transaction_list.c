@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * GET /transactions and GET /transactions/accounts/{account_id}: newest first, by whatever filters
  * were given. One of a few queries is chosen by the narrowest filter that an index serves, in the
- * order of `queries`; the others are looked at in the rows that it gives. Customers' lists are
+ * order of `enum query`; the others are looked at in the rows that it gives. Customers' lists are
  * always by user. */
 #include "ledger/ledger_transaction.h"
 
@@ -82,7 +82,8 @@ enum query {
     BY_ID,
     QUERY_COUNT
 };
-static const struct store_statement queries[QUERY_COUNT] = {
+_Static_assert((int)QUERY_COUNT == (int)LEDGER_TRANSACTION_LISTS, "as the header says");
+const struct store_statement ledger_transaction_lists[QUERY_COUNT] = {
     [BY_ACCOUNT] = {.name = "transactions_list_account",
                     LISTS("account_id = ?1" BEHIND, "id DESC")},
     [BY_USER] = {.name = "transactions_list_user", LISTS("user_id = ?2" BEHIND, "id DESC")},
@@ -172,22 +173,12 @@ static enum err read_cursor(struct http_request *req, struct span cursor, struct
     return ERR_OK;
 }
 
-/* A customer sees what is theirs, whatever they ask for; -1 is nobody. */
-static int64_t user_of(const struct http_request *req, const struct ledger_filters *filters)
-{
-    int64_t own = req->principal->user_id != 0 ? req->principal->user_id : -1;
-
-    if (ledger_sees_all(req->principal))
-        return filters->has_user ? filters->user_id : 0;
-    return filters->has_user && filters->user_id != own ? -1 : own;
-}
-
 static enum err want(struct http_request *req, struct wanted *ret_wanted)
 {
     const struct ledger_filters *filters = req->input;
     struct wanted wanted = {.filters = filters,
                             .account_id = filters->has_account ? filters->account_id : 0,
-                            .user_id = user_of(req, filters)};
+                            .user_id = ledger_list_user(req, filters)};
     enum err err = ledger_range_read(req, filters, &wanted.range);
 
     if (!err)
@@ -216,7 +207,7 @@ static enum err ask(struct http_request *req, const struct wanted *wanted, enum 
         STORE_I64(filters->page.limit + 1),  STORE_I64(wanted->before_ns)};
     size_t count = PC_COUNT(params) - (query == BY_TIME ? 0 : 1);
 
-    return store_query(req->store, &queries[query], params, count, ret_rows);
+    return store_query(req->store, &ledger_transaction_lists[query], params, count, ret_rows);
 }
 
 static void link_next(struct http_request *req, const struct ledger_filters *filters,

@@ -216,6 +216,11 @@ enum err ledger_currency_choose(struct http_request *req, struct span item, stru
     return ERR_OK;
 }
 
+struct span ledger_words(struct span description)
+{
+    return description.len > 0 ? description : (struct span){0};
+}
+
 int64_t ledger_effective_of(bool is_given, int64_t effective_at_ns)
 {
     if (!is_given)
@@ -283,7 +288,7 @@ enum err ledger_transfer_make(struct http_request *req, struct ledger_turn *turn
         .from = order->from,
         .to = order->to,
         .effective_at_ns = ledger_effective_of(order->has_effective, order->effective_at),
-        .description = order->description};
+        .description = ledger_words(order->description)};
     struct ledger_posted posted = {0};
     enum currency currency = CURRENCY_NONE;
     enum err err = check_accounts(req, turn, order, item, &currency);
@@ -299,7 +304,7 @@ enum err ledger_transfer_make(struct http_request *req, struct ledger_turn *turn
                                             .to = order->to,
                                             .amount = transfer.amount,
                                             .reversed = {.currency = currency},
-                                            .description = order->description,
+                                            .description = ledger_words(order->description),
                                             .created_at = posted.at_ns,
                                             .effective_at = posted.effective_at_ns};
     return ledger_transfer_show(req->arena, ret_row);

@@ -61,6 +61,8 @@ PC_CHECKED enum err ledger_transfer_read(struct store_rows *rows, struct arena *
 PC_CHECKED enum err ledger_currency_choose(struct http_request *req, struct span item,
                                            struct span code, enum currency of_account,
                                            enum currency *ret_currency);
+/* A posting without words has no description: neither now nor when it is read. */
+struct span ledger_words(struct span description);
 /* The date as the ledger takes it: 0 where none was given, so the first moment of 1970 is the one
  * behind it. */
 int64_t ledger_effective_of(bool is_given, int64_t effective_at_ns);

@@ -20,30 +20,35 @@ const struct json_schema ledger_transfers_page_schema = {.name = "TransferPage",
 
 /* ?1 and ?2: from which number and below which; ?3: how many; ?4: of whom. */
 #define WINDOW(number) number " >= ?1 AND " number " < ?2"
-static const struct store_statement transfers_of_all = {
-    .name = "transfers_of_all",
-    .sqlite = LEDGER_TRANSFERS_OF("SELECT seq FROM ledger_posts WHERE " WINDOW(
-        "seq") " AND kind = 'transfer' ORDER BY seq DESC LIMIT ?3")};
-static const struct store_statement transfers_of_account = {
-    .name = "transfers_of_account",
-    .sqlite = LEDGER_TRANSFERS_OF(
-        "SELECT i.seq FROM ledger_entries i CROSS JOIN ledger_posts q WHERE i.account_id = ?4 "
-        "AND " WINDOW("i.seq") " AND q.seq = i.seq AND q.kind = 'transfer' "
-                               "ORDER BY i.seq DESC LIMIT ?3")};
 /* The newest of each account, and of these the newest. */
 #define NEWEST_OF_EACH                                                                             \
     "SELECT i.seq FROM ledger_entries i CROSS JOIN ledger_posts q WHERE i.account_id = o.id "      \
     "AND " WINDOW("i.seq") " AND q.seq = i.seq AND q.kind = 'transfer' ORDER BY i.seq DESC "       \
                            "LIMIT ?3"
-static const struct store_statement transfers_of_user = {
-    .name = "transfers_of_user",
-    .sqlite = LEDGER_TRANSFERS_OF(
-        "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN ledger_entries n "
-        "WHERE o.user_id = ?4 AND n.account_id = o.id AND n.seq IN (" NEWEST_OF_EACH ") "
-        "ORDER BY n.seq DESC LIMIT ?3"),
-    .postgres = LEDGER_TRANSFERS_OF(
-        "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN LATERAL (" NEWEST_OF_EACH ") n "
-        "WHERE o.user_id = ?4 ORDER BY n.seq DESC LIMIT ?3")};
+
+enum query { OF_ALL, OF_ACCOUNT, OF_USER, QUERY_COUNT };
+_Static_assert((int)QUERY_COUNT == (int)LEDGER_TRANSFER_LISTS, "as the header says");
+const struct store_statement ledger_transfer_lists[QUERY_COUNT] = {
+    [OF_ALL] = {.name = "transfers_of_all",
+                .sqlite = LEDGER_TRANSFERS_OF("SELECT seq FROM ledger_posts WHERE " WINDOW(
+                    "seq") " AND kind = 'transfer' ORDER BY seq DESC LIMIT ?3")},
+    [OF_ACCOUNT] =
+        {.name = "transfers_of_account",
+         .sqlite = LEDGER_TRANSFERS_OF(
+             "SELECT i.seq FROM ledger_entries i CROSS JOIN ledger_posts q WHERE i.account_id = ?4 "
+             "AND " WINDOW("i.seq") " AND q.seq = i.seq AND q.kind = 'transfer' "
+                                    "ORDER BY i.seq DESC LIMIT ?3")},
+    [OF_USER] =
+        {.name = "transfers_of_user",
+         .sqlite = LEDGER_TRANSFERS_OF(
+             "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN ledger_entries n "
+             "WHERE o.user_id = ?4 AND n.account_id = o.id AND n.seq IN (" NEWEST_OF_EACH ") "
+             "ORDER BY n.seq DESC LIMIT ?3"),
+         .postgres = LEDGER_TRANSFERS_OF(
+             "SELECT DISTINCT n.seq FROM ledger_accounts o CROSS JOIN LATERAL (" NEWEST_OF_EACH
+             ") n "
+             "WHERE o.user_id = ?4 ORDER BY n.seq DESC LIMIT ?3")},
+};
 
 static const struct store_statement first_since = {
     .name = "posting_first_since",
@@ -87,7 +92,7 @@ static enum err window_of(struct http_request *req, const struct ledger_filters 
 
 /* Whose transfers, and by which query. */
 struct choice {
-    const struct store_statement *statement;
+    enum query query;
     int64_t key;
 };
 
@@ -95,23 +100,30 @@ struct choice {
 static enum err choose(struct http_request *req, const struct ledger_filters *filters,
                        struct choice *ret_choice)
 {
-    bool all = ledger_sees_all(req->principal);
-    int64_t user_id = filters->has_user ? filters->user_id : 0;
+    int64_t user_id = ledger_list_user(req, filters);
     struct ledger_account account = {0};
     enum err err = ERR_OK;
 
-    if (!all && (user_id == 0 || user_id != req->principal->user_id))
-        user_id = user_id == 0 && req->principal->user_id != 0 ? req->principal->user_id : -1;
-    *ret_choice = (struct choice){.statement = &transfers_of_all};
+    *ret_choice = (struct choice){.query = OF_ALL};
     if (user_id != 0)
-        *ret_choice = (struct choice){.statement = &transfers_of_user, .key = user_id};
+        *ret_choice = (struct choice){.query = OF_USER, .key = user_id};
     if (!filters->has_account)
         return ERR_OK;
     err = ledger_account_get(http_context(req), req->store, filters->account_id, &account);
     if (err == ERR_NOT_FOUND || (!err && user_id != 0 && account.user_id != user_id))
         account.id = 0;
-    *ret_choice = (struct choice){.statement = &transfers_of_account, .key = account.id};
+    *ret_choice = (struct choice){.query = OF_ACCOUNT, .key = account.id};
     return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err ask(struct http_request *req, const struct window *window,
+                    const struct choice *choice, size_t limit, struct store_rows **ret_rows)
+{
+    const struct store_value params[] = {STORE_I64(window->from), STORE_I64(window->below),
+                                         STORE_I64((int64_t)limit), STORE_I64(choice->key)};
+
+    return store_query(req->store, &ledger_transfer_lists[choice->query], params,
+                       PC_COUNT(params) - (choice->query == OF_ALL ? 1 : 0), ret_rows);
 }
 
 static enum err read_page(struct http_request *req, struct store_rows *rows, size_t limit,
@@ -156,16 +168,7 @@ enum err ledger_transfers_list(struct http_request *req)
         err = choose(req, filters, &choice);
     if (err)
         return err;
-    if (choice.statement == &transfers_of_all)
-        err = store_query(req->store, choice.statement,
-                          STORE_PARAMS(STORE_I64(window.from), STORE_I64(window.below),
-                                       STORE_I64((int64_t)limit + 1)),
-                          &rows);
-    else
-        err = store_query(req->store, choice.statement,
-                          STORE_PARAMS(STORE_I64(window.from), STORE_I64(window.below),
-                                       STORE_I64((int64_t)limit + 1), STORE_I64(choice.key)),
-                          &rows);
+    err = ask(req, &window, &choice, limit + 1, &rows);
     if (!err)
         err = read_page(req, rows, limit, items, &count);
     return err ? err : answer(req, filters, items, count);

@@ -134,8 +134,10 @@ static enum err give_back_run(struct http_request *req, struct ledger_turn *turn
 {
     const struct ledger_id_input *input = req->input;
     const struct ledger_reversal_order *order = req->body;
-    struct ledger_reversal reversal = {.seq = input->id, .description = order->description};
-    struct ledger_reversal_row row = {.reverses = input->id, .description = order->description};
+    struct ledger_reversal reversal = {.seq = input->id,
+                                       .description = ledger_words(order->description)};
+    struct ledger_reversal_row row = {.reverses = input->id,
+                                      .description = ledger_words(order->description)};
     struct ledger_transfer_row transfer = {0};
     struct ledger_posted posted = {0};
     enum err err = ledger_transfer_find(ledger_turn_conn(turn), input->id, req->arena, &transfer);
