@@ -228,16 +228,25 @@ static void go_home(struct http_call *call)
     net_loop_post(call->lane->loop, &call->back);
 }
 
+/* What one of many in a commit is told: its own answer, if there was a commit. A statement that was
+ * refused is nothing that it did wrong. */
+static enum err told_of(const struct http_call *call, const struct store_job *job)
+{
+    if (job->err == ERR_OK)
+        return call->visit_err;
+    if (job->unknown)
+        return ERR_OUTCOME_UNKNOWN;
+    if (job->err == ERR_STORE_UNIQUE || job->err == ERR_STORE_CONSTRAINT)
+        return ERR_INTERNAL;
+    return job->err;
+}
+
 static void store_done(struct store_job *job)
 {
     struct http_call *call = PC_CONTAINER(job, struct http_call, store);
 
-    call->run_err = job->err;
+    call->run_err = job->together != NULL ? told_of(call, job) : job->err;
     call->req.store = NULL;
-    if (job->together != NULL && job->err == ERR_OK)
-        call->run_err = call->visit_err;
-    else if (job->together != NULL && job->unknown)
-        call->run_err = ERR_OUTCOME_UNKNOWN;
     if (call->run_err != call->visit_err) /* what a handler said of its answer is void */
         http_call_forget(call);
     go_home(call);

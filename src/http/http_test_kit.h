@@ -31,7 +31,7 @@ static const struct http_policy site_policy = {
 /* The service of the running test. */
 struct site {
     char dir[64];
-    struct store *store;
+    struct store *store; /* its own, unless the test brings one */
     struct net_pool *pool; /* hashes and signs */
     struct http_engine *engine;
     struct http_service *service;
@@ -49,13 +49,15 @@ static inline bool site_make(const struct http_service_options *service,
     const char *why = NULL;
 
     (void)snprintf(site.dir, sizeof(site.dir), "/tmp/portcullis-http-XXXXXX");
-    if (mkdtemp(site.dir) == NULL || store_open(&store, &site.store, NULL) != ERR_OK ||
-        net_pool_new("work", 1, 8, &site.pool) != ERR_OK)
+    if (mkdtemp(site.dir) == NULL || net_pool_new("work", 1, 8, &site.pool) != ERR_OK)
+        return false;
+    if (engine.store == NULL && store_open(&store, &site.store, NULL) != ERR_OK)
         return false;
     if (engine.clock == NULL)
         engine.clock = &clock_system;
     engine.random = &random_system;
-    engine.store = site.store;
+    if (engine.store == NULL)
+        engine.store = site.store;
     engine.hash_pool = engine.sign_pool = site.pool;
     options.name = "test";
     if (options.policy == NULL)
@@ -95,6 +97,7 @@ static inline int site_stop(void **state)
     http_service_free(site.service);
     http_engine_free(site.engine);
     (void)snprintf(command, sizeof(command), "rm -r %s", site.dir);
+    site = (struct site){0};
     return system(command);
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ledger/ledger_key.h"
+#include "ledger/ledger_priv.h"
 
 enum { WANTED_FIRST = 4, ACTOR_BYTES = 24 };
 
@@ -167,12 +168,6 @@ static enum err tell_refusal(struct ledger_turn *turn, const struct http_request
     return err == ERR_KEY_RUNNING ? ERR_OK : ledger_turn_trail(turn, &record);
 }
 
-/* What the store says of a statement that failed is none: the transaction is lost with it. */
-static bool is_refusal(enum err err)
-{
-    return err_status(err) < 500 && err != ERR_STORE_UNIQUE && err != ERR_STORE_CONSTRAINT;
-}
-
 /* The first answer under a key is kept, good or bad. */
 static bool is_to_keep(const struct ledger_key *key)
 {
@@ -189,7 +184,7 @@ static enum err serve(struct ledger_turn *turn, struct http_request *req)
     ledger_turn_actor(turn, &call->actor);
     refusal = http_visit(req, visit_for(&call->key));
     call->turn = NULL;
-    if (refusal != ERR_OK && !is_refusal(refusal))
+    if (refusal != ERR_OK && !ledger_is_refusal(refusal))
         return refusal;
     if (refusal) {
         ledger_turn_undo(turn, mark);
