@@ -146,6 +146,7 @@ enum err ledger_key_read(struct http_request *req, struct ledger_key *ret_key)
     if (!is_visible(key))
         return http_fail_field(req, "Idempotency-Key", key_syntax);
     ret_key->is_given = true;
+    ret_key->arena = req->arena;
     hash_key(req, key, ret_key->hash);
     return print_of(req, &ret_key->print);
 }
@@ -241,9 +242,9 @@ static enum err table_fill(struct key_table *table, struct ledger_key *const *ke
 
 #define KEPT_COLUMNS "fingerprint, status, content_type, location, reply"
 
-static enum err take_kept(struct store_rows *rows, size_t column, struct arena *arena,
-                          const struct ledger_kept **ret_kept)
+static enum err take_kept(struct store_rows *rows, size_t column, struct ledger_key *key)
 {
+    struct arena *arena = key->arena;
     struct ledger_kept *kept = arena_zero(arena, sizeof(*kept));
 
     if (kept == NULL)
@@ -255,12 +256,31 @@ static enum err take_kept(struct store_rows *rows, size_t column, struct arena *
     kept->answer.body = store_rows_blob(rows, column + 4, arena);
     if (arena->overflowed)
         return ERR_NO_MEMORY;
-    *ret_kept = kept;
+    key->kept = kept;
+    return ERR_OK;
+}
+
+/* Who is second to a key that was answered before is told the same. */
+static enum err share_kept(struct ledger_key *key, const struct ledger_kept *first)
+{
+    struct ledger_kept *kept = arena_zero(key->arena, sizeof(*kept));
+
+    if (kept == NULL)
+        return ERR_NO_MEMORY;
+    kept->print = arena_copy(key->arena, first->print);
+    kept->answer = first->answer;
+    kept->answer.content_type = arena_copy(key->arena, first->answer.content_type);
+    kept->answer.location = arena_copy(key->arena, first->answer.location);
+    kept->answer.body = arena_copy(key->arena, first->answer.body);
+    if (key->arena->overflowed)
+        return ERR_NO_MEMORY;
+    key->kept = kept;
+    key->is_second = false;
     return ERR_OK;
 }
 
 /* Embedded, a look at the index costs a microsecond: one by one. */
-static enum err find_one(struct store_conn *conn, struct ledger_key *key, struct arena *arena)
+static enum err find_one(struct store_conn *conn, struct ledger_key *key)
 {
     static const struct store_statement by_hash = {
         .name = "ledger_key_by_hash",
@@ -271,12 +291,11 @@ static enum err find_one(struct store_conn *conn, struct ledger_key *key, struct
         conn, &by_hash, STORE_PARAMS(STORE_BLOB(span_make(key->hash, sizeof(key->hash)))), &rows);
 
     if (err == ERR_OK && store_next(rows))
-        err = take_kept(rows, 0, arena, &key->kept);
+        err = take_kept(rows, 0, key);
     return err ? err : store_rows_err(rows);
 }
 
-static enum err take_found(struct store_rows *rows, const struct key_table *table,
-                           struct arena *arena)
+static enum err take_found(struct store_rows *rows, const struct key_table *table)
 {
     struct span hash = store_rows_blob(rows, 0, NULL);
     struct ledger_key **slot;
@@ -284,7 +303,7 @@ static enum err take_found(struct store_rows *rows, const struct key_table *tabl
     if (hash.len != LEDGER_KEY_HASH_BYTES)
         return ERR_STORE_CORRUPT;
     slot = slot_of(table, hash.ptr);
-    return *slot == NULL ? ERR_STORE_CORRUPT : take_kept(rows, 1, arena, &(*slot)->kept);
+    return *slot == NULL ? ERR_STORE_CORRUPT : take_kept(rows, 1, *slot);
 }
 
 /* Over a network, all at once. */
@@ -310,8 +329,19 @@ static enum err find_set(struct store_conn *conn, const struct key_table *table,
         return ERR_NO_MEMORY;
     err = store_query(conn, &by_hashes, STORE_PARAMS(STORE_TEXT(sbuf_span(&list))), &rows);
     while (err == ERR_OK && store_next(rows))
-        err = take_found(rows, table, arena);
+        err = take_found(rows, table);
     return err ? err : store_rows_err(rows);
+}
+
+static enum err find_each(struct store_conn *conn, struct ledger_key *const *keys, size_t count)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < count && !err; i++) {
+        if (!keys[i]->is_second)
+            err = find_one(conn, keys[i]);
+    }
+    return err;
 }
 
 enum err ledger_keys_find(struct store_conn *conn, struct ledger_key *const *keys, size_t count,
@@ -323,13 +353,14 @@ enum err ledger_keys_find(struct store_conn *conn, struct ledger_key *const *key
     if (count == 0)
         return ERR_OK;
     err = table_fill(&table, keys, count, arena);
-    if (err)
-        return err;
-    if (store_conn_kind(conn) == STORE_POSTGRES)
-        return find_set(conn, &table, keys, count, arena);
+    if (err == ERR_OK)
+        err = store_conn_kind(conn) == STORE_POSTGRES ? find_set(conn, &table, keys, count, arena)
+                                                      : find_each(conn, keys, count);
     for (size_t i = 0; i < count && !err; i++) {
-        if (!keys[i]->is_second)
-            err = find_one(conn, keys[i], arena);
+        const struct ledger_key *first = *slot_of(&table, keys[i]->hash);
+
+        if (keys[i]->is_second && first->kept != NULL)
+            err = share_kept(keys[i], first->kept);
     }
     return err;
 }

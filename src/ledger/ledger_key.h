@@ -3,7 +3,8 @@
  * under it.
  *
  * Threads: ledger_key_read on the loop; the rest in the store job of a turn.
- * Memory:  the request's arena; what is found, the arena that is given.
+ * Memory:  the arena of each request: an answer may leave when the turn and the other requests are
+ *          gone.
  * Source:  draft-ietf-httpapi-idempotency-key-header-07; docs/decisions/ledger-idempotency.md. */
 #ifndef PC_LEDGER_LEDGER_KEY_H
 #define PC_LEDGER_LEDGER_KEY_H
@@ -21,16 +22,17 @@ struct ledger_kept {
 
 struct ledger_key {
     bool is_given;
+    struct arena *arena;              /* its request's */
     char hash[LEDGER_KEY_HASH_BYTES]; /* of whose, which route's, and the key itself */
     struct span print;                /* of what is asked: path, query and body */
     const struct ledger_kept *kept;   /* NULL: the key is new */
-    bool is_second;                   /* another request of the same turn has it too */
+    bool is_second;                   /* it is new, but another request of the turn was first */
 };
 
 /* Not given: ERR_OK. ERR_VALIDATION names the header; ERR_NO_MEMORY. */
 PC_CHECKED enum err ledger_key_read(struct http_request *req, struct ledger_key *ret_key);
 
-/* Fills in what is kept under each, and who is second. */
+/* Fills in what is kept under each, and who is second. `arena` is for the search alone. */
 PC_CHECKED enum err ledger_keys_find(struct store_conn *conn, struct ledger_key *const *keys,
                                      size_t count, struct arena *arena);
 
