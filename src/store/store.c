@@ -94,6 +94,34 @@ static bool start_thread(struct store_worker *worker, void *(*run)(void *))
     return worker->started;
 }
 
+static enum err start_keeper(struct store *store)
+{
+    struct store_worker *keeper;
+
+    if (store->driver->keep == NULL)
+        return ERR_OK;
+    keeper = store->keeper = alloc_zero(sizeof(*keeper));
+    if (keeper == NULL)
+        return ERR_NO_MEMORY;
+    keeper->store = store;
+    store_conn_init(&keeper->conn, store, STORE_KEEPER);
+    if (!start_thread(keeper, store->driver->keep))
+        return ERR_NO_MEMORY;
+    (void)pthread_setname_np(keeper->thread, "store-keep");
+    return ERR_OK;
+}
+
+static void stop_keeper(struct store *store)
+{
+    if (store->keeper != NULL && store->keeper->started) {
+        atomic_store(&store->wal.stop, true);
+        PC_ASSERT(sem_post(&store->wal.wanted) == 0);
+        PC_ASSERT(pthread_join(store->keeper->thread, NULL) == 0);
+    }
+    alloc_free(store->keeper);
+    (void)sem_destroy(&store->wal.wanted);
+}
+
 static enum err start_threads(struct store *store)
 {
     for (size_t i = 0; i < store->worker_count; i++) {
@@ -107,7 +135,7 @@ static enum err start_threads(struct store *store)
             return ERR_NO_MEMORY;
         (void)pthread_setname_np(worker->thread, writes ? "store-write" : "store-read");
     }
-    return ERR_OK;
+    return start_keeper(store);
 }
 
 /* The first writer's handle is opened here, so that what is wrong shows at once. */
@@ -142,6 +170,7 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
 
     if (store == NULL)
         return store_fault_set(reterr, ERR_NO_MEMORY, "There is not enough memory for the store.");
+    PC_ASSERT(sem_init(&store->wal.wanted, 0, 0) == 0);
     err = store_fill(store, options, &fault);
     if (err == ERR_OK)
         err = start_workers(store, &fault);
@@ -172,6 +201,7 @@ void store_close(struct store *store)
         else
             store_conn_close(&store->workers[i].conn);
     }
+    stop_keeper(store);
     queue_free(store->reads);
     queue_free(store->writes);
     alloc_free(store->workers);

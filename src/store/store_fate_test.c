@@ -19,6 +19,14 @@ static void sleep_ms(long ms)
     (void)nanosleep(&wait, NULL);
 }
 
+static int64_t number_at(const char *text)
+{
+    int64_t number = 0;
+
+    assert_true(span_to_i64(span_make(text, strspn(text, "0123456789")), &number));
+    return number;
+}
+
 /* ---- A relay between us and the server, that fails on purpose ----------------------------- */
 
 enum { PAIRS_MAX = 32, CHUNK_BYTES = 64 * 1024 };
@@ -184,7 +192,7 @@ static void relay_start(struct relay *relay, struct kit *kit)
     assert_int_equal(listen(relay->listener, PAIRS_MAX), 0);
     assert_int_equal(getsockname(relay->listener, (struct sockaddr *)&at, &len), 0);
     relay->port = ntohs(at.sin_port);
-    relay->server_port = (int)strtol(port + 1, NULL, 10);
+    relay->server_port = (int)number_at(port + 1);
     *port = '\0';
     (void)snprintf(url, sizeof(url), "%s:%d/%s", kit->url, relay->port, strchr(port + 1, '/') + 1);
     memcpy(kit->url, url, sizeof(kit->url));
@@ -376,7 +384,7 @@ static pid_t postmaster(void)
     assert_non_null(file);
     assert_non_null(fgets(line, sizeof(line), file));
     (void)fclose(file);
-    return (pid_t)strtol(line, NULL, 10);
+    return (pid_t)number_at(line);
 }
 
 /* Ends the backend politely: the others live on. */

@@ -5,6 +5,7 @@
 #define PC_STORE_STORE_PRIV_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "base/limits.h"
@@ -23,6 +24,7 @@ enum {
 enum store_role {
     STORE_READER, /* cannot write */
     STORE_WRITER,
+    STORE_KEEPER,   /* copies SQLite's log into the database file */
     STORE_MIGRATOR, /* patient: its statements may take minutes */
 };
 
@@ -89,6 +91,10 @@ struct store_driver {
     /* False when the column's type is none of ours. */
     bool (*column)(struct store_prepared *prepared, size_t column, struct store_value *ret_value);
     bool (*in_transaction)(const struct store_conn *conn);
+    void (*tend)(
+        struct store_conn *conn); /* the writer's, after each of its transactions; or NULL */
+    void *(*keep)(
+        void *context); /* the life of one thread more, for a struct store_worker; or NULL */
 };
 
 extern const struct store_driver store_sqlite;
@@ -196,6 +202,15 @@ struct store {
     struct queue *reads, *writes;
     struct store_worker *workers;
     size_t worker_count;
+    struct store_worker *keeper; /* NULL: the driver needs none */
+    struct {                     /* SQLite's log */
+        sem_t wanted;            /* posted: the keeper has something to do */
+        _Atomic bool stop;       /* ... and this is to end */
+        _Atomic bool suspect;    /* the disk has failed; see store_sqlite_wal.c */
+        _Atomic int pages;       /* in the log, as of the last commit */
+        _Atomic int asked_at,
+            again_at; /* pages: when the keeper was asked, the writer tries again */
+    } wal;
     _Atomic int read_state, write_state; /* enum err */
     _Atomic uint64_t reads_done, writes_done, batches, commits, failures, retries, reconnects;
     _Atomic uint64_t unknown, learned, batch_jobs_max;

@@ -4,11 +4,10 @@
  * the file at the same time and are waited for within busy_timeout_ms.
  *
  * Source: sqlite.org/wal.html, /pragma.html, /security.html (settings for untrusted files). */
-#include "store/store_priv.h"
+#include "store/store_sqlite_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,8 +95,13 @@ static bool disk_was_full(sqlite3 *db)
     return false;
 }
 
+static bool writes(const struct store_conn *conn)
+{
+    return conn->role == STORE_WRITER || conn->role == STORE_MIGRATOR;
+}
+
 /* A disk that fails half-way may leave a handle with wrong ideas: it starts afresh. */
-static enum err fail(struct store_conn *conn, int code)
+enum err store_sqlite_fail(struct store_conn *conn, int code)
 {
     sqlite3 *db = db_of(conn);
     const char *message = db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(db);
@@ -110,6 +114,8 @@ static enum err fail(struct store_conn *conn, int code)
         keep_constraint(conn, message);
     if ((code & 0xFF) == SQLITE_IOERR || err == ERR_STORE_CORRUPT)
         conn->broken = true;
+    if ((code & 0xFF) == SQLITE_IOERR && err != ERR_STORE_FULL && writes(conn))
+        store_wal_suspect(conn);
     (void)snprintf(text, sizeof(text), "%s (%s)", message, sqlite3_errstr(code));
     return store_conn_fail(conn, err, text);
 }
@@ -193,14 +199,14 @@ static enum err pragma_i64(struct store_conn *conn, const char *text, int64_t *r
     if (code == SQLITE_ROW)
         *ret_value = sqlite3_column_int64(stmt, 0);
     (void)sqlite3_finalize(stmt);
-    return code == SQLITE_ROW ? ERR_OK : fail(conn, code);
+    return code == SQLITE_ROW ? ERR_OK : store_sqlite_fail(conn, code);
 }
 
 static enum err run_text(struct store_conn *conn, const char *text)
 {
     int code = sqlite3_exec(db_of(conn), text, NULL, NULL, NULL);
 
-    return code == SQLITE_OK ? ERR_OK : fail(conn, code);
+    return code == SQLITE_OK ? ERR_OK : store_sqlite_fail(conn, code);
 }
 
 static enum err set_up(struct store_conn *conn)
@@ -219,9 +225,14 @@ static enum err set_up(struct store_conn *conn)
     for (size_t i = 0; i < PC_COUNT(switches); i++)
         (void)sqlite3_db_config(db, switches[i][0], switches[i][1], NULL);
     err = run_text(conn, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
-                         "PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
-                         "PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = FAST;"
-                         "PRAGMA synchronous = FULL;");
+                         "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
+                         "PRAGMA journal_size_limit = 83886080; PRAGMA secure_delete = FAST;");
+    /* Grows with use. The pages that one commit touches should have room, else they are written
+     * more than once. */
+    if (err == ERR_OK)
+        err = run_text(conn, conn->role == STORE_WRITER ? "PRAGMA cache_size = -8192"
+                                                        : "PRAGMA cache_size = -1024");
+    store_wal_watch(conn);
     if (err == ERR_OK && conn->role == STORE_READER)
         err = run_text(conn, "PRAGMA query_only = ON");
     return err;
@@ -244,6 +255,8 @@ static enum err check_writing(struct store_conn *conn)
     if (objects > 0 && id != APPLICATION_ID)
         return store_conn_fail(conn, ERR_STORE_VERSION, "it belongs to another program");
     err = run_text(conn, "PRAGMA journal_mode = WAL");
+    if (err == ERR_OK)
+        err = store_wal_restore(conn);
     if (err == ERR_OK)
         err = run_text(conn, "BEGIN IMMEDIATE");
     if (err == ERR_OK && id != APPLICATION_ID)
@@ -280,7 +293,7 @@ static enum err check_wal(struct store_conn *conn)
         wal = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
     (void)sqlite3_finalize(stmt);
     if (code != SQLITE_ROW)
-        return fail(conn, code);
+        return store_sqlite_fail(conn, code);
     if (!wal)
         return store_conn_fail(conn, ERR_STORE_UNAVAILABLE, "its file system cannot hold a WAL");
     return ERR_OK;
@@ -343,9 +356,9 @@ static enum err sqlite_open(struct store_conn *conn, struct store_fault *reterr)
     conn->handle = db;
     conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
     if (code != SQLITE_OK)
-        return explain(conn, fail(conn, code), reterr);
+        return explain(conn, store_sqlite_fail(conn, code), reterr);
     err = set_up(conn);
-    if (err == ERR_OK && conn->role != STORE_READER)
+    if (err == ERR_OK && writes(conn))
         err = check_writing_patiently(conn);
     if (err == ERR_OK)
         err = check_wal(conn);
@@ -379,6 +392,8 @@ static void sqlite_close(struct store_conn *conn)
     }
     alloc_free(extra);
     conn->extra = NULL;
+    if (conn->handle != NULL && conn->broken) /* what failed is not tried again on this handle */
+        (void)sqlite3_db_config(db_of(conn), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (conn->handle != NULL)
         PC_ASSERT(sqlite3_close(db_of(conn)) == SQLITE_OK); /* no statement is left */
     conn->handle = NULL;
@@ -394,19 +409,19 @@ static enum err control_one(struct store_conn *conn, const char *text, sqlite3_s
     if (*stmt == NULL)
         code = sqlite3_prepare_v3(db_of(conn), text, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
     if (code != SQLITE_OK)
-        return fail(conn, code);
+        return store_sqlite_fail(conn, code);
     code = sqlite3_step(*stmt);
     if (code == SQLITE_DONE) {
         (void)sqlite3_reset(*stmt);
         return ERR_OK;
     }
-    err = fail(conn, code);
+    err = store_sqlite_fail(conn, code);
     (void)sqlite3_reset(*stmt);
     return err;
 }
 
 /* A file that was moved or deleted under us still takes writes, and they are lost with it. */
-static enum err check_moved(struct store_conn *conn)
+enum err store_sqlite_moved(struct store_conn *conn)
 {
     int moved = 0;
 
@@ -428,7 +443,7 @@ static enum err control_run(struct store_conn *conn, enum store_control control)
             return store_conn_fail(conn, ERR_NO_MEMORY, "out of memory");
     }
     if (control <= STORE_BEGIN_MIGRATE) {
-        err = check_moved(conn);
+        err = store_sqlite_moved(conn);
         if (err)
             return err;
     }
@@ -438,13 +453,16 @@ static enum err control_run(struct store_conn *conn, enum store_control control)
     return control_one(conn, controls[control][1], &extra->controls[control][1]);
 }
 
-/* A disk that failed during COMMIT may or may not hold it; one that was full does not. */
+/* A commit is whole once its last page is in the log, so one whose writing failed is none, and a
+ * disk that was full says so while writing. Behind that, when the sync fails, it may be on the disk
+ * or not, and the next recovery may find it: nobody knows. */
 static enum err sqlite_control(struct store_conn *conn, enum store_control control)
 {
     enum err err = control_run(conn, control);
+    int code = err ? sqlite3_extended_errcode(db_of(conn)) : SQLITE_OK;
 
-    if (err && err != ERR_STORE_FULL && control == STORE_COMMIT)
-        conn->sent = (sqlite3_extended_errcode(db_of(conn)) & 0xFF) == SQLITE_IOERR;
+    if (err && control == STORE_COMMIT)
+        conn->sent = (code & 0xFF) == SQLITE_IOERR && code != SQLITE_IOERR_WRITE;
     return err;
 }
 
@@ -462,7 +480,7 @@ static enum err sqlite_prepare(struct store_conn *conn, struct store_prepared *p
                                   SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
 
     if (code != SQLITE_OK)
-        return fail(conn, code);
+        return store_sqlite_fail(conn, code);
     PC_ASSERT(stmt != NULL);
     prepared->handle = stmt;
     return ERR_OK;
@@ -498,7 +516,7 @@ static enum err step(struct store_prepared *prepared, bool *ret_row)
     int code = sqlite3_step(stmt_of(prepared));
 
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return fail(prepared->rows.conn, code);
+        return store_sqlite_fail(prepared->rows.conn, code);
     *ret_row = code == SQLITE_ROW;
     return ERR_OK;
 }
@@ -516,7 +534,7 @@ static enum err sqlite_start(struct store_conn *conn, struct store_prepared *pre
         int code = bind(stmt, (int)i + 1, &params[i]);
 
         if (code != SQLITE_OK)
-            return fail(conn, code);
+            return store_sqlite_fail(conn, code);
     }
     err = step(prepared, &prepared->has_row);
     if (err)
@@ -607,4 +625,6 @@ const struct store_driver store_sqlite = {
     .finish = sqlite_finish,
     .column = sqlite_column,
     .in_transaction = sqlite_in_transaction,
+    .tend = store_wal_tend,
+    .keep = store_wal_thread,
 };

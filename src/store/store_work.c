@@ -493,6 +493,8 @@ static void work(struct store_worker *worker, struct store_job *first)
     else
         batch_run(worker, first);
     batch_done(worker, first);
+    if (worker->conn.driver->tend != NULL)
+        worker->conn.driver->tend(&worker->conn);
 }
 
 void *store_write_thread(void *context)
