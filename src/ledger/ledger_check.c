@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ * The check of the whole ledger: every invariant of README.md, from the rows alone. Each part reads
+ * its tables in the order of an index and merges them, so memory stays the same whatever the size;
+ * no sum is left to the database, whose numbers end at 64 bits. */
+#include "ledger/ledger_check_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const invariants[LEDGER_INVARIANT_COUNT] = {
+    [LEDGER_I1] = "I1", [LEDGER_I2] = "I2", [LEDGER_I3] = "I3",
+    [LEDGER_I4] = "I4", [LEDGER_I5] = "I5", [LEDGER_I6] = "I6",
+    [LEDGER_I7] = "I7", [LEDGER_I8] = "I8", [LEDGER_I10] = "I10",
+};
+
+/* ---- telling ---- */
+
+enum { SENTENCE_BYTES = 512 };
+
+void ledger_check_fault(struct ledger_check *check, enum ledger_invariant invariant,
+                        const char *format, ...)
+{
+    char text[SENTENCE_BYTES];
+    va_list args;
+
+    check->summary.faults++;
+    if (check->told[invariant]++ >= LEDGER_FAULTS_MAX || check->tell == NULL)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    check->tell(check->context, invariants[invariant], span_from(text));
+}
+
+const char *ledger_wide_text(ledger_wide value, char text[LEDGER_WIDE_BYTES])
+{
+    size_t at = LEDGER_WIDE_BYTES - 1;
+    bool below = value < 0;
+
+    text[at] = '\0';
+    do {
+        int digit = (int)(value % 10);
+
+        text[--at] = (char)('0' + (digit < 0 ? -digit : digit));
+        value /= 10;
+    } while (value != 0);
+    if (below)
+        text[--at] = '-';
+    return text + at;
+}
+
+enum ledger_kind ledger_kind_read(struct span name)
+{
+    for (enum ledger_kind kind = LEDGER_KIND_NONE + 1; kind < LEDGER_KIND_COUNT; kind++)
+        if (span_is(name, ledger_kind_name(kind)))
+            return kind;
+    return LEDGER_KIND_NONE;
+}
+
+/* ---- scans ---- */
+
+static void page_open(struct ledger_scan *scan)
+{
+    struct store_value values[LEDGER_SCAN_KEYS_MAX + 1];
+    size_t count = scan->key_count;
+
+    for (size_t i = 0; i < count; i++)
+        values[i] = i == 0 && scan->by_text ? STORE_TEXT(scan->text) : STORE_I64(scan->key[i]);
+    values[count++] = STORE_I64((int64_t)scan->page);
+    scan->seen = 0;
+    scan->err = store_query(scan->conn, scan->statement, values, count, &scan->rows);
+}
+
+static void page_close(struct ledger_scan *scan)
+{
+    enum err err = scan->rows == NULL ? ERR_OK : store_rows_err(scan->rows);
+
+    store_rows_close(scan->rows);
+    scan->rows = NULL;
+    if (scan->err == ERR_OK)
+        scan->err = err;
+}
+
+static void key_keep(struct ledger_scan *scan)
+{
+    struct span text;
+
+    for (size_t i = scan->by_text ? 1 : 0; i < scan->key_count; i++)
+        scan->key[i] = store_rows_i64(scan->rows, i);
+    if (!scan->by_text)
+        return;
+    text = store_rows_text(scan->rows, 0, NULL);
+    if (text.len > sizeof(scan->text_bytes)) {
+        scan->err = ERR_STORE_CORRUPT;
+        text.len = sizeof(scan->text_bytes);
+    }
+    memcpy(scan->text_bytes, text.ptr, text.len);
+    scan->text = span_make(scan->text_bytes, text.len);
+}
+
+void ledger_scan_next(struct ledger_scan *scan)
+{
+    while (!scan->over && scan->err == ERR_OK) {
+        if (scan->rows == NULL)
+            page_open(scan);
+        if (scan->err == ERR_OK && store_next(scan->rows)) {
+            key_keep(scan);
+            scan->seen++;
+            scan->over = scan->err != ERR_OK;
+            return;
+        }
+        page_close(scan);
+        scan->over = scan->seen < scan->page;
+    }
+    scan->over = true;
+}
+
+void ledger_scan_begin_as(struct ledger_scan *scan, struct store_conn *conn,
+                          const struct store_statement *statement, size_t key_count, bool by_text,
+                          size_t page)
+{
+    PC_ASSERT(key_count > 0 && key_count <= LEDGER_SCAN_KEYS_MAX);
+    *scan = (struct ledger_scan){.conn = conn,
+                                 .statement = statement,
+                                 .key_count = key_count,
+                                 .page = page,
+                                 .by_text = by_text};
+    scan->text = span_make(scan->text_bytes, 0);
+    for (size_t i = 0; i < key_count; i++)
+        scan->key[i] = INT64_MIN;
+    ledger_scan_next(scan);
+}
+
+void ledger_scan_begin(struct ledger_scan *scan, struct store_conn *conn,
+                       const struct store_statement *statement, size_t key_count)
+{
+    ledger_scan_begin_as(scan, conn, statement, key_count, false, LEDGER_SCAN_PAGE);
+}
+
+enum err ledger_scan_end(struct ledger_scan *scan)
+{
+    page_close(scan);
+    scan->over = true;
+    return scan->err;
+}
+
+/* ---- all of it ---- */
+
+static const struct store_statement head_read = {
+    .name = "ledger_check_head",
+    .sqlite = "SELECT seq, at, transaction_id FROM ledger_head WHERE id = 1"};
+
+static enum err read_head(struct ledger_check *check)
+{
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(check->conn, &head_read, NULL, 0, &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows)) {
+        ledger_check_fault(check, LEDGER_I8, "the head is missing");
+        return store_rows_err(rows);
+    }
+    check->head_seq = store_rows_i64(rows, 0);
+    check->head_at = store_rows_i64(rows, 1);
+    check->head_transaction_id = store_rows_i64(rows, 2);
+    return store_rows_err(rows);
+}
+
+enum err ledger_check(struct store_conn *conn, int64_t now_ns, ledger_fault_fn *tell, void *context,
+                      struct ledger_summary *ret_summary)
+{
+    static enum err (*const parts[])(struct ledger_check *) = {
+        read_head,           ledger_check_posts,     ledger_check_accounts,
+        ledger_check_holds,  ledger_check_reversals, ledger_check_transactions,
+        ledger_check_orders, ledger_check_keys,
+    };
+    struct ledger_check check = {.conn = conn, .now_ns = now_ns, .tell = tell, .context = context};
+
+    for (size_t i = 0; i < PC_COUNT(parts); i++) {
+        enum err err = parts[i](&check);
+
+        if (err)
+            return err;
+    }
+    *ret_summary = check.summary;
+    return ERR_OK;
+}
