@@ -201,6 +201,8 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
     if (!err)
         err = auth_feed_start(&feed, &serve->feed);
     if (!err)
+        err = serve_housekeeper_start(serve);
+    if (!err)
         err = net_server_start(serve->server);
     return err;
 }
@@ -305,6 +307,7 @@ void serve_stop(struct serve *serve)
 
         log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
     }
+    serve_housekeeper_stop(serve);
     auth_feed_stop(serve->feed);
     net_server_stop(serve->server); /* requests on their way still need what follows */
     net_pool_free(serve->hash_pool);

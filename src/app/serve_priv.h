@@ -5,12 +5,14 @@
 
 #include <netdb.h>
 
+#include "account/account.h"
 #include "app/serve.h"
 #include "auth/auth.h"
 #include "crypto/tls.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_call.h"
 #include "net/net.h"
 #include "net/net_pool.h"
 #include "oauth/oauth.h"
@@ -51,8 +53,10 @@ struct serve {
     struct oauth_keys *oauth_keys;
     char oauth_url[512]; /* of the issuer's endpoints */
     struct oauth *oauth;
-    struct ledger *ledger;
     bool oauth_keys_behind; /* the last reload failed */
+    struct ledger *ledger;
+    struct account_service accounts;
+    struct serve_housekeeper *housekeeper;
     struct http_engine *engine;
     struct serve_policy *policy;
     struct net_pool *hash_pool;
@@ -75,14 +79,16 @@ extern const struct http_route serve_health_routes[];
 PC_CHECKED enum err serve_keys(struct serve *serve, struct serve_fault *fault);
 PC_CHECKED enum err serve_data_folder(const char *path, struct serve_fault *fault);
 
+/* serve_ledger.c */
+PC_CHECKED enum err serve_ledger_start(struct serve *serve, struct serve_fault *fault);
+PC_CHECKED enum err serve_housekeeper_start(struct serve *serve);
+void serve_housekeeper_stop(struct serve *serve);
+
 /* serve_oauth.c */
 PC_CHECKED enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault);
 void serve_oauth_changed(void *context, struct span what); /* for the feed */
 void serve_oauth_minute(void *context);
 void serve_oauth_stop(struct serve *serve);
-
-/* serve_ledger.c */
-PC_CHECKED enum err serve_ledger_start(struct serve *serve, struct serve_fault *fault);
 
 /* serve_listen.c: find every place, bind them, take over new certificates (all or none). */
 PC_CHECKED enum err serve_listeners_place(struct serve *serve, bool unbound,

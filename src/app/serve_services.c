@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Whose functions the rows of a table call. */
-enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH, OWNER_LEDGER };
+enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH, OWNER_LEDGER, OWNER_ACCOUNTS };
 
 struct mounted {
     const struct http_route *rows;
@@ -20,6 +20,9 @@ static const struct mounted gateway_tables[] = {
     {.rows = auth_routes, .owner = OWNER_AUTH},
     {.rows = auth_admin_routes, .owner = OWNER_AUTH},
     {.rows = gateway_order_routes, .owner = OWNER_LEDGER},
+    {.rows = account_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_ACCOUNTS},
+    {.rows = ledger_transaction_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_LEDGER},
+    {.rows = ledger_transfer_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_LEDGER},
     {.rows = oauth_api_routes, .from = "/auth", .to = "/api/v1/oauth", .owner = OWNER_OAUTH},
     {.rows = oauth_self_routes,
      .only = "/whoami",
@@ -46,11 +49,15 @@ static const struct mounted auth_tables[] = {
 
 static const struct mounted account_tables[] = {
     {.rows = serve_health_routes},
+    {.rows = account_routes, .owner = OWNER_ACCOUNTS},
+    {.rows = account_user_routes, .owner = OWNER_ACCOUNTS},
     SIGN_IN_TABLES,
 };
 
 static const struct mounted transaction_tables[] = {
     {.rows = serve_health_routes},
+    {.rows = ledger_transaction_routes, .owner = OWNER_LEDGER},
+    {.rows = ledger_transfer_routes, .owner = OWNER_LEDGER},
     SIGN_IN_TABLES,
 };
 
@@ -106,13 +113,23 @@ static const struct {
                             .table_count = PC_COUNT(transaction_tables)},
 };
 
-static void *context_of(const struct serve *serve, enum owner owner)
+static void *context_of(struct serve *serve, enum owner owner)
 {
-    if (serve == NULL || owner == OWNER_NOBODY)
+    if (serve == NULL)
         return NULL;
-    if (owner == OWNER_LEDGER)
+    switch (owner) {
+    case OWNER_AUTH:
+        return serve->auth;
+    case OWNER_OAUTH:
+        return serve->oauth;
+    case OWNER_LEDGER:
         return serve->ledger;
-    return owner == OWNER_OAUTH ? (void *)serve->oauth : (void *)serve->auth;
+    case OWNER_ACCOUNTS:
+        return &serve->accounts;
+    case OWNER_NOBODY:
+        break;
+    }
+    return NULL;
 }
 
 /* The table's rows, or its only one that is offered. */
@@ -130,9 +147,8 @@ static const struct http_route *rows_of(const struct mounted *table, struct http
     return one;
 }
 
-static struct http_service_options options_of(const struct serve *serve,
-                                              enum config_service service, const char *version,
-                                              struct serve_mounts *mounts)
+static struct http_service_options options_of(struct serve *serve, enum config_service service,
+                                              const char *version, struct serve_mounts *mounts)
 {
     for (size_t i = 0; i < services[service].table_count; i++) {
         const struct mounted *table = &services[service].tables[i];
