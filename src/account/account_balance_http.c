@@ -91,9 +91,10 @@ const struct json_schema account_balance_schema = {.name = "Balance",
                                                    .field_count = PC_COUNT(balance_fields),
                                                    .bytes = sizeof(struct balance_reply)};
 
+/* A limit is in force behind its posting, so not yet for whoever asks for that posting itself. */
 static const struct store_statement limit_at_seq = {
     .name = "account_limit_at_seq",
-    .sqlite = "SELECT credit_limit FROM ledger_limits WHERE account_id = ?1 AND seq <= ?2 AND "
+    .sqlite = "SELECT credit_limit FROM ledger_limits WHERE account_id = ?1 AND seq < ?2 AND "
               "at <= ?3 ORDER BY seq DESC, at DESC LIMIT 1"};
 static const struct store_statement post_time = {
     .name = "account_post_time", .sqlite = "SELECT at FROM ledger_posts WHERE seq = ?1"};
@@ -143,33 +144,40 @@ static int64_t effective_ns(const struct moment *input)
     return input->effective_at != 0 ? input->effective_at : -1;
 }
 
-/* 422 for what has not happened yet; what is asked for is bound to the last posting there is, so
- * that its answer stays true. */
-static enum err bind_moment(struct http_request *req, int64_t now_ns,
-                            struct ledger_moment *ret_moment, int64_t *ret_at_ns)
+/* 422 for what has not happened yet. */
+static enum err check_moment(struct http_request *req, int64_t now_ns, int64_t head_seq)
 {
     const struct moment *input = req->input;
-    int64_t seq, at_ns;
-    enum err err;
 
     if (input->has_seq && input->has_at)
         return http_fail_field(req, "at", "does not go together with seq");
     if (input->has_at && input->at > now_ns)
         return http_fail_field(req, "at", "must not be in the future");
-    err = account_ledger_head(req->store, &seq, &at_ns);
+    if (input->has_seq && input->seq > head_seq)
+        return http_fail_field(req, "seq", "is no posting yet");
+    return ERR_OK;
+}
+
+/* What is asked for is bound to the last posting there is, so that its answer stays true. */
+static enum err bind_moment(struct http_request *req, int64_t now_ns,
+                            struct ledger_moment *ret_moment, int64_t *ret_at_ns)
+{
+    const struct moment *input = req->input;
+    int64_t seq, at_ns;
+    enum err err = account_ledger_head(req->store, &seq, &at_ns);
+
+    if (!err)
+        err = check_moment(req, now_ns, seq);
     if (err)
         return err;
-    if (input->has_seq && input->seq > seq)
-        return http_fail_field(req, "seq", "is no posting yet");
     if (input->has_at && (at_ns == 0 || input->at < at_ns))
         at_ns = input->at;
     if (input->has_seq)
         err = one_number(req->store, &post_time, STORE_PARAMS(STORE_I64(input->seq)), &at_ns);
-    *ret_moment =
-        (struct ledger_moment){.seq = input->has_at ? 0 : (input->has_seq ? input->seq : seq),
-                               .at_ns = input->has_at ? at_ns : 0,
-                               .effective_at_ns = effective_ns(input)};
-    *ret_at_ns = at_ns;
+    *ret_moment = (struct ledger_moment){.seq = input->has_seq ? input->seq : 0,
+                                         .at_ns = input->has_seq ? 0 : at_ns,
+                                         .effective_at_ns = effective_ns(input)};
+    *ret_at_ns = at_ns != 0 ? at_ns : now_ns;
     return err;
 }
 

@@ -119,19 +119,20 @@ static enum err read_deposit(struct http_request *req, enum currency currency,
                : ERR_OK;
 }
 
-/* The deposit is another commit's settlement: what cannot be posted is found before anything is
- * written. */
+/* What cannot be posted is found before anything is written. */
 static enum err check_range(struct ledger_turn *turn, struct money deposit)
 {
     struct ledger_account settlement = {0};
-    int64_t left;
+    int64_t left, free;
     enum err err = ledger_turn_account(
         turn, ledger_house_account(LEDGER_SETTLEMENT, deposit.currency), &settlement);
 
     if (err)
         return err == ERR_NOT_FOUND ? ERR_OK : err;
-    return money_minor_subtract(settlement.posted, deposit.minor, &left) ? ERR_OK
-                                                                         : ERR_BALANCE_RANGE;
+    return money_minor_subtract(settlement.posted, deposit.minor, &left) &&
+                   money_minor_subtract(left, settlement.held, &free)
+               ? ERR_OK
+               : ERR_BALANCE_RANGE;
 }
 
 static enum err check_opening(struct http_request *req, struct ledger_turn *turn,

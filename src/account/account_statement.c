@@ -43,14 +43,15 @@ static const struct store_statement lines_by_commit = {
     .sqlite = LINE "AND e.seq > ?2 AND e.seq <= ?3 ORDER BY e.seq LIMIT ?4"};
 
 /* Behind the place (?5, ?6) and before ?7: what was dated when it was committed, which is between
- * the postings ?2 and ?3, and what is backdated, up to ?8. */
+ * the postings ?2 and ?3, and what is backdated, which is behind ?2 as well, up to ?8. */
 static const struct store_statement lines_by_date = {
     .name = "account_lines_by_date",
     .sqlite = "SELECT * FROM (SELECT * FROM (" LINE
               "AND e.seq > ?2 AND e.seq <= ?3 AND p.effective_at = p.at AND "
               "(p.at > ?5 OR e.seq > ?6) ORDER BY e.seq LIMIT ?4) AS prompt UNION ALL "
               "SELECT * FROM (" LINE "AND p.effective_at < p.at AND p.effective_at >= ?5 AND "
-              "p.effective_at < ?7 AND (p.effective_at > ?5 OR p.seq > ?6) AND p.seq <= ?8 "
+              "p.effective_at < ?7 AND (p.effective_at > ?5 OR p.seq > ?6) AND p.seq > ?2 AND "
+              "p.seq <= ?8 "
               "ORDER BY p.effective_at, p.seq LIMIT ?4) AS late) AS lines "
               "ORDER BY effective_at, seq LIMIT ?4"};
 
