@@ -14,8 +14,6 @@
 
 enum { ROUNDS = 200000 };
 
-__extension__ typedef __int128 wide;
-
 static void currency_is_found_by_its_code(void **state)
 {
     (void)state;
@@ -313,7 +311,7 @@ static void reading_agrees_with_the_text(void **state)
 }
 
 /* Either the exact result, or refused and the old one left alone. */
-static void judge(enum err err, struct money got, wide expected)
+static void judge(enum err err, struct money got, __int128_t expected)
 {
     bool fits = expected >= INT64_MIN && expected <= INT64_MAX;
 
@@ -336,17 +334,17 @@ static void sums_agree_with_wide_numbers(void **state)
         int64_t minor = 7;
         bool fits;
 
-        judge(money_sum(a, b, &got), got, (wide)a.minor + b.minor);
+        judge(money_sum(a, b, &got), got, (__int128_t)a.minor + b.minor);
         got = old;
-        judge(money_difference(a, b, &got), got, (wide)a.minor - b.minor);
+        judge(money_difference(a, b, &got), got, (__int128_t)a.minor - b.minor);
         got = old;
-        judge(money_times(a, b.minor, &got), got, (wide)a.minor * b.minor);
+        judge(money_times(a, b.minor, &got), got, (__int128_t)a.minor * b.minor);
 
         fits = money_minor_add(a.minor, b.minor, &minor);
-        assert_true(fits ? minor == (wide)a.minor + b.minor : minor == 7);
+        assert_true(fits ? minor == (__int128_t)a.minor + b.minor : minor == 7);
         minor = 7;
         fits = money_minor_subtract(a.minor, b.minor, &minor);
-        assert_true(fits ? minor == (wide)a.minor - b.minor : minor == 7);
+        assert_true(fits ? minor == (__int128_t)a.minor - b.minor : minor == 7);
     }
 }
 

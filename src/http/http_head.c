@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/mask.h"
+
 enum { TRACEPARENT_BYTES = 55, TRACE_ID_BYTES = 32 };
 
 struct span http_header(const struct http_request *req, const char *name)
@@ -106,7 +108,7 @@ static bool id_is_well_formed(struct span id)
         if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
             return false;
     }
-    return true;
+    return !mask_finds(id); /* it is written to the log and to answers as it is */
 }
 
 static void take_request_id(struct http_call *call)

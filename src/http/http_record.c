@@ -5,7 +5,14 @@
 
 #include <string.h>
 
-enum { LINE_BYTES = 4096, CARD_DIGITS_MIN = 12 };
+#include "base/mask.h"
+
+enum {
+    LINE_BYTES = 4096,
+    CARD_DIGITS_MIN = 12,
+    PATH_BYTES_SHOWN = 512,
+    PATH_BYTES_BEYOND = 128, /* a card number that begins within ends within */
+};
 
 static const struct metric_def requests_def = {.name = "http_requests_total",
                                                .help = "Requests answered.",
@@ -157,15 +164,20 @@ static size_t digits_end(struct span path, size_t at, size_t *ret_digits)
     return at;
 }
 
-/* Card numbers must not reach the log by way of a path: runs of 12 and more digits are masked. */
+/* Card data must not reach the log by way of a path: masked before it is cut, so that no half of a
+ * number passes, and runs of 12 and more digits altogether. */
 static void add_path(struct sbuf *out, struct span path)
 {
-    char text[1024];
+    char copy[PATH_BYTES_SHOWN + PATH_BYTES_BEYOND];
+    char text[PATH_BYTES_SHOWN * 2];
     struct sbuf masked = sbuf_over(text, sizeof(text));
     size_t digits;
 
-    if (path.len > 512)
-        path = span_slice(path, 0, 512);
+    path = span_slice(path, 0, sizeof(copy));
+    if (path.len > 0)
+        memcpy(copy, path.ptr, path.len);
+    mask_in_place(copy, path.len);
+    path = span_slice(span_make(copy, path.len), 0, PATH_BYTES_SHOWN);
     for (size_t at = 0; at < path.len;) {
         size_t end = digits_end(path, at, &digits);
 

@@ -39,6 +39,13 @@ static bool is_bounded(const struct json_field *field)
     return field->min >= 0 && field->min <= max && max > 0;
 }
 
+/* Only free text is masked: whatever has a form would lose it. */
+static bool is_maskable(const struct json_field *field)
+{
+    return !field->free_text || (field->kind == JSON_KIND_TEXT &&
+                                 field->format == JSON_FORMAT_NONE && field->choices == NULL);
+}
+
 /* Binds the fallback or example into a place of its own. */
 static bool is_accepted(const struct json_field *field, const char *text)
 {
@@ -69,7 +76,7 @@ static const char *check_value(const struct json_field *field, const char *name)
         return name;
     if (list && (field->schema == NULL) == (field->item == NULL))
         return name;
-    if (!is_bounded(field))
+    if (!is_bounded(field) || !is_maskable(field))
         return name;
     if (list && field->item != NULL)
         return check_value(field->item, name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mask.h"
 #include "json/json_schema_priv.h"
 
 /* The years 1678 to 2261 in UTC: with an offset a time could lie just outside of what can be read
@@ -29,6 +30,17 @@ static bool is_choice(struct span text, const char *const *choices)
     return false;
 }
 
+/* The bounds were those of the text as it came; masking leaves its length as it is. */
+static bool text_keep(struct json_binder *b, const struct json_field *field, struct span text,
+                      struct span *at)
+{
+    if (!field->free_text) {
+        *at = text;
+        return true;
+    }
+    return mask_card_data(text, b->arena, at) == ERR_OK || json_bind_no_room(b, text.len);
+}
+
 static bool bind_text(struct json_binder *b, const struct json_field *field, struct span text,
                       struct span *at, const struct json_place *place)
 {
@@ -51,8 +63,7 @@ static bool bind_text(struct json_binder *b, const struct json_field *field, str
     }
     if (text.ptr == NULL)
         text.ptr = ""; /* given, though empty */
-    *at = text;
-    return true;
+    return text_keep(b, field, text, at);
 }
 
 static bool bind_i64(struct json_binder *b, const struct json_field *field, struct span text,
