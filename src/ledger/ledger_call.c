@@ -104,6 +104,7 @@ enum err ledger_call_go(struct http_request *req, struct ledger *ledger, struct 
     enum err err;
 
     PC_ASSERT(req->principal != NULL && req->group_work == call && ledger != NULL);
+    PC_ASSERT(req->route->keyed); /* what takes keys says so in its row, for the documents */
     call->ledger = ledger;
     err = ledger_key_read(req, &call->key);
     if (err == ERR_OK)

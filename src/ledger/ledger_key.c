@@ -146,7 +146,6 @@ enum err ledger_key_read(struct http_request *req, struct ledger_key *ret_key)
     if (!is_visible(key))
         return http_fail_field(req, "Idempotency-Key", key_syntax);
     ret_key->is_given = true;
-    ret_key->arena = req->arena;
     hash_key(req, key, ret_key->hash);
     return print_of(req, &ret_key->print);
 }
@@ -242,9 +241,9 @@ static enum err table_fill(struct key_table *table, struct ledger_key *const *ke
 
 #define KEPT_COLUMNS "fingerprint, status, content_type, location, reply"
 
-static enum err take_kept(struct store_rows *rows, size_t column, struct ledger_key *key)
+static enum err take_kept(struct store_rows *rows, size_t column, struct arena *arena,
+                          struct ledger_key *key)
 {
-    struct arena *arena = key->arena;
     struct ledger_kept *kept = arena_zero(arena, sizeof(*kept));
 
     if (kept == NULL)
@@ -260,27 +259,8 @@ static enum err take_kept(struct store_rows *rows, size_t column, struct ledger_
     return ERR_OK;
 }
 
-/* Who is second to a key that was answered before is told the same. */
-static enum err share_kept(struct ledger_key *key, const struct ledger_kept *first)
-{
-    struct ledger_kept *kept = arena_zero(key->arena, sizeof(*kept));
-
-    if (kept == NULL)
-        return ERR_NO_MEMORY;
-    kept->print = arena_copy(key->arena, first->print);
-    kept->answer = first->answer;
-    kept->answer.content_type = arena_copy(key->arena, first->answer.content_type);
-    kept->answer.location = arena_copy(key->arena, first->answer.location);
-    kept->answer.body = arena_copy(key->arena, first->answer.body);
-    if (key->arena->overflowed)
-        return ERR_NO_MEMORY;
-    key->kept = kept;
-    key->is_second = false;
-    return ERR_OK;
-}
-
 /* Embedded, a look at the index costs a microsecond: one by one. */
-static enum err find_one(struct store_conn *conn, struct ledger_key *key)
+static enum err find_one(struct store_conn *conn, struct ledger_key *key, struct arena *arena)
 {
     static const struct store_statement by_hash = {
         .name = "ledger_key_by_hash",
@@ -291,11 +271,12 @@ static enum err find_one(struct store_conn *conn, struct ledger_key *key)
         conn, &by_hash, STORE_PARAMS(STORE_BLOB(span_make(key->hash, sizeof(key->hash)))), &rows);
 
     if (err == ERR_OK && store_next(rows))
-        err = take_kept(rows, 0, key);
+        err = take_kept(rows, 0, arena, key);
     return err ? err : store_rows_err(rows);
 }
 
-static enum err take_found(struct store_rows *rows, const struct key_table *table)
+static enum err take_found(struct store_rows *rows, const struct key_table *table,
+                           struct arena *arena)
 {
     struct span hash = store_rows_blob(rows, 0, NULL);
     struct ledger_key **slot;
@@ -303,7 +284,7 @@ static enum err take_found(struct store_rows *rows, const struct key_table *tabl
     if (hash.len != LEDGER_KEY_HASH_BYTES)
         return ERR_STORE_CORRUPT;
     slot = slot_of(table, hash.ptr);
-    return *slot == NULL ? ERR_STORE_CORRUPT : take_kept(rows, 1, *slot);
+    return *slot == NULL ? ERR_STORE_CORRUPT : take_kept(rows, 1, arena, *slot);
 }
 
 /* Over a network, all at once. */
@@ -329,17 +310,18 @@ static enum err find_set(struct store_conn *conn, const struct key_table *table,
         return ERR_NO_MEMORY;
     err = store_query(conn, &by_hashes, STORE_PARAMS(STORE_TEXT(sbuf_span(&list))), &rows);
     while (err == ERR_OK && store_next(rows))
-        err = take_found(rows, table);
+        err = take_found(rows, table, arena);
     return err ? err : store_rows_err(rows);
 }
 
-static enum err find_each(struct store_conn *conn, struct ledger_key *const *keys, size_t count)
+static enum err find_each(struct store_conn *conn, struct ledger_key *const *keys, size_t count,
+                          struct arena *arena)
 {
     enum err err = ERR_OK;
 
     for (size_t i = 0; i < count && !err; i++) {
         if (!keys[i]->is_second)
-            err = find_one(conn, keys[i]);
+            err = find_one(conn, keys[i], arena);
     }
     return err;
 }
@@ -355,12 +337,12 @@ enum err ledger_keys_find(struct store_conn *conn, struct ledger_key *const *key
     err = table_fill(&table, keys, count, arena);
     if (err == ERR_OK)
         err = store_conn_kind(conn) == STORE_POSTGRES ? find_set(conn, &table, keys, count, arena)
-                                                      : find_each(conn, keys, count);
+                                                      : find_each(conn, keys, count, arena);
     for (size_t i = 0; i < count && !err; i++) {
-        const struct ledger_key *first = *slot_of(&table, keys[i]->hash);
-
-        if (keys[i]->is_second && first->kept != NULL)
-            err = share_kept(keys[i], first->kept);
+        if (!keys[i]->is_second) /* who is second to a key that was answered is told the same */
+            continue;
+        keys[i]->kept = (*slot_of(&table, keys[i]->hash))->kept;
+        keys[i]->is_second = keys[i]->kept == NULL;
     }
     return err;
 }

@@ -3,8 +3,7 @@
  * under it.
  *
  * Threads: ledger_key_read on the loop; the rest in the store job of a turn.
- * Memory:  the arena of each request: an answer may leave when the turn and the other requests are
- *          gone.
+ * Memory:  the request's arena; what is kept, the arena that is given.
  * Source:  draft-ietf-httpapi-idempotency-key-header-07; docs/decisions/ledger-idempotency.md. */
 #ifndef PC_LEDGER_LEDGER_KEY_H
 #define PC_LEDGER_LEDGER_KEY_H
@@ -22,7 +21,6 @@ struct ledger_kept {
 
 struct ledger_key {
     bool is_given;
-    struct arena *arena;              /* its request's */
     char hash[LEDGER_KEY_HASH_BYTES]; /* of whose, which route's, and the key itself */
     struct span print;                /* of what is asked: path, query and body */
     const struct ledger_kept *kept;   /* NULL: the key is new */
@@ -32,7 +30,7 @@ struct ledger_key {
 /* Not given: ERR_OK. ERR_VALIDATION names the header; ERR_NO_MEMORY. */
 PC_CHECKED enum err ledger_key_read(struct http_request *req, struct ledger_key *ret_key);
 
-/* Fills in what is kept under each, and who is second. `arena` is for the search alone. */
+/* Fills in what is kept under each, and who is second. */
 PC_CHECKED enum err ledger_keys_find(struct store_conn *conn, struct ledger_key *const *keys,
                                      size_t count, struct arena *arena);
 

@@ -339,12 +339,15 @@ static void model_step(int64_t *funds, int64_t *got)
 static void keys_are_a_map(void **state)
 {
     const char *seed = getenv("PORTCULLIS_SEED");
+    uint64_t start = (uint64_t)time(NULL);
     int64_t funds = 100000;
     int64_t got = 0;
 
     (void)state;
     memset(model, 0, sizeof(model));
-    model_seed = seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : (uint32_t)time(NULL);
+    if (seed != NULL)
+        assert_true(span_to_u64(span_from(seed), &start));
+    model_seed = (uint32_t)start;
     print_message("seed %u\n", model_seed);
     for (int i = 0; i < MODEL_STEPS; i++) {
         model_step(&funds, &got);

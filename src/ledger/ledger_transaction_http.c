@@ -63,7 +63,7 @@ static enum err transaction_give_back(struct http_request *req)
 
 #define WRITES                                                                                     \
     .access = HTTP_ACCESS_BEARER, .scopes = "transactions:write", .roles = "payments risk",        \
-    .data = HTTP_DATA_CONFIDENTIAL, .body_bytes_max = 16 * 1024
+    .data = HTTP_DATA_CONFIDENTIAL, .body_bytes_max = 16 * 1024, .keyed = true
 #define READS                                                                                      \
     .access = HTTP_ACCESS_BEARER, .scopes = "transactions:read", .data = HTTP_DATA_CONFIDENTIAL,   \
     .method = NET_METHOD_GET, .run = HTTP_RUN_READ

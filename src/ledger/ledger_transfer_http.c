@@ -74,7 +74,7 @@ static enum err transfer_get(struct http_request *req)
 
 #define MOVES                                                                                      \
     .access = HTTP_ACCESS_BEARER, .scopes = "transactions:write", .data = HTTP_DATA_CONFIDENTIAL,  \
-    .method = NET_METHOD_POST, .reply_status = 201
+    .method = NET_METHOD_POST, .reply_status = 201, .keyed = true
 #define READS                                                                                      \
     .access = HTTP_ACCESS_BEARER, .scopes = "transactions:read", .data = HTTP_DATA_CONFIDENTIAL,   \
     .method = NET_METHOD_GET, .run = HTTP_RUN_READ
