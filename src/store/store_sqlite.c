@@ -100,6 +100,12 @@ static bool writes(const struct store_conn *conn)
     return conn->role == STORE_WRITER || conn->role == STORE_MIGRATOR;
 }
 
+/* A write that was refused for want of room tells nothing about the disk. */
+static bool is_plain_quota(int code, enum err err)
+{
+    return err == ERR_STORE_FULL && code == SQLITE_IOERR_WRITE;
+}
+
 /* A disk that fails half-way may leave a handle with wrong ideas: it starts afresh. */
 enum err store_sqlite_fail(struct store_conn *conn, int code)
 {
@@ -114,7 +120,7 @@ enum err store_sqlite_fail(struct store_conn *conn, int code)
         keep_constraint(conn, message);
     if ((code & 0xFF) == SQLITE_IOERR || err == ERR_STORE_CORRUPT)
         conn->broken = true;
-    if ((code & 0xFF) == SQLITE_IOERR && err != ERR_STORE_FULL && writes(conn))
+    if ((code & 0xFF) == SQLITE_IOERR && !is_plain_quota(code, err) && writes(conn))
         store_wal_suspect(conn);
     (void)snprintf(text, sizeof(text), "%s (%s)", message, sqlite3_errstr(code));
     return store_conn_fail(conn, err, text);

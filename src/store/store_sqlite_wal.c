@@ -106,14 +106,14 @@ enum err store_wal_restore(struct store_conn *conn)
 
 /* ---- The keeper --------------------------------------------------------------------------- */
 
-/* Whether it was asked for, or only time to look. */
+/* Until it is asked for, or it is time to look. */
 static void await_wish(struct store *store)
 {
-    struct timespec until;
+    int64_t until_ns = clock_monotonic_ns(&clock_system) + KEEP_S * CLOCK_NS_PER_S;
+    const struct timespec until = {.tv_sec = until_ns / CLOCK_NS_PER_S,
+                                   .tv_nsec = until_ns % CLOCK_NS_PER_S};
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += KEEP_S;
-    while (sem_timedwait(&store->wal.wanted, &until) != 0 && errno == EINTR)
+    while (sem_clockwait(&store->wal.wanted, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
         continue;
 }
 
