@@ -6,6 +6,8 @@
  * posting's moment at the latest, and says so. */
 #include "account/account_priv.h"
 
+enum { TIME_BYTES_MAX = 48 };
+
 struct moment {
     int64_t id, seq, at, effective_at;
     bool has_seq, has_at, has_effective;
@@ -47,7 +49,8 @@ struct balance_reply {
     struct span currency;
     struct span posted, held, incoming, available, credit_limit;
     int64_t posted_minor, held_minor, incoming_minor, available_minor, credit_limit_minor;
-    int64_t seq, at;
+    int64_t seq;
+    struct span at;
 };
 
 static const struct json_field balance_fields[] = {
@@ -80,10 +83,11 @@ static const struct json_field balance_fields[] = {
      .example = "1042",
      .about = "The last posting that is counted; 0: none."},
     {.name = "at",
-     .kind = JSON_KIND_TIME,
+     .kind = JSON_KIND_TEXT,
+     .format = JSON_FORMAT_DATE_TIME,
      .offset = offsetof(struct balance_reply, at),
-     .example = "2026-02-03T04:05:06Z",
-     .about = "The moment for which it holds."},
+     .example = "2026-02-03T04:05:06.123456789Z",
+     .about = "The moment for which it holds, to the nanosecond."},
 };
 const struct json_schema account_balance_schema = {.name = "Balance",
                                                    .about = "What is in an account at a moment.",
@@ -104,7 +108,8 @@ static enum err reply_with(struct http_request *req, const struct account *accou
 {
     const enum currency currency = account->currency;
     int64_t available = ledger_available(money);
-    const struct balance_reply reply = {
+    struct sbuf at = sbuf_on(req->arena, TIME_BYTES_MAX);
+    struct balance_reply reply = {
         .account_id = account->id,
         .currency = span_from(currency_code(currency)),
         .posted = account_decimal(req->arena, money->posted, currency),
@@ -117,9 +122,10 @@ static enum err reply_with(struct http_request *req, const struct account *accou
         .available_minor = available,
         .credit_limit = account_decimal(req->arena, money->credit_limit, currency),
         .credit_limit_minor = money->credit_limit,
-        .seq = money->seq,
-        .at = at_ns};
+        .seq = money->seq};
 
+    clock_add_rfc3339(&at, at_ns, 9);
+    reply.at = sbuf_span(&at);
     return req->arena->overflowed ? ERR_NO_MEMORY : http_reply(req, &reply);
 }
 
@@ -144,14 +150,15 @@ static int64_t effective_ns(const struct moment *input)
     return input->effective_at != 0 ? input->effective_at : -1;
 }
 
-/* 422 for what has not happened yet. */
-static enum err check_moment(struct http_request *req, int64_t now_ns, int64_t head_seq)
+/* 422 for what has not happened yet. The ledger's time may have run ahead of the clock. */
+static enum err check_moment(struct http_request *req, int64_t now_ns, int64_t head_seq,
+                             int64_t head_at_ns)
 {
     const struct moment *input = req->input;
 
     if (input->has_seq && input->has_at)
         return http_fail_field(req, "at", "does not go together with seq");
-    if (input->has_at && input->at > now_ns)
+    if (input->has_at && input->at > now_ns && input->at > head_at_ns)
         return http_fail_field(req, "at", "must not be in the future");
     if (input->has_seq && input->seq > head_seq)
         return http_fail_field(req, "seq", "is no posting yet");
@@ -167,7 +174,7 @@ static enum err bind_moment(struct http_request *req, int64_t now_ns,
     enum err err = account_ledger_head(req->store, &seq, &at_ns);
 
     if (!err)
-        err = check_moment(req, now_ns, seq);
+        err = check_moment(req, now_ns, seq, at_ns);
     if (err)
         return err;
     if (input->has_at && (at_ns == 0 || input->at < at_ns))

@@ -207,7 +207,7 @@ const struct http_route account_routes[] = {
      .about =
          "Now: one moment, without holds that have expired. The past: behind posting `seq`, or "
          "at the time `at`; with `effective_at` also counting each posting from its effective "
-         "date on. The answer's `seq` and `at` ask for the same again, which never changes.",
+         "date on. What is told of a `seq`, or of an `at` that the answer repeats, never changes.",
      .errors = {ERR_NOT_FOUND}},
     {.method = NET_METHOD_GET,
      .path = "/accounts/{id}/statement",
