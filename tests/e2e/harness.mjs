@@ -3,7 +3,7 @@
 // it through plain sockets. Everything here is what a client could know: the contract's routes,
 // fields, headers and settings. Programs are stopped by their own process id.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -17,8 +17,8 @@ import { fileURLToPath } from 'node:url';
 
 export { sleep };
 
-/** A test that ends after a minute at most. */
-export const test = (name, run) => nodeTest(name, { timeout: 60_000 }, run);
+/** A test that ends after a minute at most, unless it says otherwise. */
+export const test = (name, run, { timeout = 60_000 } = {}) => nodeTest(name, { timeout }, run);
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const program = process.env.PORTCULLIS ?? path.join(root, 'build/portcullis');
@@ -39,10 +39,15 @@ export async function freePort() {
   return port;
 }
 
+const folders = new Set();
+process.on('exit', () => {
+  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
+});
+
 /** A folder that is removed when this process ends. */
 export function temporaryFolder() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'portcullis-e2e-'));
-  process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  folders.add(folder);
   return folder;
 }
 
@@ -146,6 +151,8 @@ export class Portcullis {
     const full = await environment(this.data, env);
     this.port = Number(full.PORT);
     this.authPort = Number(full.AUTH_PORT);
+    this.accountPort = Number(full.ACCOUNT_PORT);
+    this.transactionPort = Number(full.TRANSACTION_PORT);
     this.url = `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
     this.agent = new (this.tls ? https : http).Agent({ keepAlive: true, maxSockets: 64 });
     this.#child = spawn(program, args, {
@@ -278,6 +285,10 @@ export class Portcullis {
     return this.request('POST', target, { json, ...options });
   }
 
+  put(target, json, options = {}) {
+    return this.request('PUT', target, { json, ...options });
+  }
+
   patch(target, json, options = {}) {
     return this.request('PATCH', target, { json, ...options });
   }
@@ -319,6 +330,51 @@ export class Portcullis {
   admin() {
     return this.login('admin@example.com', 'admin123');
   }
+}
+
+/** A PostgreSQL server of its own: { env, url, port, through, control, query, stop }. */
+export async function startPostgres() {
+  const keeper = spawn(
+    path.join(root, 'tests/with_postgres'),
+    ['--no-fsync', 'sh', '-c', 'echo "$PORTCULLIS_TEST_POSTGRES_URL"; env; echo END; cat'],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  let text = '';
+  keeper.stdout.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  const ended = once(keeper, 'close').then(([code]) => {
+    throw new Error(`with_postgres ended with ${code}`);
+  });
+  ended.catch(() => {});
+  while (!/^END$/m.test(text)) await Promise.race([sleep(50), ended]);
+  const [url, ...lines] = text.split('\n');
+  const environment = {};
+  for (const line of lines) {
+    const at = line.indexOf('=');
+    if (at > 0) environment[line.slice(0, at)] = line.slice(at + 1);
+  }
+  return {
+    url,
+    port: Number(new URL(url).port),
+    env: { DATABASE_URL: url, DATABASE_SSLMODE: 'disable' },
+    /** The same, by way of another port. */
+    through: (port) => {
+      const other = new URL(url);
+      other.port = String(port);
+      return { DATABASE_URL: other.href, DATABASE_SSLMODE: 'disable' };
+    },
+    control: (what) =>
+      execFileSync(environment.PORTCULLIS_TEST_POSTGRES, ['--control', what], {
+        env: environment,
+      }),
+    /** One statement by psql, as text. */
+    query: (sql) => execFileSync('psql', ['-XAtq', url, '-c', sql], { encoding: 'utf8' }).trim(),
+    async stop() {
+      keeper.stdin.end();
+      if (keeper.exitCode === null) await once(keeper, 'close');
+    },
+  };
 }
 
 async function answer(res) {

@@ -4,7 +4,7 @@
 // thousand answers is still signed in; a thousand thieves are all found out. On both stores.
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
-import { freePort, sleep, temporaryFolder, test } from './harness.mjs';
+import { freePort, sleep, startPostgres, temporaryFolder, test } from './harness.mjs';
 import {
   assertion,
   assertOauthError,
@@ -16,7 +16,6 @@ import {
   refresh,
   refusedAfter,
   startIssuer,
-  startPostgres,
   tokensOf,
   withAssertion,
 } from './oauth_kit.mjs';

@@ -3,14 +3,11 @@
 // themselves, and a browser without scripts that fills in forms. It knows RFC 6749 and what its
 // tests are told of a server, so it drives any other issuer as well.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as jose from 'jose';
 import { command, freePort, Portcullis, sleep, temporaryFolder, unique } from './harness.mjs';
 
@@ -443,32 +440,4 @@ export function fetchOver({ tls, to } = {}) {
       req.on('error', reject);
       req.end(body);
     });
-}
-
-// ---- PostgreSQL ---------------------------------------------------------------------------------
-
-/** A server of the test's own: { env, stop }, where env points the program at it. */
-export async function startPostgres() {
-  const folder = path.dirname(fileURLToPath(import.meta.url));
-  const keeper = spawn(
-    path.resolve(folder, '../with_postgres'),
-    ['--no-fsync', 'sh', '-c', 'echo "$PORTCULLIS_TEST_POSTGRES_URL"; cat'],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  );
-  const ended = once(keeper, 'close');
-  let text = '';
-  keeper.stdout.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk;
-  });
-  while (!text.includes('\n')) {
-    assert.equal(keeper.exitCode, null, `with_postgres ended with ${keeper.exitCode}`);
-    await sleep(20);
-  }
-  return {
-    env: { DATABASE_URL: text.split('\n')[0], DATABASE_SSLMODE: 'disable' },
-    stop: () => {
-      keeper.stdin.end();
-      return ended;
-    },
-  };
 }
