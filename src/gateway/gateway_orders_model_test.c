@@ -254,6 +254,8 @@ static void orders_are_as_the_model_says(void **state)
     for (int i = 0; i < steps; i++) {
         step();
         compare_accounts();
+        if (i % 100 == 99)
+            assert_adds_up();
     }
     compare_lists();
 }

@@ -8,6 +8,7 @@
 #include "gateway/gateway.h"
 #include "http/http_test_kit.h"
 #include "json/json.h"
+#include "ledger/ledger_book.h"
 #include "ledger/ledger_call.h"
 #include "store/store_test_kit.h"
 
@@ -160,6 +161,11 @@ struct bench_account {
     enum ledger_state state;
 };
 
+static const struct store_statement bench_number = {
+    .name = "bench_number",
+    .sqlite = "INSERT INTO accounts (id, account_number, number_key, account_type, created_at, "
+              "updated_at) VALUES (?1, CAST(?2 AS text), CAST(?2 AS text), 'checking', 0, 0)"};
+
 static inline enum err bench_open_steps(struct ledger_turn *turn, void *context)
 {
     struct bench_account *account = context;
@@ -170,8 +176,14 @@ static inline enum err bench_open_steps(struct ledger_turn *turn, void *context)
         .from = ledger_house_account(LEDGER_SETTLEMENT, account->currency),
         .amount = {.minor = account->minor, .currency = account->currency}};
     struct ledger_posted posted;
+    char number[24];
     enum err err = ledger_account_open(turn, &made, &account->id);
 
+    if (err)
+        return err;
+    (void)snprintf(number, sizeof(number), "%lld", (long long)account->id);
+    err = store_exec(ledger_turn_conn(turn), &bench_number,
+                     STORE_PARAMS(STORE_I64(account->id), STORE_TEXT(span_from(number))), NULL);
     if (err || account->minor == 0)
         return err;
     money.to = account->id;
@@ -240,6 +252,27 @@ static inline void assert_account(int64_t id, int64_t posted, int64_t held)
 
     assert_int_equal(account.posted, posted);
     assert_int_equal(account.held, held);
+}
+
+static inline void bench_fault(void *context, const char *invariant, struct span sentence)
+{
+    (void)context;
+    print_message("%s %.*s\n", invariant, SPAN_ARG(sentence));
+}
+
+static inline enum err bench_check_run(struct store_conn *conn, struct store_job *job)
+{
+    return ledger_check(conn, clock_realtime_ns(&bench.clock.clock), bench_fault, NULL,
+                        job->context);
+}
+
+/* Every invariant of the ledger, and that orders agree with it. */
+static inline void assert_adds_up(void)
+{
+    struct ledger_summary summary = {0};
+
+    assert_int_equal(store_do(site.store, bench_check_run, &summary, false), ERR_OK);
+    assert_int_equal(summary.faults, 0);
 }
 
 /* ---- asking -----------------------------------------------------------------------------------
