@@ -166,7 +166,7 @@ static enum err go_on(struct http_request *req)
 
 #define ROW                                                                                        \
     .method = NET_METHOD_POST, .access = HTTP_ACCESS_OPEN, .body = &step_schema,                   \
-    .reply = &step_schema, .reply_status = 201, .keyed = true
+    .reply = &step_schema, .reply_status = 201
 
 static const struct http_route routes[] = {
     {ROW, .path = "/steps", .handle = step_create, .id = "step"},

@@ -142,8 +142,8 @@ static const char *row_fault(const struct http_route *row)
         return "a route's body schema is not whole";
     if (row->form != HTTP_FORM_JSON && (row->body == NULL || !is_flat(row->body)))
         return "a route's form has no schema, or one that no form can fill";
-    if (row->keyed && row->problem != NULL)
-        return "a route that takes keys has errors of its own form, which are not kept";
+    if (row->keyed && (!takes_token || row->problem != NULL))
+        return "a route that takes keys asks for no token, or has errors in a form of its own";
     if (row->input != NULL && json_schema_check(row->input) != NULL)
         return "a route's input schema is not whole";
     return NULL;

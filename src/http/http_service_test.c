@@ -56,6 +56,12 @@ static const struct json_field deep_fields[] = {
 static const struct json_schema deep_schema = {
     .name = "Deep", .fields = deep_fields, .field_count = 1, .bytes = 8};
 
+static void own_form(struct http_request *req, struct http_problem *problem)
+{
+    (void)req;
+    (void)problem;
+}
+
 /* Zero means strict: what a row leaves out stops the start, with a sentence. */
 static void rows_that_are_not_whole_are_refused(void **state)
 {
@@ -79,6 +85,14 @@ static void rows_that_are_not_whole_are_refused(void **state)
           .id = "x",
           .path = "/a",
           .scopes = "a:read,a:write \""}},
+        {{GOOD, .path = "/a", .keyed = true}}, /* whose would a key be */
+        {{.method = NET_METHOD_POST,
+          .access = HTTP_ACCESS_BEARER,
+          .handle = answer,
+          .id = "x",
+          .path = "/a",
+          .keyed = true,
+          .problem = own_form}},
         {{GOOD, .path = "/a", .form = HTTP_FORM_URLENCODED}},
         {{GOOD, .path = "/a", .form = HTTP_FORM_EITHER, .body = &deep_schema}},
     };

@@ -140,6 +140,12 @@ static void others_accounts_are_not_there(void **state)
                          cases[i].moved);
     }
     assert_int_equal(desk_ask("POST /seen/999999", "u9.payments", NULL, ""), 404);
+    /* The house's accounts have no owner, and neither has a client of its own. */
+    (void)snprintf(text, sizeof(text), "POST /seen/%lld",
+                   (long long)ledger_house_account(LEDGER_SETTLEMENT, CURRENCY_EUR));
+    assert_int_equal(desk_ask(text, "c1.customer", NULL, ""), 404);
+    assert_int_equal(desk_ask(text, "u1.customer", NULL, ""), 404);
+    assert_int_equal(desk_ask(text, "c1.auditor", NULL, ""), 204);
 }
 
 static void amounts_name_their_field(void **state)

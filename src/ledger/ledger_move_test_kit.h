@@ -22,8 +22,8 @@ struct place {
 };
 static const struct json_field place_fields[] = {{.name = "id",
                                                   .kind = JSON_KIND_I64,
-                                                  .min = 1,
-                                                  .max = 1000000,
+                                                  .min = INT64_MIN,
+                                                  .max = INT64_MAX,
                                                   .offset = offsetof(struct place, id)}};
 static const struct json_schema place_schema = {.name = "Place",
                                                 .fields = place_fields,
