@@ -71,10 +71,11 @@ CREATE TABLE ledger_entries (
     posted_after integer NOT NULL,
     held_after integer NOT NULL,
     incoming_after integer NOT NULL,
-    PRIMARY KEY (account_id, seq)
+    PRIMARY KEY (seq, account_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX ledger_entries_by_seq ON ledger_entries (seq);
+-- Rows are wide and come in the order of their numbers; what is spread over the accounts is narrow.
+CREATE UNIQUE INDEX ledger_entries_by_account ON ledger_entries (account_id, seq);
 
 -- A hold is known by the posting that placed it, and ends once.
 CREATE TABLE ledger_holds (
