@@ -87,13 +87,6 @@ static uint32_t fold_wide(uint32_t code)
     return digit_of(code);
 }
 
-static uint32_t fold_ascii(unsigned char c)
-{
-    if (c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f')
-        return ' ';
-    return c == 0 ? MASK_OTHER : c;
-}
-
 static bool hex_value(char c, uint32_t *ret_value)
 {
     uint32_t lower = mask_lower((unsigned char)c);
@@ -151,7 +144,7 @@ static struct mask_char char_at(struct span text, size_t at)
     if (percent != 0)
         return (struct mask_char){.code = percent, .at = at, .end = at + 3};
     if (c < 0x80)
-        return (struct mask_char){.code = fold_ascii(c), .at = at, .end = at + 1};
+        return (struct mask_char){.code = mask_fold_ascii(c), .at = at, .end = at + 1};
     bytes = utf8_bytes(text, at);
     if (bytes == 1)
         return (struct mask_char){.code = MASK_OTHER, .at = at, .end = at + 1};
@@ -159,7 +152,7 @@ static struct mask_char char_at(struct span text, size_t at)
         .code = fold_wide(utf8_code(text.ptr + at, bytes)), .at = at, .end = at + bytes};
 }
 
-struct mask_char mask_char_next(struct span text, size_t at)
+struct mask_char mask_char_next_slowly(struct span text, size_t at)
 {
     while (at < text.len) {
         struct mask_char c = char_at(text, at);
@@ -183,7 +176,7 @@ static size_t begin_before(struct span text, size_t at)
     return at - 1;
 }
 
-struct mask_char mask_char_before(struct span text, size_t at)
+struct mask_char mask_char_before_slowly(struct span text, size_t at)
 {
     while (at > 0) {
         struct mask_char c = char_at(text, begin_before(text, at));
@@ -206,18 +199,37 @@ static bool has_interest(uint64_t bytes)
     return ((bytes | (from_zero & ~past_nine)) & tops) != 0;
 }
 
+/* The first byte of a digit in UTF-8, as far as one byte can tell. */
+static bool may_begin_digit(unsigned char byte)
+{
+    switch (byte) {
+    case 0xC2:
+    case 0xD9:
+    case 0xDB:
+    case 0xDF:
+    case 0xE0:
+    case 0xE1:
+    case 0xE2:
+    case 0xEA:
+    case 0xEF:
+    case 0xF0:
+        return true;
+    default:
+        return mask_is_digit(byte);
+    }
+}
+
 static size_t skip_plain(struct span text, size_t at)
 {
     uint64_t bytes;
 
-    for (; text.len - at >= sizeof(bytes); at += sizeof(bytes)) {
-        memcpy(&bytes, text.ptr + at, sizeof(bytes));
-        if (has_interest(bytes))
-            break;
+    while (at < text.len && !may_begin_digit((unsigned char)text.ptr[at])) {
+        for (at++; text.len - at >= sizeof(bytes); at += sizeof(bytes)) {
+            memcpy(&bytes, text.ptr + at, sizeof(bytes));
+            if (has_interest(bytes))
+                break;
+        }
     }
-    while (at < text.len && !mask_is_digit((unsigned char)text.ptr[at]) &&
-           (unsigned char)text.ptr[at] < 0x80)
-        at++;
     return at;
 }
 

@@ -11,11 +11,17 @@ struct iban {
     size_t digit_count;
 };
 
-static const struct {
-    char country[3];
+struct country {
+    char code[3];
     unsigned char characters;
-} countries[] = {
-#define IBAN(country_, characters_) {.country = #country_, .characters = (characters_)},
+    bool digits_alone; /* behind the code */
+};
+
+enum { ANY = false, DIGITS = true };
+
+static const struct country countries[] = {
+#define IBAN(code_, characters_, digits_)                                                          \
+    {.code = #code_, .characters = (characters_), .digits_alone = (digits_)},
 #include "base/iban.def"
 #undef IBAN
 };
@@ -30,8 +36,7 @@ static bool is_alnum(uint32_t code)
     return mask_is_digit(code) || mask_is_letter(code);
 }
 
-/* 0 for a country without. */
-static size_t length_of(uint32_t first, uint32_t second)
+static const struct country *country_of(uint32_t first, uint32_t second)
 {
     char code[2] = {(char)upper(first), (char)upper(second)};
     size_t low = 0;
@@ -39,16 +44,16 @@ static size_t length_of(uint32_t first, uint32_t second)
 
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = span_compare(span_make(code, 2), span_from(countries[middle].country));
+        int order = span_compare(span_make(code, 2), span_from(countries[middle].code));
 
         if (order == 0)
-            return countries[middle].characters;
+            return &countries[middle];
         if (order < 0)
             high = middle;
         else
             low = middle + 1;
     }
-    return 0;
+    return NULL;
 }
 
 /* Nothing of a word before the country, but perhaps the word IBAN itself. */
@@ -100,23 +105,29 @@ static bool has_remainder(const struct iban *iban)
     return remainder == 1;
 }
 
+static bool is_iban(struct span text, size_t at, const struct country *country, struct iban *iban)
+{
+    size_t digits_min = country->digits_alone ? country->characters - 2U : IBAN_DIGITS_MIN;
+
+    PC_ASSERT(country->characters <= IBAN_CHARACTERS_MAX);
+    return iban_read(text, at, country->characters, iban) && iban->digit_count >= digits_min &&
+           mask_is_digit(iban->chars[3].code) && has_remainder(iban);
+}
+
 size_t mask_iban(struct mask_scan *scan, size_t digit_at)
 {
     struct mask_char second = mask_char_before(scan->text, digit_at);
     struct mask_char first = mask_char_before(scan->text, second.at);
+    const struct country *country;
     struct iban iban = {0};
-    size_t count;
 
     if (!mask_is_letter(first.code) || !mask_is_letter(second.code))
         return 0;
-    count = length_of(first.code, second.code);
-    if (count == 0 || !is_free_left(scan->text, first.at))
+    country = country_of(first.code, second.code);
+    if (country == NULL || !is_free_left(scan->text, first.at) ||
+        !is_iban(scan->text, first.at, country, &iban))
         return 0;
-    PC_ASSERT(count <= IBAN_CHARACTERS_MAX);
-    if (!iban_read(scan->text, first.at, count, &iban) || iban.digit_count < IBAN_DIGITS_MIN ||
-        !mask_is_digit(iban.chars[3].code) || !has_remainder(&iban))
-        return 0;
-    for (size_t i = 2; i + MASK_LAST_SHOWN < count; i++)
+    for (size_t i = 2; i + MASK_LAST_SHOWN < iban.count; i++)
         mask_hide(scan, iban.chars[i].at, iban.chars[i].end);
-    return iban.chars[count - 1].end;
+    return iban.chars[iban.count - 1].end;
 }

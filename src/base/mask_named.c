@@ -17,64 +17,69 @@ enum {
 };
 
 /* Without spaces and accents, by their ends. */
-static const char *const names[] = {"cvv",
-                                    "cvv2",
-                                    "cvc",
-                                    "cvc2",
-                                    "cid",
-                                    "csc",
-                                    "cvn",
-                                    "cvn2",
-                                    "cav",
-                                    "cav2",
-                                    "cve",
-                                    "icvv",
-                                    "dcvv",
-                                    "cardcvv",
-                                    "cardcvc",
-                                    "cardcode",
-                                    "securitycode",
-                                    "cardsecuritycode",
-                                    "securitynumber",
-                                    "cardverificationvalue",
-                                    "cardverificationcode",
-                                    "cardverificationnumber",
-                                    "verificationvalue",
-                                    "codigodeseguranca",
-                                    "codigoseguranca",
-                                    "coddeseguranca",
-                                    "codseguranca",
-                                    "numerodeseguranca",
-                                    "codigoverificador",
-                                    "codigodeverificacao",
-                                    "codigodeseguridad",
-                                    "codigoseguridad",
-                                    "coddeseguridad",
-                                    "numerodeseguridad",
-                                    "codigodeverificacion",
-                                    "codedesecurite",
-                                    "cryptogramme",
-                                    "cryptogrammevisuel",
-                                    "sicherheitscode",
-                                    "prufnummer",
-                                    "prufziffer",
-                                    "kartenprufnummer",
-                                    "kartenprufziffer",
-                                    "codicedisicurezza"};
+static const struct span names[] = {SPAN("cvv"),
+                                    SPAN("cvv2"),
+                                    SPAN("cvc"),
+                                    SPAN("cvc2"),
+                                    SPAN("cid"),
+                                    SPAN("csc"),
+                                    SPAN("cvn"),
+                                    SPAN("cvn2"),
+                                    SPAN("cav"),
+                                    SPAN("cav2"),
+                                    SPAN("cve"),
+                                    SPAN("icvv"),
+                                    SPAN("dcvv"),
+                                    SPAN("cardcvv"),
+                                    SPAN("cardcvc"),
+                                    SPAN("cardcode"),
+                                    SPAN("securitycode"),
+                                    SPAN("cardsecuritycode"),
+                                    SPAN("securitynumber"),
+                                    SPAN("cardverificationvalue"),
+                                    SPAN("cardverificationcode"),
+                                    SPAN("cardverificationnumber"),
+                                    SPAN("verificationvalue"),
+                                    SPAN("codigodeseguranca"),
+                                    SPAN("codigoseguranca"),
+                                    SPAN("coddeseguranca"),
+                                    SPAN("codseguranca"),
+                                    SPAN("numerodeseguranca"),
+                                    SPAN("codigoverificador"),
+                                    SPAN("codigodeverificacao"),
+                                    SPAN("codigodeseguridad"),
+                                    SPAN("codigoseguridad"),
+                                    SPAN("coddeseguridad"),
+                                    SPAN("numerodeseguridad"),
+                                    SPAN("codigodeverificacion"),
+                                    SPAN("codedesecurite"),
+                                    SPAN("cryptogramme"),
+                                    SPAN("cryptogrammevisuel"),
+                                    SPAN("sicherheitscode"),
+                                    SPAN("prufnummer"),
+                                    SPAN("prufziffer"),
+                                    SPAN("kartenprufnummer"),
+                                    SPAN("kartenprufziffer"),
+                                    SPAN("codicedisicurezza")};
 
 /* Words between the name and the value. */
-static const char *const fillers[] = {
-    "is", "es", "e",     "est",      "ist",         "was",       "code",     "number", "num",
-    "no", "nr", "value", "docartao", "delatarjeta", "ofthecard", "ofmycard", "and"};
+static const struct span fillers[] = {
+    SPAN("is"),       SPAN("es"),    SPAN("e"),        SPAN("est"),         SPAN("ist"),
+    SPAN("was"),      SPAN("code"),  SPAN("number"),   SPAN("num"),         SPAN("no"),
+    SPAN("nr"),       SPAN("value"), SPAN("docartao"), SPAN("delatarjeta"), SPAN("ofthecard"),
+    SPAN("ofmycard"), SPAN("and")};
 
 /* U+00C0 to U+00FF without their accents. */
 static const char latin[] = "aaaaaaaceeeeiiiidnooooo*ouuuuytsaaaaaaaceeeeiiiidnooooo*ouuuuyty";
 
-/* Text before a value, backwards from its end: small letters, digits, and ' ' for what may stand
- * between words. Kept at the end of its buffer. */
+/* Text before a value: small letters, digits, and ' ' for what may stand between words. It is read
+ * backwards, only as far as somebody looks, into the end of its buffer. */
 struct before {
-    char bytes[NAME_BYTES_MAX];
+    struct span text;
+    size_t at; /* read down to here */
     size_t from;
+    size_t stars;
+    char bytes[NAME_BYTES_MAX];
 };
 
 static char fold_name(uint32_t code)
@@ -90,45 +95,52 @@ static char fold_name(uint32_t code)
     return code == 0x201C || code == 0x201D || code == 0xBA ? ' ' : '\0';
 }
 
-static struct before before_read(struct span text, size_t at)
+/* The byte at this place; '\0' where the text that counts begins. */
+static char before_byte(struct before *before, size_t at)
 {
-    struct before before = {.from = NAME_BYTES_MAX};
-    size_t stars = 0;
-
-    while (before.from > 0) {
-        struct mask_char c = mask_char_before(text, at);
+    while (at < before->from) {
+        struct mask_char c = mask_char_before(before->text, before->at);
         char folded = fold_name(c.code);
 
-        stars += c.code == MASK_STAR;
-        if (folded == '\0' || stars > NAME_STARS_MAX)
-            break;
-        before.bytes[--before.from] = folded;
-        at = c.at;
+        before->stars += c.code == MASK_STAR;
+        before->bytes[--before->from] = before->stars > NAME_STARS_MAX ? '\0' : folded;
+        before->at = c.at;
     }
-    return before;
+    return before->bytes[at];
+}
+
+static size_t skip_spaces(struct before *before, size_t end)
+{
+    while (end > 0 && before_byte(before, end - 1) == ' ')
+        end--;
+    return end;
 }
 
 /* Where `word` begins when the text ends with it, spaces in it allowed, or `end` when it does not:
  * nor as the end of a longer word. */
-static size_t word_begin(const struct before *before, size_t end, const char *word)
+static size_t word_begin(struct before *before, size_t end, struct span word)
 {
     size_t at = end;
 
-    for (size_t left = strlen(word); left > 0; left--) {
-        while (at > before->from && before->bytes[at - 1] == ' ' && at < end)
-            at--;
-        if (at == before->from || before->bytes[at - 1] != word[left - 1])
+    for (size_t left = word.len; left > 0; left--) {
+        if (at < end)
+            at = skip_spaces(before, at);
+        if (at == 0 || before_byte(before, at - 1) != word.ptr[left - 1])
             return end;
         at--;
     }
-    return at == before->from || before->bytes[at - 1] == ' ' ? at : end;
+    return at == 0 || before_byte(before, at - 1) == ' ' || before_byte(before, at - 1) == '\0'
+               ? at
+               : end;
 }
 
-static size_t any_begin(const struct before *before, size_t end, const char *const *words,
-                        size_t count)
+static size_t any_begin(struct before *before, size_t end, const struct span *words, size_t count)
 {
+    char last = end > 0 ? before_byte(before, end - 1) : '\0';
+
     for (size_t i = 0; i < count; i++) {
-        size_t at = word_begin(before, end, words[i]);
+        size_t at =
+            words[i].ptr[words[i].len - 1] == last ? word_begin(before, end, words[i]) : end;
 
         if (at < end)
             return at;
@@ -138,14 +150,17 @@ static size_t any_begin(const struct before *before, size_t end, const char *con
 
 static bool is_named(struct span text, size_t at)
 {
-    struct before before = before_read(text, at);
+    struct before before; /* large: emptied, not zeroed */
     size_t end = NAME_BYTES_MAX;
 
+    before.text = text;
+    before.at = at;
+    before.from = NAME_BYTES_MAX;
+    before.stars = 0;
     for (size_t i = 0; i <= FILLERS_MAX; i++) {
         size_t begin;
 
-        while (end > before.from && before.bytes[end - 1] == ' ')
-            end--;
+        end = skip_spaces(&before, end);
         if (any_begin(&before, end, names, PC_COUNT(names)) < end)
             return true;
         begin = any_begin(&before, end, fillers, PC_COUNT(fillers));

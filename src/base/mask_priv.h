@@ -45,9 +45,35 @@ struct mask_group {
     size_t count;
 };
 
-/* The first character at or after `at`, and the last one before it. */
-struct mask_char mask_char_next(struct span text, size_t at);
-struct mask_char mask_char_before(struct span text, size_t at);
+struct mask_char mask_char_next_slowly(struct span text, size_t at);
+struct mask_char mask_char_before_slowly(struct span text, size_t at);
+
+static inline uint32_t mask_fold_ascii(unsigned char c)
+{
+    if (c > ' ')
+        return c;
+    return c == 0 ? MASK_OTHER : c == ' ' || (c >= '\t' && c <= '\r') ? ' ' : c;
+}
+
+/* The first character at or after `at`. */
+static inline struct mask_char mask_char_next(struct span text, size_t at)
+{
+    unsigned char c = at < text.len ? (unsigned char)text.ptr[at] : '%';
+
+    if (PC_UNLIKELY(c >= 0x80 || c == '%'))
+        return mask_char_next_slowly(text, at);
+    return (struct mask_char){.code = mask_fold_ascii(c), .at = at, .end = at + 1};
+}
+
+/* The last one before it. */
+static inline struct mask_char mask_char_before(struct span text, size_t at)
+{
+    unsigned char c = at > 0 ? (unsigned char)text.ptr[at - 1] : 0x80;
+
+    if (PC_UNLIKELY(c >= 0x80 || (at >= 3 && text.ptr[at - 3] == '%')))
+        return mask_char_before_slowly(text, at);
+    return (struct mask_char){.code = mask_fold_ascii(c), .at = at - 1, .end = at};
+}
 
 /* Where the next digit is; text.len when there is none. */
 size_t mask_char_digit(struct span text, size_t at);

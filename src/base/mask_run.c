@@ -344,9 +344,11 @@ static void run_restart(struct run *run)
 
 size_t mask_run(struct mask_scan *scan, size_t digit_at)
 {
-    struct run run = {0};
+    struct run run; /* large: emptied, not zeroed */
     struct gap gap = {.next = digit_at};
 
+    run_restart(&run);
+    run.cut = false;
     for (;;) {
         struct mask_group group = group_read(&run, scan->text, gap.next, gap);
         size_t track_end = mask_track(scan, &group);
