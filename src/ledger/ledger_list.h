@@ -64,6 +64,9 @@ PC_CHECKED enum err ledger_range_read(struct http_request *req,
 /* Whose rows may be on it: a customer's own, whatever they ask for. 0: anybody's; -1: nobody's. */
 int64_t ledger_list_user(const struct http_request *req, const struct ledger_filters *filters);
 
+/* A page ends early when the words in it are many: each may need six bytes in the answer. */
+enum { LEDGER_PAGE_WORDS_MAX = 96 * 1024 };
+
 /* The queries of all lists: for the test that looks at their plans. */
 enum { LEDGER_TRANSACTION_LISTS = 8, LEDGER_TRANSFER_LISTS = 3 };
 extern const struct store_statement ledger_transaction_lists[LEDGER_TRANSACTION_LISTS];

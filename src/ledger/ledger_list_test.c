@@ -292,6 +292,42 @@ static void an_account_s_own_list(void **state)
     check_account("eve");
 }
 
+static int64_t number_at(const char *text)
+{
+    int64_t number = 0;
+
+    assert_true(span_to_i64(span_make(text, strspn(text, "0123456789")), &number));
+    return number;
+}
+
+/* A page with as many words as there may be still leaves, in parts. */
+static void long_words_make_short_pages(void **state)
+{
+    char words[6 * LIMIT_LEDGER_DESCRIPTION_CHARS_MAX + 1] = "";
+    const char *what = "GET /transactions?limit=500";
+    size_t seen = 0;
+    size_t pages = 0;
+
+    (void)state;
+    for (size_t i = 0; i < LIMIT_LEDGER_DESCRIPTION_CHARS_MAX; i++)
+        memcpy(words + 6 * i, "\\u0001", 7);
+    for (size_t i = 0; i < 260; i++) {
+        assert_int_equal(ask("pay", "POST /transactions",
+                             text_of("{\"account_id\":%lld,\"amount\":1,\"direction\":\"debit\","
+                                     "\"description\":\"%s\"}",
+                                     (long long)accounts[0], words)),
+                         201);
+        arena_reset(&site.arena);
+    }
+    for (; what != NULL; what = next_page(), pages++) {
+        assert_int_equal(ask("ada", what, NULL), 200);
+        for (const char *at = site_body(); (at = strstr(at, "{\"id\":")) != NULL; at++)
+            assert_int_equal(number_at(at + strlen("{\"id\":")), 260 - seen++);
+    }
+    assert_int_equal(seen, 260);
+    assert_int_equal(pages, 2);
+}
+
 static void what_cannot_be_asked_is_named(void **state)
 {
     static const struct {
@@ -567,6 +603,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(every_filter_gives_what_the_model_has),
         T(an_account_s_own_list),
+        T(long_words_make_short_pages),
         T(what_cannot_be_asked_is_named),
         T(transfers_are_listed_as_the_model_has_them),
         T(no_list_looks_at_all_rows),

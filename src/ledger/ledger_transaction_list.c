@@ -223,24 +223,28 @@ static void link_next(struct http_request *req, const struct ledger_filters *fil
     http_page_link(req, &filters->page, sbuf_span(&cursor));
 }
 
-/* One row more than asked for tells whether there is a next page. */
+/* One row more than asked for, or more words than a page has room for, tell that there is a next
+ * page. */
 static enum err answer(struct http_request *req, const struct ledger_filters *filters,
                        struct store_rows *rows)
 {
     size_t limit = (size_t)filters->page.limit;
     struct ledger_transaction_row *items = arena_array(req->arena, limit + 1, sizeof(*items));
     size_t count = 0;
+    size_t words = 0;
     enum err err = items == NULL ? ERR_NO_MEMORY : ERR_OK;
 
-    while (err == ERR_OK && count <= limit && store_next(rows))
-        err = ledger_transaction_read(rows, req->arena, &items[count++]);
+    while (err == ERR_OK && count <= limit && words <= LEDGER_PAGE_WORDS_MAX && store_next(rows)) {
+        err = ledger_transaction_read(rows, req->arena, &items[count]);
+        words += err ? 0 : items[count++].description.len;
+    }
     if (err == ERR_OK)
         err = store_rows_err(rows);
     if (err)
         return err;
-    if (count > limit) {
-        count = limit;
-        link_next(req, filters, &items[limit - 1]);
+    if (count > limit || words > LEDGER_PAGE_WORDS_MAX) {
+        count -= count > 1 ? 1 : 0;
+        link_next(req, filters, &items[count - 1]);
     }
     return http_reply_list(req, (struct json_list){.items = items, .count = count});
 }

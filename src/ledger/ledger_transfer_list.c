@@ -126,26 +126,28 @@ static enum err ask(struct http_request *req, const struct window *window,
                        PC_COUNT(params) - (choice->query == OF_ALL ? 1 : 0), ret_rows);
 }
 
-static enum err read_page(struct http_request *req, struct store_rows *rows, size_t limit,
-                          struct ledger_transfer_row *items, size_t *ret_count)
-{
-    size_t count = 0;
-    enum err err = ERR_OK;
-
-    while (err == ERR_OK && count <= limit && store_next(rows))
-        err = ledger_transfer_read(rows, req->arena, &items[count++]);
-    *ret_count = count;
-    return err ? err : store_rows_err(rows);
-}
-
+/* One row more than asked for, or more words than a page has room for, tell that there is a next
+ * page. */
 static enum err answer(struct http_request *req, const struct ledger_filters *filters,
-                       const struct ledger_transfer_row *items, size_t count)
+                       struct store_rows *rows)
 {
     size_t limit = (size_t)filters->page.limit;
+    struct ledger_transfer_row *items = arena_array(req->arena, limit + 1, sizeof(*items));
+    size_t count = 0;
+    size_t words = 0;
+    enum err err = items == NULL ? ERR_NO_MEMORY : ERR_OK;
 
-    if (count > limit) {
-        count = limit;
-        http_page_link_key(req, &filters->page, items[limit - 1].id);
+    while (err == ERR_OK && count <= limit && words <= LEDGER_PAGE_WORDS_MAX && store_next(rows)) {
+        err = ledger_transfer_read(rows, req->arena, &items[count]);
+        words += err ? 0 : items[count++].description.len;
+    }
+    if (err == ERR_OK)
+        err = store_rows_err(rows);
+    if (err)
+        return err;
+    if (count > limit || words > LEDGER_PAGE_WORDS_MAX) {
+        count -= count > 1 ? 1 : 0;
+        http_page_link_key(req, &filters->page, items[count - 1].id);
     }
     return http_reply_list(req, (struct json_list){.items = items, .count = count});
 }
@@ -153,23 +155,14 @@ static enum err answer(struct http_request *req, const struct ledger_filters *fi
 enum err ledger_transfers_list(struct http_request *req)
 {
     const struct ledger_filters *filters = req->input;
-    size_t limit = (size_t)filters->page.limit;
-    struct ledger_transfer_row *items = arena_array(req->arena, limit + 1, sizeof(*items));
     PC_AUTO(store_rows) rows = NULL;
     struct window window = {0};
     struct choice choice = {0};
-    size_t count = 0;
-    enum err err;
+    enum err err = window_of(req, filters, &window);
 
-    if (items == NULL)
-        return ERR_NO_MEMORY;
-    err = window_of(req, filters, &window);
     if (!err)
         err = choose(req, filters, &choice);
-    if (err)
-        return err;
-    err = ask(req, &window, &choice, limit + 1, &rows);
     if (!err)
-        err = read_page(req, rows, limit, items, &count);
-    return err ? err : answer(req, filters, items, count);
+        err = ask(req, &window, &choice, (size_t)filters->page.limit + 1, &rows);
+    return err ? err : answer(req, filters, rows);
 }
