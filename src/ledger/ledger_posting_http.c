@@ -82,10 +82,7 @@ const struct json_schema ledger_posting_new_schema = {.name = "PostingOrder",
 
 static const char *name_of(struct arena *arena, size_t i, const char *member)
 {
-    struct sbuf item = sbuf_on(arena, 32);
-
-    sbuf_add_format(&item, "legs[%zu]", i);
-    return ledger_member_name(arena, sbuf_span(&item), member);
+    return ledger_member_name(arena, "legs", (int64_t)i, member);
 }
 
 /* Everyone there is, then nobody twice: the order of README.md. */
@@ -112,17 +109,15 @@ static enum err find_accounts(struct http_request *req, struct ledger_turn *turn
 static enum err read_amount(struct http_request *req, size_t i, const struct leg_order *order,
                             enum currency currency, int64_t *ret_minor)
 {
-    const char *name = name_of(req->arena, i, "amount");
     bool negative = order->amount.ptr[0] == '-';
     struct span size = span_slice(order->amount, negative ? 1 : 0, order->amount.len);
     struct money amount = {0};
-    enum err err;
+    enum err err = money_read(size, currency, &amount);
 
-    if (money_read(size, currency, &amount) == ERR_OK && amount.minor == 0)
-        return http_fail_field(req, name, "must not be zero");
-    err = ledger_amount_read(req, name, size, currency, &amount);
+    if (!err && amount.minor == 0)
+        return http_fail_field(req, name_of(req->arena, i, "amount"), "must not be zero");
     if (err)
-        return err;
+        return ledger_amount_read(req, name_of(req->arena, i, "amount"), size, currency, &amount);
     *ret_minor = negative ? -amount.minor : amount.minor;
     return ERR_OK;
 }

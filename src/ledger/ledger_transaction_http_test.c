@@ -277,6 +277,21 @@ static void who_may_is_asked_first(void **state)
     assert_int_equal(ask("pay", "POST /transactions", body), 201);
 }
 
+static void card_data_is_masked_before_it_is_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(give_in("\"amount\":1,\"direction\":\"debit\",\"description\":"
+                             "\"card 4111 1111 1111 1111 thanks\""),
+                     201);
+    assert_false(site_has("4111"));
+    assert_true(site_has("1111 thanks"));
+    assert_int_equal(put(1, "{\"description\":\"now 5500 0000 0000 0004\"}"), 200);
+    assert_false(site_has("5500"));
+    assert_int_equal(ask("pay", "GET /transactions/1", NULL), 200);
+    assert_false(site_has("5500"));
+    assert_true(site_has("0004"));
+}
+
 /* ---- moving on --------------------------------------------------------------------------------
  */
 
@@ -528,6 +543,7 @@ int main(void)
         T(refusals_come_in_order),
         T(dates_lie_within_the_books),
         T(who_may_is_asked_first),
+        T(card_data_is_masked_before_it_is_kept),
         T(completing_moves_the_money),
         T(without_funds_it_stays_pending),
         T(only_the_table_s_transitions_go),

@@ -190,7 +190,7 @@ static enum err check_order(struct http_request *req, struct ledger_turn *turn,
     if (!err && order->has_user && order->user_id != ret_account->user_id)
         err = http_fail_field(req, "user_id", "is not whose account it is");
     if (!err)
-        err = ledger_currency_choose(req, SPAN_OF(""), order->currency, ret_account->currency,
+        err = ledger_currency_choose(req, LEDGER_THE_ONLY, order->currency, ret_account->currency,
                                      &currency);
     if (!err)
         err = ledger_amount_read(req, "amount", order->amount, currency, ret_amount);

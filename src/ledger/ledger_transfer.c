@@ -188,27 +188,26 @@ enum err ledger_transfer_find(struct store_conn *conn, int64_t id, struct arena 
     return ledger_transfer_read(rows, arena, ret_row);
 }
 
-const char *ledger_member_name(struct arena *arena, struct span item, const char *member)
+const char *ledger_member_name(struct arena *arena, const char *list, int64_t item,
+                               const char *member)
 {
     struct sbuf out = sbuf_on(arena, 128);
     const char *name;
 
-    if (item.len == 0)
+    if (item == LEDGER_THE_ONLY)
         return member;
-    sbuf_add(&out, item);
-    sbuf_add_char(&out, '.');
-    sbuf_add_text(&out, member);
+    sbuf_add_format(&out, "%s[%lld].%s", list, (long long)item, member);
     name = out.full ? NULL : arena_string(arena, sbuf_span(&out));
     return name != NULL ? name : "body";
 }
 
-enum err ledger_currency_choose(struct http_request *req, struct span item, struct span code,
+enum err ledger_currency_choose(struct http_request *req, int64_t item, struct span code,
                                 enum currency of_account, enum currency *ret_currency)
 {
     enum currency currency = code.ptr == NULL ? of_account : currency_from_code(code);
 
     if (currency == CURRENCY_NONE)
-        return http_fail_field(req, ledger_member_name(req->arena, item, "currency"),
+        return http_fail_field(req, ledger_member_name(req->arena, "transfers", item, "currency"),
                                "is not a currency that is known here");
     if (currency != of_account)
         return ERR_CURRENCY_MISMATCH;
@@ -242,7 +241,7 @@ enum err ledger_effective_check(struct http_request *req, const struct ledger_tu
 
 /* Whose money, where to, and in which currency. */
 static enum err check_accounts(struct http_request *req, struct ledger_turn *turn,
-                               const struct ledger_transfer_order *order, struct span item,
+                               const struct ledger_transfer_order *order, int64_t item,
                                enum currency *ret_currency)
 {
     struct ledger_account from = {0};
@@ -262,26 +261,25 @@ static enum err check_accounts(struct http_request *req, struct ledger_turn *tur
 }
 
 static enum err read_amount(struct http_request *req, const struct ledger_transfer_order *order,
-                            struct span item, bool quiet, enum currency currency,
+                            int64_t item, bool quiet, enum currency currency,
                             struct money *ret_amount)
 {
     struct money amount = {0};
     enum err err = money_read(order->amount, currency, &amount);
 
-    if (!quiet)
-        return ledger_amount_read(req, ledger_member_name(req->arena, item, "amount"),
-                                  order->amount, currency, ret_amount);
     if (!err && amount.minor <= 0)
         err = ERR_AMOUNT_RANGE;
-    if (err)
-        return err;
-    *ret_amount = amount;
-    return ERR_OK;
+    if (err && !quiet)
+        return ledger_amount_read(req, ledger_member_name(req->arena, "transfers", item, "amount"),
+                                  order->amount, currency, ret_amount);
+    if (!err)
+        *ret_amount = amount;
+    return err;
 }
 
 enum err ledger_transfer_make(struct http_request *req, struct ledger_turn *turn,
-                              const struct ledger_transfer_order *order, struct span item,
-                              bool quiet, struct ledger_transfer_row *ret_row)
+                              const struct ledger_transfer_order *order, int64_t item, bool quiet,
+                              struct ledger_transfer_row *ret_row)
 {
     struct ledger_transfer transfer = {
         .kind = LEDGER_TRANSFER,

@@ -27,12 +27,12 @@ struct ledger_transfer_row {
 };
 extern const struct json_schema ledger_transfer_schema;
 
-/* Moves it. `item` is empty, or where in the request it stands: "transfers[3]". With `quiet` an
- * amount is refused as ERR_AMOUNT_... in place of a 422 that names the member. */
+/* Moves it. `item` is its place in the request's list, or LEDGER_THE_ONLY. With `quiet` no member
+ * that is not valid is named. */
+enum { LEDGER_THE_ONLY = -1 };
 PC_CHECKED enum err ledger_transfer_make(struct http_request *req, struct ledger_turn *turn,
-                                         const struct ledger_transfer_order *order,
-                                         struct span item, bool quiet,
-                                         struct ledger_transfer_row *ret_row);
+                                         const struct ledger_transfer_order *order, int64_t item,
+                                         bool quiet, struct ledger_transfer_row *ret_row);
 
 /* What the amounts look like. ERR_NO_MEMORY. */
 PC_CHECKED enum err ledger_transfer_show(struct arena *arena, struct ledger_transfer_row *row);
@@ -58,9 +58,8 @@ PC_CHECKED enum err ledger_transfer_read(struct store_rows *rows, struct arena *
 
 /* The currency asked for, which must be the account's; without one, the account's. A 422 that names
  * "currency" of the item if there is none of that name, ERR_CURRENCY_MISMATCH. */
-PC_CHECKED enum err ledger_currency_choose(struct http_request *req, struct span item,
-                                           struct span code, enum currency of_account,
-                                           enum currency *ret_currency);
+PC_CHECKED enum err ledger_currency_choose(struct http_request *req, int64_t item, struct span code,
+                                           enum currency of_account, enum currency *ret_currency);
 /* A posting without words has no description: neither now nor when it is read. */
 struct span ledger_words(struct span description);
 /* The date as the ledger takes it: 0 where none was given, so the first moment of 1970 is the one
@@ -70,7 +69,8 @@ int64_t ledger_effective_of(bool is_given, int64_t effective_at_ns);
 PC_CHECKED enum err ledger_effective_check(struct http_request *req, const struct ledger_turn *turn,
                                            int64_t effective_at_ns);
 /* "amount", or "transfers[3].amount". "body" when there is no room. */
-const char *ledger_member_name(struct arena *arena, struct span item, const char *member);
+const char *ledger_member_name(struct arena *arena, const char *list, int64_t item,
+                               const char *member);
 /* Where the new thing can be found: the request's path and its id. */
 void ledger_reply_location(struct http_request *req, int64_t id);
 

@@ -133,15 +133,7 @@ const struct json_schema ledger_transfer_batch_reply_schema = {.name = "Transfer
                                                                    PC_COUNT(reply_fields),
                                                                .bytes = sizeof(struct batch_reply)};
 
-/* "transfers[3]" and what follows it; without a pointer when there is no room. */
-static struct span item_text(struct arena *arena, size_t i, const char *rest)
-{
-    struct sbuf out = sbuf_on(arena, 256);
-
-    sbuf_add_format(&out, "transfers[%zu]%s", i, rest);
-    return out.full ? (struct span){0} : sbuf_span(&out);
-}
-
+/* "transfers[3]: Why"; without a pointer when there is no room. */
 static struct span item_sentence(struct arena *arena, size_t i, enum err err)
 {
     struct sbuf out = sbuf_on(arena, 256);
@@ -165,8 +157,8 @@ static enum err run_atomic(struct http_request *req, struct ledger_turn *turn,
     struct ledger_mark mark = ledger_turn_mark(turn);
 
     for (size_t i = 0; i < reply->transfers.count; i++) {
-        enum err err = ledger_transfer_make(req, turn, &orders[i], item_text(req->arena, i, ""),
-                                            false, &items[i].transfer);
+        enum err err =
+            ledger_transfer_make(req, turn, &orders[i], (int64_t)i, false, &items[i].transfer);
 
         if (err) {
             ledger_turn_undo(turn, mark);
@@ -196,11 +188,13 @@ static void refuse_item(struct arena *arena, size_t i, enum err err, struct batc
 /* Each that is refused is an event like a request of its own would be. */
 static enum err tell_refusal(struct ledger_turn *turn, struct arena *arena, size_t i, enum err err)
 {
-    const struct trail_record record = {.event = TRAIL_LEDGER_REFUSED,
-                                        .outcome = TRAIL_REFUSED,
-                                        .object = item_text(arena, i, ""),
-                                        .reason = span_from(err_slug(err))};
+    struct sbuf object = sbuf_on(arena, 64);
+    struct trail_record record = {.event = TRAIL_LEDGER_REFUSED,
+                                  .outcome = TRAIL_REFUSED,
+                                  .reason = span_from(err_slug(err))};
 
+    sbuf_add_format(&object, "transfers[%zu]", i);
+    record.object = sbuf_span(&object);
     return ledger_turn_trail(turn, &record);
 }
 
@@ -209,8 +203,8 @@ static enum err run_each(struct http_request *req, struct ledger_turn *turn,
                          struct batch_reply *reply)
 {
     for (size_t i = 0; i < reply->transfers.count; i++) {
-        enum err err = ledger_transfer_make(req, turn, &orders[i], item_text(req->arena, i, ""),
-                                            true, &items[i].transfer);
+        enum err err =
+            ledger_transfer_make(req, turn, &orders[i], (int64_t)i, true, &items[i].transfer);
 
         if (err_status(err) >= 500)
             return err;

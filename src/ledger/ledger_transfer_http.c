@@ -34,7 +34,7 @@ void ledger_reply_location(struct http_request *req, int64_t id)
 static enum err transfer_run(struct http_request *req, struct ledger_turn *turn)
 {
     struct ledger_transfer_row row;
-    enum err err = ledger_transfer_make(req, turn, req->body, SPAN_OF(""), false, &row);
+    enum err err = ledger_transfer_make(req, turn, req->body, LEDGER_THE_ONLY, false, &row);
 
     if (err)
         return err;
