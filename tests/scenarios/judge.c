@@ -275,7 +275,7 @@ static const struct {
 };
 
 static const char *const in_problem[] = {
-    "type ~ ^urn:portcullis:problem:[a-z-]+$",
+    "type ~ ^urn:portcullis:problem:[a-z_-]+$",
     "title is text",
     "detail is text",
     "instance ~ ^urn:portcullis:request:",
