@@ -66,9 +66,11 @@ static const struct http_policy desk_policy = {
 
 static inline void desk_open(const struct http_route *routes)
 {
-    const struct http_mount mounts[] = {{.rows = routes, .context = bench.ledger}};
+    const struct http_mount mounts[] = {
+        {.rows = routes, .context = bench.ledger},
+        {.rows = routes, .context = bench.ledger, .from = "", .to = "/api/v1"}};
     const struct http_service_options options = {
-        .mounts = mounts, .mount_count = 1, .policy = &desk_policy};
+        .mounts = mounts, .mount_count = PC_COUNT(mounts), .policy = &desk_policy};
     const struct http_engine_options engine = {
         .store = bench.store, .identity = {.verify = desk_verify, .load = desk_load}};
 

@@ -26,6 +26,10 @@ static void a_key_is_one_effect(void **state)
     assert_replayed();
     assert_int_equal(desk_ask("POST /moves", ADA, "\"one\"", order_text(ada, eve, "19.95")), 201);
     assert_replayed();
+    /* Wherever the route is mounted. */
+    assert_int_equal(desk_ask("POST /api/v1/moves", ADA, "one", order_text(ada, eve, "19.95")),
+                     201);
+    assert_replayed();
     assert_int_equal(balance(eve), 1995);
     assert_int_equal(pay("two", "19.95"), 201);
     assert_silent("Idempotency-Replayed");
@@ -204,6 +208,37 @@ static void a_storm_is_one_effect(void **state)
     assert_int_equal(balance(eve), 100);
 }
 
+/* Several writers at once, as several nodes would be: each key is still one effect. */
+static void writers_do_not_meet(void **state)
+{
+    enum { KEYS = 10 };
+    static int fds[STORM];
+    static char bodies[KEYS][1024];
+    char key[16];
+
+    (void)state;
+    bench.kit->options.writers = 4; /* on PostgreSQL; embedded there is but one */
+    bench.kit->options.batch_max = 4;
+    desk_restart(routes);
+    memset(bodies, 0, sizeof(bodies));
+    for (int i = 0; i < STORM; i++) {
+        (void)snprintf(key, sizeof(key), "key-%d", i % KEYS);
+        fds[i] = desk_send("POST /moves", ADA, key, order_text(ada, eve, "1"));
+    }
+    for (int i = 0; i < STORM; i++) {
+        int status = site_hear(fds[i]);
+
+        assert_true(status == 201 || status == 409);
+        if (status == 201 && bodies[i % KEYS][0] == '\0')
+            (void)snprintf(bodies[i % KEYS], sizeof(bodies[0]), "%s", desk_body());
+        else if (status == 201)
+            assert_string_equal(desk_body(), bodies[i % KEYS]);
+    }
+    for (int k = 0; k < KEYS; k++)
+        assert_true(bodies[k][0] != '\0');
+    assert_int_equal(balance(eve), 100 * KEYS);
+}
+
 static void keys_have_a_form(void **state)
 {
     static const char *const good[] = {
@@ -373,6 +408,7 @@ int main(void)
         MOVE_TEST(a_refusal_leaves_nothing),
         MOVE_TEST(the_second_is_told_to_wait),
         MOVE_TEST(a_storm_is_one_effect),
+        MOVE_TEST(writers_do_not_meet),
         MOVE_TEST(keys_have_a_form),
         MOVE_TEST(keys_are_given_up),
         MOVE_TEST(keys_are_a_map),
