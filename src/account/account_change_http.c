@@ -124,18 +124,16 @@ static enum err read_plan(struct http_request *req, const struct account *accoun
     return ERR_OK;
 }
 
-/* Both or none of them. */
+/* Both or none of them: what is refused, the runner takes back. The limit first, since a closed
+ * account has none. */
 static enum err change_money(struct ledger_turn *turn, int64_t id, const struct plan *plan)
 {
-    struct ledger_mark mark = ledger_turn_mark(turn);
     enum err err = ERR_OK;
 
     if (plan->sets_limit)
         err = ledger_account_set_limit(turn, id, plan->limit);
     if (!err && plan->sets_state)
         err = ledger_account_set_state(turn, id, plan->state);
-    if (err)
-        ledger_turn_undo(turn, mark);
     return err;
 }
 

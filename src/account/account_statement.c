@@ -8,6 +8,8 @@
  * whoever posts takes turns, so whatever is read in whatever order is one moment. */
 #include "account/account_priv.h"
 
+enum { TEXT_BYTES_MAX = 128 * 1024 }; /* of a page's descriptions */
+
 /* The last posting that was committed before a time. */
 static const struct store_statement seq_before = {
     .name = "account_seq_before",
@@ -91,18 +93,25 @@ static struct account_line line_of(struct store_rows *rows, struct arena *arena)
                                  .has_counterparty = !store_rows_null(rows, 7)};
 }
 
-/* One more than asked for tells whether there is a next page. */
+/* One more than asked for tells whether there is a next page, which also begins where the texts of
+ * this one would grow too long for a reply. */
 static enum err read_lines(struct store_rows *rows, const struct account_period *period,
                            struct arena *arena, struct account_page *page)
 {
+    size_t text_bytes = 0;
+
     page->lines = arena_array(arena, period->limit + 1, sizeof(*page->lines));
     if (page->lines == NULL)
         return ERR_NO_MEMORY;
-    while (page->count <= period->limit && store_next(rows))
-        page->lines[page->count++] = line_of(rows, arena);
-    page->has_more = page->count > period->limit;
-    if (page->has_more)
-        page->count = period->limit;
+    while (!page->has_more && store_next(rows)) {
+        struct account_line *line = &page->lines[page->count];
+
+        *line = line_of(rows, arena);
+        text_bytes += line->description.len;
+        page->has_more =
+            page->count == period->limit || (page->count > 0 && text_bytes > TEXT_BYTES_MAX);
+        page->count += !page->has_more;
+    }
     return arena->overflowed ? ERR_NO_MEMORY : store_rows_err(rows);
 }
 

@@ -265,6 +265,27 @@ static void statements_come_as_csv(void **state)
     assert_says("Link: </accounts/1/statement?format=csv&limit=1&cursor=3.");
 }
 
+/* A page whose texts are long is a shorter page. */
+static void long_texts_make_short_pages(void **state)
+{
+    static char description[4 * LIMIT_LEDGER_DESCRIPTION_CHARS_MAX + 1];
+    char what[1024];
+    int pages = 1;
+
+    (void)state;
+    for (size_t i = 0; i + 4 < sizeof(description); i += 4)
+        memcpy(description + i, "\xF0\x9F\x92\xB0", 4);
+    (void)account_of_user(1, "1001", "USD");
+    (void)account_of_user(2, "1002", "USD");
+    paid_in(1, 100000000, CURRENCY_USD);
+    for (int i = 0; i < 150; i++)
+        assert_int_equal(doing(described_work, description), ERR_OK);
+    assert_int_equal(ask("GET /accounts/1/statement?limit=500", CUSTOMER, NULL), 200);
+    for (; next_page(what); pages++)
+        assert_int_equal(ask(what, CUSTOMER, NULL), 200);
+    assert_int_equal(pages, 3);
+}
+
 static void wrong_periods_are_refused(void **state)
 {
     static const char *const queries[][2] = {
@@ -301,9 +322,10 @@ static void wrong_periods_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        DESK_TEST(statements_add_up),        DESK_TEST(other_statements_add_up),
-        DESK_TEST(a_page_of_the_past_stays), DESK_TEST(lines_tell_what_moved),
-        DESK_TEST(statements_come_as_csv),   DESK_TEST(wrong_periods_are_refused),
+        DESK_TEST(statements_add_up),         DESK_TEST(other_statements_add_up),
+        DESK_TEST(a_page_of_the_past_stays),  DESK_TEST(lines_tell_what_moved),
+        DESK_TEST(statements_come_as_csv),    DESK_TEST(long_texts_make_short_pages),
+        DESK_TEST(wrong_periods_are_refused),
     };
 
     return cmocka_run_group_tests_name("account_statement", tests, NULL, NULL);

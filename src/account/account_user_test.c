@@ -98,6 +98,17 @@ static void taken_and_wrong_users_are_refused(void **state)
     assert_int_equal(events(TRAIL_USER_REGISTERED), 0);
 }
 
+/* Card numbers are masked before they are kept. */
+static void names_are_free_text(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST /users", CUSTOMER,
+                         USER("a@example.com", "Ann 4111 1111 1111 1111", "long enough 1")),
+                     201);
+    assert_said("full_name", "Ann **** **** **** 1111");
+    assert_true(span_is(user_of(100).full_name, "Ann **** **** **** 1111"));
+}
+
 static void unknown_members_make_nobody_an_administrator(void **state)
 {
     (void)state;
@@ -136,6 +147,7 @@ int main(void)
         DESK_TEST(a_user_is_made),
         DESK_TEST(usernames_come_from_addresses),
         DESK_TEST(taken_and_wrong_users_are_refused),
+        DESK_TEST(names_are_free_text),
         DESK_TEST(unknown_members_make_nobody_an_administrator),
         DESK_TEST(a_user_is_shown_with_accounts),
     };
