@@ -3,7 +3,7 @@
  * from the entries alone, and the ledger as JSON lines.
  *
  * Threads: inside one store job (reads: with a snapshot).    Memory: bounded, whatever the size.
- * Source:  README.md (invariants I1..I9). */
+ * Source:  README.md (invariants); docs/decisions/ledger-book.md (the lines). */
 #ifndef PC_LEDGER_LEDGER_BOOK_H
 #define PC_LEDGER_LEDGER_BOOK_H
 
@@ -34,7 +34,8 @@ struct ledger_import_fault {
     char text[256];
 };
 /* Into an empty ledger only (ERR_CONFLICT), in one commit, checked at its end: a file that breaks
- * an invariant changes nothing. */
+ * an invariant changes nothing. Whatever is wrong with the file (ERR_VALIDATION, or what the store
+ * refused it with) is told in *reterr; its line is 0 where no single line is wrong. */
 PC_CHECKED enum err ledger_import(struct store_conn *conn, ledger_source_fn *source, void *context,
                                   int64_t now_ns, struct ledger_summary *ret_summary,
                                   struct ledger_import_fault *reterr);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the parts of the check share: telling a fault, and reading a table of any size in the order
- * of one of its indexes.
+ * What the parts of the check share: telling a fault, and exact sums.
  *
- *   ledger_check.c              the order of things, telling, scanning
+ *   ledger_check.c              the order of things, telling
  *   ledger_check_posts.c        I1 I3 I8 I10: postings and entries by number
  *   ledger_check_accounts.c     I1 I2 I4 I5 I10: entries, limits and holds by account
  *   ledger_check_holds.c        I5: holds and what ended them
@@ -17,6 +16,7 @@
 #define PC_LEDGER_LEDGER_CHECK_PRIV_H
 
 #include "ledger/ledger_book.h"
+#include "ledger/ledger_scan.h"
 
 /* Sums of any number of amounts. */
 __extension__ typedef __int128 ledger_wide;
@@ -55,38 +55,6 @@ const char *ledger_wide_text(ledger_wide value, char text[LEDGER_WIDE_BYTES]);
 
 /* LEDGER_KIND_NONE for a name that is none. */
 enum ledger_kind ledger_kind_read(struct span name);
-
-/* ---- scans ------------------------------------------------------------------------------------
- * All rows of a statement, a page at a time. Its first columns are the key it is ordered by, its
- * first parameters the key that a page begins behind, its last parameter how many rows a page has.
- */
-enum { LEDGER_SCAN_KEYS_MAX = 3, LEDGER_SCAN_PAGE = 2048, LEDGER_SCAN_PAGE_SMALL = 64 };
-
-struct ledger_scan {
-    struct store_conn *conn;
-    const struct store_statement *statement;
-    struct store_rows *rows; /* positioned on the row, unless `over` */
-    int64_t key[LEDGER_SCAN_KEYS_MAX];
-    size_t key_count, page;
-    bool by_text; /* the first key is a text, and not in key[0] */
-    struct span text;
-    char text_bytes[64];
-    size_t seen; /* in this page */
-    bool over;
-    enum err err;
-};
-
-/* Positions it on the first row. ledger_scan_end in any case. */
-void ledger_scan_begin(struct ledger_scan *scan, struct store_conn *conn,
-                       const struct store_statement *statement, size_t key_count);
-/* The same with `page` rows at a time; `by_text` where the first column is a text, of at most 64
- * bytes. */
-void ledger_scan_begin_as(struct ledger_scan *scan, struct store_conn *conn,
-                          const struct store_statement *statement, size_t key_count, bool by_text,
-                          size_t page);
-void ledger_scan_next(struct ledger_scan *scan);
-/* Columns of the wrong type are an error too. */
-PC_CHECKED enum err ledger_scan_end(struct ledger_scan *scan);
 
 /* ---- parts ------------------------------------------------------------------------------------
  */
