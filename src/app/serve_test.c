@@ -40,7 +40,7 @@ static int folder_remove(void **state)
 }
 
 #define QUICK "log:\n  path: log\nworkers:\n  loops: 1\nshutdown:\n  drain_seconds: 0\n"
-#define FREE  "gateway:\n  port: 0\nauth:\n  port: 0\naccount:\n  port: 0\ntransaction:\n  port: 0\n"
+#define FREE  "gateway: {port: 0}\nauth: {port: 0}\naccount: {port: 0}\ntransaction: {port: 0}\n"
 
 static enum err start(const char *yaml, unsigned services)
 {
