@@ -11,7 +11,7 @@
 
 static const struct store_statement slots_read = {
     .name = "ledger_slots_read",
-    .sqlite = "SELECT " SLOT_COLUMNS "IN (SELECT value FROM json_each(?1))",
+    .sqlite = "SELECT " SLOT_COLUMNS "IN (SELECT value FROM json_each(?1)) ORDER BY id",
     .postgres =
         "SELECT " SLOT_COLUMNS
         "IN (SELECT value::bigint FROM json_array_elements_text(?1::json)) ORDER BY id FOR UPDATE"};
@@ -218,8 +218,9 @@ enum err ledger_turn_load(struct ledger_turn *turn)
 {
     size_t first = turn->slots.count;
     enum err err = ledger_slots_read(turn);
+    size_t end = turn->slots.count; /* behind it come those that expired holds were to pay */
 
-    for (size_t i = first, index; i < turn->slots.count && err == ERR_OK; i++) {
+    for (size_t i = first, index; i < end && err == ERR_OK; i++) {
         err = ledger_slot_settle(turn, ledger_slot_at(turn, i)->account.id, &index);
         if (err == ERR_NOT_FOUND)
             err = ERR_OK;

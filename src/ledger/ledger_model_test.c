@@ -1,0 +1,781 @@
+/* SPDX-License-Identifier: MIT
+ * The ledger against its model: turns of random operations, where every answer, number, moment and
+ * balance is compared, marks are taken back, whole turns fail, the clock jumps and steps back, and
+ * what was once read of the past is read again. At the end every row is compared and the books are
+ * checked.
+ *
+ * PORTCULLIS_TEST_SEED runs one seed; PORTCULLIS_TEST_OPERATIONS says how many operations each. */
+#include "ledger/ledger_model_test_kit.h"
+
+#include "base/random.h"
+#include "ledger/ledger_book.h"
+
+enum {
+    OPERATIONS = 3000,
+    LIFE_MAX = 50000, /* operations on one ledger: accounts close, and some are full */
+    TURN_MAX = 40,
+    CUSTOMERS = 20,
+    KEPT_MAX = 256,
+    BACKDATE_S = 20 * 24 * 60 * 60,
+    HOLD_LIFE_S = 6 * 60 * 60,
+};
+
+/* Seeds that once found something, and a few for company. */
+static const uint64_t seeds[] = {1, 14, 2488949790};
+
+/* What was read of the past, to be read again. */
+struct kept {
+    size_t place;
+    struct ledger_moment moment;
+    struct ledger_balance balance;
+};
+
+struct run {
+    struct model model;
+    struct random_seeded random;
+    uint64_t seed;
+    size_t operations, done;
+    struct ledger_turn *turn;
+    struct model_mark began; /* the present turn */
+    size_t runs;             /* of the present turn's work */
+    bool fails;              /* it is to fail at its end */
+    bool has_mark;
+    struct ledger_mark mark;
+    struct model_mark model_mark;
+    struct kept kept[KEPT_MAX];
+    size_t kept_count;
+    uint64_t answers[ERR_COUNT];
+    char fault[256];
+};
+static struct run run;
+
+static const enum currency currencies[] = {CURRENCY_USD, CURRENCY_JPY, CURRENCY_KWD};
+
+/* ---- chance -----------------------------------------------------------------------------------
+ */
+
+static uint64_t below(uint64_t bound)
+{
+    uint64_t value;
+
+    random_fill(&run.random.source, &value, sizeof(value));
+    return value % bound;
+}
+
+static bool chance(uint64_t percent)
+{
+    return below(100) < percent;
+}
+
+static size_t any_place(void)
+{
+    return (size_t)below(run.model.account_count);
+}
+
+/* Now and then of nobody. */
+static int64_t any_account(void)
+{
+    return chance(1) ? 4711 : run.model.accounts[any_place()].is.id;
+}
+
+/* Mostly small, sometimes nothing or less, seldom at the edge. */
+static int64_t any_amount(void)
+{
+    if (chance(96))
+        return 1 + (int64_t)below(1000);
+    if (chance(50))
+        return (int64_t)below(3) - 1;
+    return INT64_MAX - (int64_t)below(3000);
+}
+
+/* Of another account's currency often enough. */
+static struct money any_money(int64_t account_id)
+{
+    size_t place = 0;
+
+    if (chance(4) || !model_find(&run.model, account_id, &place))
+        place = any_place();
+    return (struct money){any_amount(), run.model.accounts[place].is.currency};
+}
+
+/* An account of the same currency, mostly. */
+static int64_t any_partner(int64_t account_id)
+{
+    size_t place = 0;
+
+    if (chance(3) || !model_find(&run.model, account_id, &place))
+        return any_account();
+    for (size_t tries = 0; tries < 20; tries++) {
+        size_t other = any_place();
+
+        if (run.model.accounts[other].is.currency == run.model.accounts[place].is.currency)
+            return run.model.accounts[other].is.id;
+    }
+    return any_account();
+}
+
+static int64_t any_posting(void)
+{
+    uint64_t count = run.model.posts.count;
+
+    if (count == 0 || chance(1))
+        return (int64_t)count + (int64_t)below(3);
+    return (int64_t)(count - below(chance(80) && count > 30 ? 30 : count));
+}
+
+static int64_t any_hold(void)
+{
+    const struct model *m = &run.model;
+
+    if (m->open.count > 0 && chance(70))
+        return model_hold_at(m, *(size_t *)ledger_list_at(&m->open, below(m->open.count)))->seq;
+    if (m->holds.count > 0 && chance(90))
+        return model_hold_at(m, m->holds.count - 1 - below(m->holds.count > 40 ? 40 : 1))->seq;
+    return any_posting();
+}
+
+static int64_t any_effective(void)
+{
+    if (chance(85))
+        return 0;
+    if (chance(5))
+        return run.model.now + (int64_t)below(3) - 1;
+    if (chance(5))
+        return run.model.now - BACKDATE_S * CLOCK_NS_PER_S + (int64_t)below(3) - 1;
+    return run.model.now - (int64_t)below(BACKDATE_S) * CLOCK_NS_PER_S;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------
+ */
+
+PC_FORMAT(1, 2)
+static void fault(const char *format, ...)
+{
+    va_list args;
+
+    if (run.fault[0] != '\0')
+        return;
+    va_start(args, format);
+    (void)vsnprintf(run.fault, sizeof(run.fault), format, args);
+    va_end(args);
+}
+
+static void same_answer(const char *what, enum err real, enum err model,
+                        const struct ledger_posted *one, const struct ledger_posted *other)
+{
+    run.answers[real]++;
+    if (real != model)
+        fault("%s: %s, the model says %s", what, err_name(real), err_name(model));
+    else if (real == ERR_OK && (one->seq != other->seq || one->at_ns != other->at_ns ||
+                                one->effective_at_ns != other->effective_at_ns))
+        fault("%s: posting %lld, the model says %lld, or their times differ", what,
+              (long long)one->seq, (long long)other->seq);
+}
+
+static void same_account(const char *what, const struct ledger_account *real,
+                         const struct ledger_account *model)
+{
+    if (real->posted != model->posted || real->held != model->held ||
+        real->incoming != model->incoming || real->credit_limit != model->credit_limit ||
+        real->state != model->state || real->currency != model->currency ||
+        real->user_id != model->user_id || real->seq != model->seq)
+        fault("%s: account %lld is %lld %lld %lld behind %lld, the model says %lld %lld %lld "
+              "behind %lld",
+              what, (long long)real->id, (long long)real->posted, (long long)real->held,
+              (long long)real->incoming, (long long)real->seq, (long long)model->posted,
+              (long long)model->held, (long long)model->incoming, (long long)model->seq);
+}
+
+/* ---- operations -------------------------------------------------------------------------------
+ */
+
+static void op_move(void)
+{
+    struct ledger_transfer t = {.kind = chance(50) ? LEDGER_TRANSFER : LEDGER_TRANSACTION,
+                                .from = any_account(),
+                                .effective_at_ns = any_effective()};
+    struct ledger_posted one = {0}, other = {0};
+    enum err real;
+
+    t.to = any_partner(t.from);
+    t.amount = any_money(t.from);
+    real = ledger_move(run.turn, &t, &one);
+    same_answer("move", real, model_move(&run.model, &t, &other), &one, &other);
+}
+
+/* Money comes in more often than it goes. */
+static void op_deposit(void)
+{
+    size_t place = any_place();
+    const struct ledger_account *account = &run.model.accounts[place].is;
+    struct ledger_transfer t = {.kind = LEDGER_DEPOSIT,
+                                .from = ledger_house_account(LEDGER_SETTLEMENT, account->currency),
+                                .to = account->id,
+                                .amount = {any_amount(), account->currency}};
+    struct ledger_posted one = {0}, other = {0};
+    enum err real = ledger_move(run.turn, &t, &one);
+
+    same_answer("deposit", real, model_move(&run.model, &t, &other), &one, &other);
+}
+
+static void op_post(void)
+{
+    struct model_post post = {.kind = LEDGER_POSTING,
+                              .effective_at = any_effective(),
+                              .count = 1 + (size_t)below(MODEL_LEGS)};
+    struct ledger_posting posting = {.kind = LEDGER_POSTING,
+                                     .legs = post.legs,
+                                     .leg_count = post.count,
+                                     .effective_at_ns = post.effective_at};
+    struct ledger_leg legs[MODEL_LEGS];
+    int64_t sum = 0;
+    struct ledger_posted one = {0}, other = {0};
+    enum err real;
+
+    post.legs[0].account_id = any_account();
+    for (size_t i = 1; i < post.count; i++) {
+        post.legs[i].account_id = any_partner(post.legs[0].account_id);
+        post.legs[i].posted = (int64_t)below(100) - (chance(20) ? 50 : 0);
+        sum += post.legs[i].posted;
+    }
+    post.legs[0].posted = -sum + (chance(3) ? 1 : 0);
+    memcpy(legs, post.legs, sizeof(legs));
+    posting.legs = legs;
+    real = ledger_post(run.turn, &posting, &one);
+    same_answer("post", real, model_post(&run.model, &post, &other), &one, &other);
+}
+
+static void op_hold(void)
+{
+    struct ledger_hold_new h = {.from = any_account()};
+    struct ledger_posted one = {0}, other = {0};
+    enum err real;
+
+    h.to = any_partner(h.from);
+    h.amount = any_money(h.from);
+    if (chance(60))
+        h.expires_at_ns = run.model.now - 10 + (int64_t)below(2 * HOLD_LIFE_S) * CLOCK_NS_PER_S;
+    else if (chance(10))
+        h.expires_at_ns = LEDGER_NEVER;
+    real = ledger_hold(run.turn, &h, &one);
+    same_answer("hold", real, model_hold(&run.model, &h, &other), &one, &other);
+}
+
+static void op_capture(void)
+{
+    struct ledger_capture c = {
+        .hold_seq = any_hold(), .amount = 1 + (int64_t)below(600), .ends = chance(40)};
+    struct ledger_posted one = {0}, other = {0};
+    size_t place = 0;
+    enum err real;
+
+    if (chance(30) && model_hold_find(&run.model, c.hold_seq, &place)) /* to the last cent */
+        c.amount = model_hold_at(&run.model, place)->amount -
+                   model_hold_at(&run.model, place)->captured + (int64_t)below(3) - 1;
+    real = ledger_capture(run.turn, &c, &one);
+    same_answer("capture", real, model_capture(&run.model, &c, &other), &one, &other);
+}
+
+static void op_void(void)
+{
+    int64_t seq = any_hold();
+    struct ledger_posted one = {0}, other = {0};
+    enum err real = ledger_void(run.turn, seq, &one);
+
+    same_answer("void", real, model_void(&run.model, seq, &other), &one, &other);
+}
+
+static void op_reverse(void)
+{
+    struct ledger_reversal r = {.seq = any_posting()};
+    struct ledger_posted one = {0}, other = {0};
+    int64_t amount = 0, model_amount = 0;
+    enum err real;
+
+    if (chance(60))
+        r.amount = chance(2) ? -1 : (int64_t)below(700);
+    real = ledger_reverse(run.turn, &r, &one, &amount);
+    same_answer("reverse", real, model_reverse(&run.model, &r, &other, &model_amount), &one,
+                &other);
+    if (amount != model_amount)
+        fault("reverse: %lld, the model says %lld", (long long)amount, (long long)model_amount);
+}
+
+static void op_state(void)
+{
+    int64_t id = any_account();
+    enum ledger_state state = chance(70)   ? LEDGER_ACTIVE
+                              : chance(80) ? LEDGER_FROZEN
+                                           : LEDGER_CLOSED;
+    struct ledger_posted none = {0};
+    enum err real = ledger_account_set_state(run.turn, id, state);
+
+    same_answer("state", real, model_set_state(&run.model, id, state), &none, &none);
+}
+
+static void op_limit(void)
+{
+    int64_t id = any_account();
+    int64_t limit = chance(90) ? (int64_t)below(2000) : any_amount();
+    struct ledger_posted none = {0};
+    enum err real = ledger_account_set_limit(run.turn, id, limit);
+
+    same_answer("limit", real, model_set_limit(&run.model, id, limit), &none, &none);
+}
+
+static void op_look(void)
+{
+    struct ledger_account account = {0};
+    struct ledger_hold hold = {0};
+    int64_t id = any_account();
+    int64_t seq = any_hold();
+    size_t place = 0;
+    bool known = model_find(&run.model, id, &place);
+    enum err err = ledger_turn_account(run.turn, id, &account);
+
+    if ((err == ERR_OK) != known)
+        fault("account %lld: %s", (long long)id, err_name(err));
+    if (known) {
+        (void)model_settle(&run.model, place);
+        same_account("look", &account, model_account_at(&run.model, place));
+    }
+    err = ledger_hold_get(run.turn, seq, &hold);
+    if ((err == ERR_OK) != model_hold_find(&run.model, seq, &place)) {
+        fault("hold %lld: %s", (long long)seq, err_name(err));
+    } else if (err == ERR_OK) {
+        const struct model_hold *other = model_hold_at(&run.model, place);
+        bool is_open = other->ended_seq == 0 &&
+                       (other->expires_at == 0 || other->expires_at > run.model.clock);
+
+        if (hold.amount != other->amount || hold.captured != other->captured ||
+            hold.expires_at_ns != other->expires_at || hold.is_open != is_open)
+            fault("hold %lld: of %lld captured %lld", (long long)seq, (long long)hold.amount,
+                  (long long)hold.captured);
+    }
+}
+
+static void op_mark(void)
+{
+    if (!run.has_mark) {
+        run.mark = ledger_turn_mark(run.turn);
+        run.model_mark = model_mark(&run.model);
+    } else if (chance(60)) {
+        ledger_turn_undo(run.turn, run.mark);
+        model_undo(&run.model, &run.model_mark);
+    }
+    run.has_mark = !run.has_mark;
+}
+
+static void op_expire(void)
+{
+    size_t max = (size_t)below(3);
+    size_t count = 0;
+    enum err err = ledger_expire(run.turn, max, &count);
+    size_t expected = model_expire(&run.model, max);
+
+    if (err || count != expected)
+        fault("expire: %zu, the model says %zu", count, expected);
+}
+
+static const struct {
+    unsigned weight;
+    void (*run)(void);
+} ops[] = {
+    {30, op_move},    {20, op_deposit}, {8, op_post},    {14, op_hold},
+    {10, op_capture}, {4, op_void},     {6, op_reverse}, {2, op_state},
+    {2, op_limit},    {6, op_look},     {5, op_mark},    {1, op_expire},
+};
+
+static void op_any(void)
+{
+    uint64_t total = 0;
+    uint64_t drawn;
+    size_t i = 0;
+
+    for (size_t k = 0; k < PC_COUNT(ops); k++)
+        total += ops[k].weight;
+    for (drawn = below(total); drawn >= ops[i].weight; i++)
+        drawn -= ops[i].weight;
+    ops[i].run();
+}
+
+/* ---- turns ------------------------------------------------------------------------------------
+ */
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a;
+    int64_t other = *(const int64_t *)b;
+
+    return (one > other) - (one < other);
+}
+
+/* Some accounts are wanted at once; their expired holds end in the order of their ids. */
+static enum err load_some(struct ledger_turn *turn)
+{
+    int64_t ids[5];
+    size_t place = 0;
+    enum err err;
+
+    for (size_t i = 0; i < PC_COUNT(ids); i++) {
+        ids[i] = any_account();
+        ledger_turn_want(turn, ids[i]);
+    }
+    err = ledger_turn_load(turn);
+    qsort(ids, PC_COUNT(ids), sizeof(ids[0]), compare_ids);
+    for (size_t i = 0; i < PC_COUNT(ids); i++) {
+        if (model_find(&run.model, ids[i], &place))
+            (void)model_settle(&run.model, place);
+    }
+    return err;
+}
+
+static enum err turn_work(struct ledger_turn *turn, void *context)
+{
+    size_t count = 1 + (size_t)below(TURN_MAX);
+    enum err err = ERR_OK;
+
+    (void)context;
+    if (run.runs++ > 0)
+        model_undo(&run.model, &run.began);
+    run.turn = turn;
+    run.has_mark = false;
+    model_begin(&run.model, clock_realtime_ns(&bench.clock.clock));
+    if (chance(50))
+        err = load_some(turn);
+    for (size_t i = 0; i < count && err == ERR_OK && run.fault[0] == '\0'; i++, run.done++)
+        op_any();
+    if (err == ERR_OK && (run.fails || run.fault[0] != '\0'))
+        return ERR_CONFLICT;
+    return err;
+}
+
+static void turn_any(void)
+{
+    enum err err;
+
+    run.runs = 0;
+    run.fails = chance(4);
+    run.began = model_mark(&run.model);
+    err = doing(turn_work, NULL);
+    if (err != (run.fails ? ERR_CONFLICT : ERR_OK))
+        fault("the turn: %s", err_name(err));
+    if (err)
+        model_undo(&run.model, &run.began);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+struct reading {
+    size_t place;
+    struct ledger_moment moment;
+    struct ledger_account account;
+    struct ledger_balance balance;
+};
+
+static enum err read_run(struct store_conn *conn, struct store_job *job)
+{
+    struct reading *reading = job->context;
+    int64_t id = run.model.accounts[reading->place].is.id;
+    enum err err = ledger_account_get(bench.ledger, conn, id, &reading->account);
+
+    return err ? err : ledger_balance_at(conn, id, &reading->moment, &reading->balance);
+}
+
+static bool same_balance(const struct ledger_balance *one, const struct ledger_balance *other)
+{
+    return one->posted == other->posted && one->held == other->held &&
+           one->incoming == other->incoming && one->seq == other->seq;
+}
+
+static struct ledger_moment any_moment(void)
+{
+    struct ledger_moment moment = {.seq = chance(70) ? any_posting() : 0};
+    int64_t at = run.model.at - (int64_t)below(40 * 24 * 60 * 60) * CLOCK_NS_PER_S;
+
+    if (run.model.posts.count > 0 && chance(50)) /* the very moment of a posting, or next to it */
+        at = model_post_at(&run.model, (size_t)below(run.model.posts.count))->at +
+             (int64_t)below(3) - 1;
+    if (moment.seq == 0 || chance(30))
+        moment.at_ns = at;
+    if (chance(30))
+        moment.effective_at_ns = at - (int64_t)below(BACKDATE_S) * CLOCK_NS_PER_S;
+    return moment;
+}
+
+/* Final: no later posting can change it. */
+static bool is_final(const struct ledger_moment *moment)
+{
+    return (moment->seq != 0 && moment->seq <= (int64_t)run.model.posts.count) ||
+           (moment->at_ns != 0 && moment->at_ns <= run.model.at);
+}
+
+static void read_any(void)
+{
+    struct reading reading = {.place = any_place(), .moment = any_moment()};
+    struct ledger_account now;
+    struct ledger_balance then;
+    enum err err = store_do(bench.store, read_run, &reading, false);
+
+    if (err == ERR_NOT_FOUND && run.model.accounts[reading.place].is.id < 0 &&
+        run.model.accounts[reading.place].entries.count == 0)
+        return; /* one of the house's that was not needed yet */
+    if (err)
+        fault("reading: %s", err_name(err));
+    now = model_now(&run.model, reading.place, clock_realtime_ns(&bench.clock.clock));
+    same_account("reading", &reading.account, &now);
+    then = model_then(&run.model, reading.place, &reading.moment);
+    if (!same_balance(&reading.balance, &then))
+        fault("account %lld behind %lld at %lld of %lld: %lld %lld %lld, the model says "
+              "%lld %lld %lld",
+              (long long)now.id, (long long)reading.moment.seq, (long long)reading.moment.at_ns,
+              (long long)reading.moment.effective_at_ns, (long long)reading.balance.posted,
+              (long long)reading.balance.held, (long long)reading.balance.incoming,
+              (long long)then.posted, (long long)then.held, (long long)then.incoming);
+    if (is_final(&reading.moment)) {
+        size_t slot = run.kept_count < KEPT_MAX ? run.kept_count++ : (size_t)below(KEPT_MAX);
+
+        run.kept[slot] = (struct kept){reading.place, reading.moment, reading.balance};
+    }
+}
+
+static void read_again(void)
+{
+    const struct kept *kept = &run.kept[below(KEPT_MAX)];
+    struct reading reading = {.place = kept->place, .moment = kept->moment};
+
+    if (kept >= run.kept + run.kept_count)
+        return;
+    if (store_do(bench.store, read_run, &reading, false) != ERR_OK ||
+        !same_balance(&reading.balance, &kept->balance))
+        fault("the past of account %lld has changed",
+              (long long)run.model.accounts[kept->place].is.id);
+}
+
+/* ---- every row --------------------------------------------------------------------------------
+ */
+
+static const struct store_statement all_rows = {
+    .name = "model_all_rows",
+    .sqlite = "SELECT p.seq, p.at, p.kind, p.effective_at, coalesce(p.refers_to, 0), "
+              "e.account_id, e.posted, e.held, e.incoming FROM ledger_posts p "
+              "JOIN ledger_entries e ON e.seq = p.seq WHERE p.seq > ?1 AND p.seq <= ?1 + 1000 "
+              "ORDER BY p.seq, e.leg"};
+
+static void same_row(struct store_rows *rows, const struct model_post *post, size_t leg)
+{
+    const struct ledger_leg *expected = &post->legs[leg];
+
+    if (store_rows_i64(rows, 0) != post->seq || store_rows_i64(rows, 1) != post->at ||
+        !span_is(store_rows_text(rows, 2, NULL), ledger_kind_name(post->kind)) ||
+        store_rows_i64(rows, 3) != post->effective_at ||
+        store_rows_i64(rows, 4) != post->refers_to ||
+        store_rows_i64(rows, 5) != expected->account_id ||
+        store_rows_i64(rows, 6) != expected->posted || store_rows_i64(rows, 7) != expected->held ||
+        store_rows_i64(rows, 8) != expected->incoming)
+        fault("posting %lld, leg %zu: another row", (long long)post->seq, leg + 1);
+}
+
+static enum err rows_run(struct store_conn *conn, struct store_job *job)
+{
+    int64_t *from = job->context;
+    PC_AUTO(store_rows) rows = NULL;
+    size_t leg = 0;
+    enum err err = store_query(conn, &all_rows, STORE_PARAMS(STORE_I64(*from)), &rows);
+
+    while (err == ERR_OK && store_next(rows) && run.fault[0] == '\0') {
+        if (*from == (int64_t)run.model.posts.count) {
+            fault("there are more postings than the model's");
+            break;
+        }
+        same_row(rows, model_post_at(&run.model, (size_t)*from), leg++);
+        if (leg == model_post_at(&run.model, (size_t)*from)->count)
+            leg = 0, ++*from;
+    }
+    return err ? err : store_rows_err(rows);
+}
+
+static void compare_rows(void)
+{
+    int64_t from = 0;
+    int64_t before = -1;
+
+    while (from != before && run.fault[0] == '\0') {
+        before = from;
+        assert_int_equal(store_do(bench.store, rows_run, &from, false), ERR_OK);
+    }
+    if (from != (int64_t)run.model.posts.count)
+        fault("there are %lld postings, the model says %zu", (long long)from,
+              run.model.posts.count);
+}
+
+static void tell_fault(void *context, const char *invariant, struct span sentence)
+{
+    (void)context;
+    fault("ledger check: %s: %.*s", invariant, SPAN_ARG(sentence));
+}
+
+static enum err check_run(struct store_conn *conn, struct store_job *job)
+{
+    struct ledger_summary summary = {0};
+
+    (void)job;
+    return ledger_check(conn, clock_realtime_ns(&bench.clock.clock), tell_fault, NULL, &summary);
+}
+
+/* ---- a run ------------------------------------------------------------------------------------
+ */
+
+static void open_all(void)
+{
+    for (size_t i = 0; i < CUSTOMERS; i++) {
+        enum currency currency = currencies[i % PC_COUNT(currencies)];
+
+        (void)model_open(&run.model, opened(currency), currency);
+    }
+    for (size_t i = 0; i < PC_COUNT(currencies); i++) {
+        (void)model_open(&run.model, ledger_house_account(LEDGER_SETTLEMENT, currencies[i]),
+                         currencies[i]);
+        (void)model_open(&run.model, ledger_house_account(LEDGER_POSITION, currencies[i]),
+                         currencies[i]);
+    }
+}
+
+/* Mostly on, by little or by hours; seldom back. */
+static void clock_any(void)
+{
+    int64_t ns = (int64_t)below(100);
+
+    if (chance(50))
+        ns = (int64_t)below(600) * CLOCK_NS_PER_S;
+    else if (chance(5))
+        ns = (int64_t)below(3 * 24 * 60 * 60) * CLOCK_NS_PER_S;
+    else if (chance(3))
+        ns = -(int64_t)below(60 * 60) * CLOCK_NS_PER_S;
+    atomic_fetch_add(&bench.clock.realtime_ns, ns);
+}
+
+static void sweep_some(void)
+{
+    bool more = false;
+
+    model_begin(&run.model, clock_realtime_ns(&bench.clock.clock));
+    if (ledger_sweep(bench.ledger, &more) != ERR_OK ||
+        more != (model_expire(&run.model, 500) == 500))
+        fault("the sweep differs");
+}
+
+static void run_step(void)
+{
+    clock_any();
+    turn_any();
+    if (chance(5))
+        sweep_some();
+    for (size_t i = 0; i < 2 && run.fault[0] == '\0'; i++)
+        read_any();
+    if (run.fault[0] == '\0')
+        read_again();
+    if (run.fault[0] == '\0' && run.done < 500 && chance(20))
+        books_are_sound();
+}
+
+static void run_tell(void)
+{
+    print_message("seed %llu: %zu operations, %zu postings, %zu holds; answers:",
+                  (unsigned long long)run.seed, run.done, run.model.posts.count,
+                  run.model.holds.count);
+    for (int err = 0; err < ERR_COUNT; err++) {
+        if (run.answers[err] > 0)
+            print_message(" %s %llu", err_slug((enum err)err),
+                          (unsigned long long)run.answers[err]);
+    }
+    print_message("\n");
+}
+
+static size_t number_from(const char *variable, size_t otherwise)
+{
+    const char *text = getenv(variable);
+    uint64_t number = 0;
+
+    return text != NULL && span_to_u64(span_from(text), &number) ? (size_t)number : otherwise;
+}
+
+static void run_seed(uint64_t seed, size_t operations)
+{
+    memset(&run, 0, sizeof(run));
+    run.seed = seed;
+    run.operations = operations;
+    run.model.backdate_ns = BACKDATE_S * CLOCK_NS_PER_S;
+    run.model.hold_life_ns = HOLD_LIFE_S * CLOCK_NS_PER_S;
+    random_seeded_init(&run.random, seed);
+    print_message("PORTCULLIS_TEST_SEED=%llu\n", (unsigned long long)seed);
+    open_all();
+    while (run.done < run.operations && run.fault[0] == '\0')
+        run_step();
+    if (run.fault[0] == '\0')
+        compare_rows();
+    if (run.fault[0] == '\0')
+        assert_int_equal(store_do(bench.store, check_run, NULL, false), ERR_OK);
+    run_tell();
+    model_free(&run.model);
+    if (run.fault[0] != '\0')
+        fail_msg("seed %llu, operation %zu: %s", (unsigned long long)seed, run.done, run.fault);
+    books_are_sound();
+}
+
+static int model_setup(void **state)
+{
+    const struct ledger_options options = {.clock = &bench.clock.clock,
+                                           .backdate_s = BACKDATE_S,
+                                           .hold_life_s = HOLD_LIFE_S,
+                                           .key_life_s = DAY_S};
+    struct ledger_options mine = options;
+
+    if (bench_setup(state) != 0)
+        return -1;
+    ledger_free(bench.ledger);
+    mine.store = bench.store;
+    return ledger_new(&mine, &bench.ledger) == ERR_OK ? 0 : -1;
+}
+
+static void kept_seeds(void **state)
+{
+    static size_t next;
+
+    (void)state;
+    run_seed(seeds[next++], OPERATIONS);
+}
+
+/* Another one each time, or the one that is asked for; and the next ones, if it is long. */
+static void a_seed(void **state)
+{
+    size_t left = number_from("PORTCULLIS_TEST_OPERATIONS", OPERATIONS);
+    uint64_t seed = 0;
+
+    random_fill(&random_system, &seed, 4);
+    seed = number_from("PORTCULLIS_TEST_SEED", (size_t)seed);
+    while (left > 0) {
+        size_t life = left < LIFE_MAX ? left : LIFE_MAX;
+
+        assert_int_equal(model_setup(state), 0);
+        run_seed(seed++, life);
+        assert_int_equal(bench_teardown(state), 0);
+        left -= life;
+    }
+}
+
+#define MODEL_TEST(function) cmocka_unit_test_setup_teardown(function, model_setup, bench_teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(a_seed)};
+    static const struct CMUnitTest kept[] = {MODEL_TEST(kept_seeds), MODEL_TEST(kept_seeds),
+                                             MODEL_TEST(kept_seeds)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    _Static_assert(PC_COUNT(kept) == PC_COUNT(seeds), "each kept seed runs");
+    if (getenv("PORTCULLIS_TEST_OPERATIONS") == NULL && getenv("PORTCULLIS_TEST_SEED") == NULL)
+        failed += cmocka_run_group_tests(kept, NULL, NULL);
+    return failed;
+}
