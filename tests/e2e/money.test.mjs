@@ -38,6 +38,8 @@ async function newcomer(scope) {
   };
 }
 
+const nextOf = (reply) => /^<([^>]+)>; rel="next"$/.exec(reply.headers.link ?? '')?.[1];
+
 const pay = (token, from, to, amount, more = {}, options = {}) =>
   op.transactions.post(
     '/transfers',
@@ -502,6 +504,99 @@ test('an order holds its cost until it is cancelled', async () => {
   assert.equal(listed.json.orders[0].status, 'cancelled');
 });
 
+const orders = '/api/v1/trading/orders';
+
+test('a broker fills an order in parts, and the rest of the hold comes back', async () => {
+  const { session: broker } = await op.person('broker');
+  const { access_token: session } = await op.gate.login('user@example.com', 'user123');
+  const id = await op.account(analyst, { deposit: 100 });
+  const place = async (more) => {
+    const reply = await op.gate.post(
+      orders,
+      { account_id: id, symbol: 'ACME', side: 'buy', quantity: 4, ...more },
+      { token: session },
+    );
+    assert.equal(reply.status, 201, reply.text);
+    assert.equal(reply.headers.location, `${orders}/${reply.json.id}`);
+    return `${orders}/${reply.json.id}`;
+  };
+  const fill = (target, quantity, price) =>
+    op.gate.post(`${target}/fills`, { quantity, price }, { token: broker });
+  const held = async () =>
+    minor(await op.accounts.get(`/accounts/${id}/balance`, { token: analyst }), 'held');
+
+  const limit = await place({ type: 'limit', limit_price: 20 });
+  assert.equal(await held(), 8000n);
+  assertProblem(await fill(limit, 1, '20.01'), 409);
+  assertProblem(await fill(limit, 5, 20), 409);
+  assert.equal((await fill(limit, 1, '19.50')).status, 201);
+  assert.equal(await op.balance(analyst, id), 8050n);
+  assert.equal(await held(), 6050n);
+  assert.equal((await op.gate.get(limit, { token: session })).json.status, 'open');
+  assert.equal((await fill(limit, 3, 20)).status, 201);
+  const filled = (await op.gate.get(limit, { token: session })).json;
+  assert.equal(filled.status, 'filled');
+  assert.equal(await op.balance(analyst, id), 2050n);
+  assert.equal(await held(), 0n, 'what was cheaper is free again');
+  assertProblem(await fill(limit, 1, 20), 409);
+  assertProblem(await op.gate.request('DELETE', limit, { token: session }), 409);
+
+  const sell = await place({ side: 'sell', type: 'market' });
+  assert.equal(await held(), 0n);
+  assert.equal((await fill(sell, 4, 10)).status, 201);
+  assert.equal(await op.balance(analyst, id), 6050n);
+
+  const refused = await place({ type: 'market', max_cost: '60.50' });
+  assert.equal(await held(), 6050n);
+  const reject = await op.gate.post(
+    `${refused}/reject`,
+    { reason: 'closed, ask 4111-1111-1111-1111' },
+    { token: broker },
+  );
+  assert.equal(reject.status, 200, reject.text);
+  assert.equal(await held(), 0n);
+  const told = await op.gate.get(refused, { token: session });
+  assert.equal(told.json.status, 'rejected');
+  assert.ok(!told.text.includes('4111'));
+  for (const [method, more, json] of [
+    ['POST', '/fills', { quantity: 1, price: 1 }],
+    ['POST', '/reject', { reason: 'x' }],
+  ])
+    assertProblem(
+      await op.gate.request(method, `${refused}${more}`, { json, token: session }),
+      403,
+    );
+  const all = await op.gate.get(`${orders}?all=true&account_id=${id}&limit=2`, { token: broker });
+  assert.equal(all.json.total, 3);
+  const rest = await op.gate.get(nextOf(all), { token: broker });
+  assert.equal(rest.json.orders.length, 1);
+  assert.equal(rest.json.total, 3, 'the link keeps the filter');
+});
+
+test('what is made says where it is, on every listener', async () => {
+  const body = () => ({ user_id: 2, account_number: number(), account_type: 'checking' });
+  const own = await op.accounts.post('/accounts', body(), { token: analyst });
+  assert.equal(own.headers.location, `/accounts/${own.json.id}`);
+  const mounted = await op.gate.post('/api/v1/accounts', body(), { token: analyst });
+  assert.equal(mounted.headers.location, `/api/v1/accounts/${mounted.json.id}`);
+  for (const [listener, prefix] of [
+    [op.transactions, ''],
+    [op.gate, '/api/v1'],
+  ]) {
+    const given = await listener.post(
+      `${prefix}/transactions`,
+      { account_id: own.json.id, amount: 1, direction: 'credit' },
+      { token: analyst },
+    );
+    assert.equal(given.headers.location, `${prefix}/transactions/${given.json.id}`);
+    const page = await listener.get(`${prefix}/transactions?limit=1&status=pending`, {
+      token: analyst,
+    });
+    assert.ok(nextOf(page).startsWith(`${prefix}/transactions?`), nextOf(page));
+    assert.equal((await listener.get(nextOf(page), { token: analyst })).status, 200);
+  }
+});
+
 // ---- numbers -----------------------------------------------------------------------------------
 
 test('amounts are exact or they are refused', async () => {
@@ -601,8 +696,6 @@ test('a balance has its edge, and nothing goes over it', async () => {
 });
 
 // ---- pages -------------------------------------------------------------------------------------
-
-const nextOf = (reply) => /^<([^>]+)>; rel="next"$/.exec(reply.headers.link ?? '')?.[1];
 
 test('pages show each row once while rows are added', async () => {
   const id = await op.account(analyst);

@@ -109,6 +109,20 @@ export class Money {
     return reply.json.id;
   }
 
+  /** A new user with these roles: { id, email, session } where session is a gateway token. */
+  async person(...roles) {
+    const made = await this.gate.register();
+    if (roles.length > 0) {
+      const args = ['user', 'role', made.email, ...roles];
+      const result = await command(args, { data: this.gate.data, env: this.env });
+      assert.equal(result.code, 0, result.stderr);
+    }
+    // Signed in behind the change, so that no cache knows better.
+    const { access_token: session } = await this.gate.login(made.email, made.password);
+    const me = await this.gate.get('/api/v1/auth/me', { token: session });
+    return { ...made, id: me.json.user_id, session };
+  }
+
   async balance(token, id) {
     const reply = await this.accounts.get(`/accounts/${id}`, { token });
     assert.equal(reply.status, 200, reply.text);

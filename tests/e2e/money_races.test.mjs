@@ -116,6 +116,58 @@ async function lostReplies(env) {
   }
 }
 
+// ---- brokers -----------------------------------------------------------------------------------
+
+/** Many brokers at many orders while their owner cancels: nothing is filled twice, or for more. */
+async function brokers(env) {
+  const op = await startMoney({ env });
+  try {
+    const token = await op.analyst();
+    const [id] = await opened(op, token, 1, 1_000_000n);
+    const { session: broker } = await op.person('broker');
+    const { access_token: owner } = await op.gate.login('user@example.com', 'user123');
+    const orders = '/api/v1/trading/orders';
+    const targets = [];
+    for (let i = 0; i < 8; i++) {
+      const json = { account_id: id, symbol: 'ACME', side: i % 4 ? 'buy' : 'sell', quantity: 20 };
+      const reply = await op.gate.post(
+        orders,
+        { ...json, type: 'limit', limit_price: '10.00' },
+        { token: owner },
+      );
+      assert.equal(reply.status, 201, reply.text);
+      targets.push(`${orders}/${reply.json.id}`);
+    }
+    const filled = new Map(targets.map((target) => [target, 0]));
+    await each(Array(300).fill(), 32, async (_, i) => {
+      const target = targets[i % targets.length];
+      if (i === 200) await op.gate.request('DELETE', targets[1], { token: owner });
+      const quantity = 1 + (i % 3);
+      const reply = await op.gate.post(
+        `${target}/fills`,
+        { quantity, price: '10.00' },
+        { token: broker },
+      );
+      if (reply.status === 201) filled.set(target, filled.get(target) + quantity);
+      else assert.equal(reply.status, 409, reply.text);
+    });
+    let spent = 0n;
+    for (const target of targets) {
+      const { json } = await op.gate.get(target, { token: owner });
+      assert.equal(json.filled_quantity, filled.get(target));
+      assert.ok(json.filled_quantity <= 20);
+      assert.equal(json.status === 'filled', json.filled_quantity === 20);
+      const whole = json.fills.reduce((sum, one) => sum + one.quantity, 0);
+      assert.equal(whole, json.filled_quantity);
+      spent += BigInt(json.filled_quantity) * (json.side === 'buy' ? 1000n : -1000n);
+    }
+    assert.equal(await op.balance(token, id), 1_000_000n - spent);
+    await op.check();
+  } finally {
+    await op.stop();
+  }
+}
+
 // ---- killed ------------------------------------------------------------------------------------
 
 const kills = Number(process.env.PORTCULLIS_KILLS ?? 6);
@@ -269,6 +321,7 @@ for (const [store, env] of stores) {
   test(`${store}: what was answered is what it holds, though replies are lost`, async (t) => {
     t.diagnostic(JSON.stringify(await lostReplies(env())));
   });
+  test(`${store}: brokers fill what there is, once`, () => brokers(env()));
   test(
     `${store}: killed in flight, ${kills} times`,
     async (t) => t.diagnostic(JSON.stringify(await killedInFlight(env()))),
