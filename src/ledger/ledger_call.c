@@ -202,6 +202,7 @@ static enum err serve(struct ledger_turn *turn, struct http_request *req)
 static enum err find_keys(struct ledger_turn *turn, struct http_request *const *requests,
                           size_t count)
 {
+    const struct ledger *ledger = call_of(requests[0])->ledger;
     struct arena *arena = ledger_turn_arena(turn);
     struct ledger_key **keys = arena_array(arena, count, sizeof(struct ledger_key *));
     size_t given = 0;
@@ -209,6 +210,7 @@ static enum err find_keys(struct ledger_turn *turn, struct http_request *const *
     if (keys == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
+        PC_ASSERT(call_of(requests[i])->ledger == ledger); /* a store has one */
         if (call_of(requests[i])->key.is_given)
             keys[given++] = &call_of(requests[i])->key;
     }

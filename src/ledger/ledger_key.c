@@ -241,20 +241,38 @@ static enum err table_fill(struct key_table *table, struct ledger_key *const *ke
 
 #define KEPT_COLUMNS "fingerprint, status, content_type, location, reply"
 
+/* What is read goes into the head of an answer: it must be what was written. */
+static bool is_whole(const struct http_answer *answer)
+{
+    const struct span lines[] = {answer->content_type, answer->location};
+
+    for (size_t i = 0; i < PC_COUNT(lines); i++) {
+        for (size_t k = 0; k < lines[i].len; k++) {
+            if ((unsigned char)lines[i].ptr[k] < 0x20 || lines[i].ptr[k] == 0x7F)
+                return false;
+        }
+    }
+    return answer->status >= 200 && answer->status < 500;
+}
+
 static enum err take_kept(struct store_rows *rows, size_t column, struct arena *arena,
                           struct ledger_key *key)
 {
     struct ledger_kept *kept = arena_zero(arena, sizeof(*kept));
+    int64_t status;
 
     if (kept == NULL)
         return ERR_NO_MEMORY;
     kept->print = store_rows_blob(rows, column, arena);
-    kept->answer.status = (int)store_rows_i64(rows, column + 1);
+    status = store_rows_i64(rows, column + 1);
+    kept->answer.status = status > 0 && status < 1000 ? (int)status : 0;
     kept->answer.content_type = store_rows_text(rows, column + 2, arena);
     kept->answer.location = store_rows_text(rows, column + 3, arena);
     kept->answer.body = store_rows_blob(rows, column + 4, arena);
     if (arena->overflowed)
         return ERR_NO_MEMORY;
+    if (!is_whole(&kept->answer))
+        return ERR_STORE_CORRUPT;
     key->kept = kept;
     return ERR_OK;
 }

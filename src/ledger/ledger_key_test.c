@@ -208,6 +208,37 @@ static void a_storm_is_one_effect(void **state)
     assert_int_equal(balance(eve), 100);
 }
 
+/* What was damaged in the store is not sent to anybody, and brings nobody down. */
+static void a_damaged_answer_is_not_given(void **state)
+{
+    static const struct store_statement damages[] = {
+        {.name = "key_test_status", .sqlite = "UPDATE ledger_keys SET status = 700"},
+        {.name = "key_test_huge", .sqlite = "UPDATE ledger_keys SET status = 4294967497"},
+        {.name = "key_test_type",
+         .sqlite = "UPDATE ledger_keys SET status = 201, content_type = 'a' || char(10) || 'b'",
+         .postgres = "UPDATE ledger_keys SET status = 201, content_type = 'a' || chr(10) || 'b'"},
+        {.name = "key_test_location",
+         .sqlite = "UPDATE ledger_keys SET content_type = 'a', location = char(13)",
+         .postgres = "UPDATE ledger_keys SET content_type = 'a', location = chr(13)"},
+    };
+    static const struct store_statement foreign = {
+        .name = "key_test_print",
+        .sqlite = "UPDATE ledger_keys SET location = NULL, fingerprint = hash"};
+
+    (void)state;
+    assert_int_equal(pay("one", "1"), 201);
+    for (size_t i = 0; i < PC_COUNT(damages); i++) {
+        kit_exec(bench.store, &damages[i]);
+        assert_int_equal(pay("one", "1"), 503);
+        assert_says("store-corrupt");
+        assert_int_equal(pay(NULL, "0"), 422);
+    }
+    kit_exec(bench.store, &foreign);
+    assert_int_equal(pay("one", "1"), 422);
+    assert_says("\"field\":\"body\"");
+    assert_int_equal(balance(eve), 100);
+}
+
 /* Several writers at once, as several nodes would be: each key is still one effect. */
 static void writers_do_not_meet(void **state)
 {
@@ -408,6 +439,7 @@ int main(void)
         MOVE_TEST(a_refusal_leaves_nothing),
         MOVE_TEST(the_second_is_told_to_wait),
         MOVE_TEST(a_storm_is_one_effect),
+        MOVE_TEST(a_damaged_answer_is_not_given),
         MOVE_TEST(writers_do_not_meet),
         MOVE_TEST(keys_have_a_form),
         MOVE_TEST(keys_are_given_up),
