@@ -3,6 +3,9 @@
  * it records, so both are committed or neither is. */
 #include "trail/trail.h"
 
+#include <string.h>
+
+#include "base/mask.h"
 #include "json/json_writer.h"
 #include "trail/trail_priv.h"
 
@@ -73,6 +76,19 @@ static struct store_value text_value(struct span text, char room[TRAIL_TEXT_BYTE
     return clean.len == 0 ? STORE_NULL : STORE_TEXT(clean);
 }
 
+/* What somebody claimed to be is what they typed, and may be a card number. */
+static struct store_value claim_value(struct span text, char room[TRAIL_TEXT_BYTES_MAX])
+{
+    struct span clean = trail_text(text, room);
+
+    if (clean.len == 0)
+        return STORE_NULL;
+    if (clean.ptr != room)
+        memcpy(room, clean.ptr, clean.len);
+    mask_in_place(room, clean.len);
+    return STORE_TEXT(span_make(room, clean.len));
+}
+
 enum { COLUMNS = 11, TEXTS = 6 };
 
 /* What a row is made of besides the record's own texts. */
@@ -95,8 +111,12 @@ static void row_write(const struct trail_record *record, struct rooms *rooms,
     row[at++] = STORE_TEXT(span_from(trail_event_name(record->event)));
     row[at++] = STORE_TEXT(done ? SPAN_OF("done") : SPAN_OF("refused"));
     row[at++] = STORE_TEXT(span_from(actor_kinds[record->actor_kind]));
-    for (size_t i = 0; i < TEXTS; i++)
-        row[at++] = text_value(texts[i], rooms->texts[i]);
+    for (size_t i = 0; i < TEXTS; i++) {
+        bool claimed = i == 0 && record->actor_kind == TRAIL_ACTOR_UNKNOWN;
+
+        row[at++] = claimed ? claim_value(texts[i], rooms->texts[i])
+                            : text_value(texts[i], rooms->texts[i]);
+    }
     row[at++] = STORE_TEXT(details_write(record, &out));
     PC_ASSERT(at == COLUMNS);
 }

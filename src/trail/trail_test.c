@@ -159,6 +159,25 @@ static enum err add_many_run(struct store_conn *conn, struct store_job *job)
 
 /* Each keeps its own texts, those that had to be cleaned as well; with one that cannot be written
  * none is. */
+/* A card number that somebody typed in place of their name. */
+static void claims_hold_no_card_data(void **state)
+{
+    struct trail_record record = {.event = TRAIL_LOGIN,
+                                  .outcome = TRAIL_REFUSED,
+                                  .at_ns = AT,
+                                  .actor = SPAN("4111 1111 1111 1111"),
+                                  .object = SPAN("session:4111111111111111")};
+
+    (void)state;
+    assert_int_equal(add(&record), ERR_OK);
+    assert_true(span_is(newest_row().texts[3], "**** **** **** 1111"));
+    assert_true(span_is(newest_row().texts[7], "session:4111111111111111"));
+    record.actor_kind = TRAIL_ACTOR_USER;
+    record.actor = SPAN_OF("4111111111111111"); /* the store's own id stays what it is */
+    assert_int_equal(add(&record), ERR_OK);
+    assert_true(span_is(newest_row().texts[3], "4111111111111111"));
+}
+
 static void many_records_are_added_at_once(void **state)
 {
     struct trail_record records[MANY] = {0};
@@ -385,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_record_comes_out_as_it_went_in),
         T(what_is_not_known_is_null),
+        T(claims_hold_no_card_data),
         T(the_longest_record_has_room),
         T(many_records_are_added_at_once),
         cmocka_unit_test(texts_cannot_forge_lines),
