@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log_priv.h"
+#include "base/mask.h"
 #include "base/metric.h"
 
 static const char *const level_names[] = {
@@ -180,11 +181,25 @@ static void add_ms(struct sbuf *out, int64_t ns)
                     (unsigned long long)(us % 1000));
 }
 
+/* Few texts in the log come from a client, and none may carry card data into it. */
+static void add_masked(struct sbuf *out, struct span text)
+{
+    char copy[LIMIT_LOG_LINE_BYTES_MAX];
+
+    text = span_slice(text, 0, sizeof(copy)); /* more would not fit the line */
+    memcpy(copy, text.ptr, text.len);
+    mask_in_place(copy, text.len);
+    sbuf_add_json(out, span_make(copy, text.len));
+}
+
 static void add_value(struct sbuf *out, const struct log_field *field)
 {
     switch (field->kind) {
     case LOG_KIND_TEXT:
-        sbuf_add_json(out, field->value.text);
+        if (PC_UNLIKELY(mask_finds(field->value.text)))
+            add_masked(out, field->value.text);
+        else
+            sbuf_add_json(out, field->value.text);
         return;
     case LOG_KIND_U64:
         sbuf_add_u64(out, field->value.u64);

@@ -126,6 +126,21 @@ static void events_are_json_with_typed_fields(void **state)
         "{\"event\":\"http_request\"}\n"));
 }
 
+static void texts_hold_no_card_data(void **state)
+{
+    struct logger *logger;
+    struct span text;
+
+    (void)state;
+    logger = opened(&(struct log_options){.path = path});
+    log_info(logger, "refused", LOG_TEXT("what", SPAN_OF("\"4111 1111 1111 1111\"\n, cvv 123")),
+             LOG_U64("id", 4111111111111111));
+    log_close(logger);
+    text = file_text(path);
+    assert_true(span_ends(text, SPAN_OF("\"what\":\"\\\"**** **** **** 1111\\\"\\n, cvv ***\","
+                                        "\"id\":4111111111111111}\n")));
+}
+
 static void levels_below_the_chosen_are_silent(void **state)
 {
     struct logger *logger = opened(&(struct log_options){.path = path, .level = LOG_WARN});
@@ -486,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(events_are_json_with_typed_fields, files_remove),
+        cmocka_unit_test_teardown(texts_hold_no_card_data, files_remove),
         cmocka_unit_test_teardown(levels_below_the_chosen_are_silent, files_remove),
         cmocka_unit_test(absent_logger_is_silent),
         cmocka_unit_test_teardown(long_events_are_cut_and_stay_json, files_remove),

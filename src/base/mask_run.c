@@ -271,6 +271,12 @@ static bool is_currency_sign(uint32_t code)
     return code == '$' || (code >= 0xA2 && code <= 0xA5) || (code >= 0x20A0 && code <= 0x20CF);
 }
 
+/* Three and more printed groups are a card number whatever stands beside them. */
+static bool is_plainly_printed(const struct row *row)
+{
+    return row->part_count >= 3 && row->parts[0].count >= 4 && row->digit_count >= 15;
+}
+
 /* Letters beside digits make an id; but "card4111..." and the "\n4111..." of a quoted text do not.
  */
 static bool is_free_left(struct span text, const struct row *row, size_t at)
@@ -282,7 +288,7 @@ static bool is_free_left(struct span text, const struct row *row, size_t at)
     char word[WORD_LETTERS_MAX];
 
     if (mask_is_letter(c.code))
-        return row->part_count >= 3 || mask_char_before(text, c.at).code == '\\' ||
+        return is_plainly_printed(row) || mask_char_before(text, c.at).code == '\\' ||
                is_any(word_before(text, at, word), words);
     if (c.code == '+') { /* "+49 1512 3456789" is a telephone's; in a URL '+' is a space */
         uint32_t before = mask_char_before(text, c.at).code;
@@ -303,7 +309,7 @@ static bool is_free_right(struct span text, const struct row *row, size_t at)
     char word[WORD_LETTERS_MAX];
 
     if (mask_is_letter(c.code))
-        return row->part_count >= 3 || is_any(word_after(text, at, word), words);
+        return is_plainly_printed(row) || is_any(word_after(text, at, word), words);
     return row->part_count > 1 || c.code != '.' || !mask_is_digit(mask_char_next(text, c.end).code);
 }
 
