@@ -191,6 +191,12 @@ PC_CHECKED enum err store_exec_many(struct store_conn *conn,
                                     const struct store_value *params, size_t count, size_t rows,
                                     int64_t *ret_changed);
 
+/* The same, where every set must change exactly one row: ERR_STORE_CORRUPT if one does not, at the
+ * latest in place of the COMMIT. Told as late as store_exec_many tells without ret_changed. */
+PC_CHECKED enum err store_exec_each(struct store_conn *conn,
+                                    const struct store_statement *statement,
+                                    const struct store_value *params, size_t count, size_t rows);
+
 /* After ERR_STORE_UNIQUE: was it this "table.column"? (On PostgreSQL the constraint is named so.)
  * Of two that are violated at once only one is told, and not the same one on both databases. */
 bool store_refused(const struct store_conn *conn, const char *constraint);

@@ -304,7 +304,7 @@ enum err store_exec(struct store_conn *conn, const struct store_statement *state
 }
 
 static enum err many_checked(struct store_conn *conn, const struct store_statement *statement,
-                             const struct store_value *params, size_t count, size_t rows,
+                             const struct store_value *params, size_t count, size_t rows, bool each,
                              int64_t *ret_changed)
 {
     struct store_prepared *prepared = NULL;
@@ -312,7 +312,7 @@ static enum err many_checked(struct store_conn *conn, const struct store_stateme
 
     if (err)
         return err;
-    err = conn->driver->many(conn, prepared, params, count, rows, ret_changed);
+    err = conn->driver->many(conn, prepared, params, count, rows, each, ret_changed);
     conn->driver->finish(prepared);
     return err;
 }
@@ -325,9 +325,18 @@ enum err store_exec_many(struct store_conn *conn, const struct store_statement *
     if (conn->failed)
         return conn->failed;
     if (rows > 0)
-        conn->failed = many_checked(conn, statement, params, count, rows, ret_changed);
+        conn->failed = many_checked(conn, statement, params, count, rows, false, ret_changed);
     else if (ret_changed != NULL)
         *ret_changed = 0;
+    return conn->failed;
+}
+
+enum err store_exec_each(struct store_conn *conn, const struct store_statement *statement,
+                         const struct store_value *params, size_t count, size_t rows)
+{
+    PC_ASSERT(count <= LIMIT_STORE_PARAMS_MAX);
+    if (conn->failed == ERR_OK && rows > 0)
+        conn->failed = many_checked(conn, statement, params, count, rows, true, NULL);
     return conn->failed;
 }
 

@@ -436,6 +436,69 @@ static void unasked_answers_still_count(void **state)
     store_close(store);
 }
 
+static const struct store_statement group_touch = {
+    .name = "group_touch", .sqlite = "UPDATE things SET number = ?2 WHERE id = ?1"};
+
+enum { TURNS = 60 };
+
+/* Inserts a row and touches it, again and again; the member that is to fail touches another. */
+static enum err each_run(struct store_conn *conn, struct store_job *const *jobs, size_t count,
+                         const void *context)
+{
+    enum err err = ERR_OK;
+
+    (void)context;
+    for (size_t i = 0; i < count; i++)
+        PC_CONTAINER(jobs[i], struct member, job)->runs++;
+    for (size_t i = 0; i < count * TURNS && !err; i++) {
+        struct member *member = PC_CONTAINER(jobs[i / TURNS], struct member, job);
+        int64_t id = member->id * TURNS + (int64_t)(i % TURNS);
+        bool misses = member->fail_with && i % TURNS == TURNS - 1;
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "each-%lld", (long long)id);
+        err = store_exec_many(conn, &group_insert,
+                              STORE_PARAMS(STORE_I64(id), STORE_TEXT(span_from(name)), STORE_NULL),
+                              1, NULL);
+        if (err == ERR_OK)
+            err = store_exec_each(conn, &group_touch,
+                                  STORE_PARAMS(STORE_I64(misses ? -5 : id), STORE_I64(id)), 1);
+    }
+    return err;
+}
+
+/* A row that had to change and was not there ends everything before COMMIT, however late it is
+ * told. */
+static void a_row_that_is_not_there_is_damage(void **state)
+{
+    static const struct store_statement clear = {.name = "each_clear",
+                                                 .sqlite = "DELETE FROM things WHERE id >= 100000"};
+    struct store *store = kit_open_with_table(*state);
+    struct group group = {0};
+
+    for (int64_t round = 0; round < 3; round++) {
+        struct member members[3];
+        struct held held;
+
+        hold(&held, store);
+        for (int64_t i = 0; i < 3; i++) {
+            member_init(&members[i], 3 * round + i, &group);
+            members[i].job.together = each_run;
+            members[i].fail_with = round == 1 && i == 2 ? ERR_CONFLICT : ERR_OK;
+            assert_int_equal(store_write(store, &members[i].job), ERR_OK);
+        }
+        let_go(&held);
+        for (size_t i = 0; i < 3; i++) {
+            member_await(&members[i]);
+            assert_int_equal(members[i].job.err, round == 1 ? ERR_STORE_CORRUPT : ERR_OK);
+            assert_int_equal(members[i].runs, 1);
+        }
+        kit_exec(store, &clear);
+    }
+    assert_int_equal(kit_things(store), 2 * 3 * TURNS);
+    store_close(store);
+}
+
 /* Wherever it is refused: nothing of it stays, its job is over and the next is none the worse. */
 static void a_refused_row_ends_the_job(void **state)
 {
@@ -466,6 +529,7 @@ int main(void)
         KIT_TEST(the_nth_call_fails_and_nothing_is_lost),
         KIT_TEST(many_rows_are_one_statement),
         KIT_TEST(unasked_answers_still_count),
+        KIT_TEST(a_row_that_is_not_there_is_damage),
         KIT_TEST(a_refused_row_ends_the_job),
     };
 

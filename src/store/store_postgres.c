@@ -54,8 +54,9 @@ static enum err commit(struct store_conn *conn)
     enum err err = ERR_OK;
     bool committed;
 
-    if (conn->trace.xid[0] == '\0' && store_pg_line_is_open(conn))
-        err = store_pg_line_end(conn, NULL, NULL); /* its number is with us before it commits */
+    /* Its number is with us before it commits, and so is what would forbid it. */
+    if (store_pg_line_is_open(conn) && (conn->trace.xid[0] == '\0' || store_pg_line_has_each(conn)))
+        err = store_pg_line_end(conn, NULL, NULL);
     if (err)
         return err;
     memcpy(conn->trace.mark, conn->mark, sizeof(conn->mark));
@@ -247,7 +248,7 @@ static enum err postgres_start(struct store_conn *conn, struct store_prepared *p
     enum err err;
 
     if (store_pg_line_is_open(conn)) {
-        err = store_pg_line_statement(conn, statement, params, count);
+        err = store_pg_line_statement(conn, statement, params, count, false);
         if (err == ERR_OK)
             err = store_pg_line_end(conn, &result, NULL);
     } else {
@@ -263,14 +264,14 @@ static enum err postgres_start(struct store_conn *conn, struct store_prepared *p
 /* In a group that is run together the answers are left for later, unless they are asked for. */
 static enum err postgres_many(struct store_conn *conn, struct store_prepared *prepared,
                               const struct store_value *params, size_t count, size_t rows,
-                              int64_t *ret_changed)
+                              bool each, int64_t *ret_changed)
 {
     enum err err = ERR_OK;
 
     if (ret_changed != NULL && PQpipelineStatus(store_pg(conn)) != PQ_PIPELINE_OFF)
         err = store_pg_line_end(conn, NULL, NULL); /* their rows are not ours */
     for (size_t i = 0; i < rows && !err && !store_pg_line_failed(conn); i++)
-        err = store_pg_line_statement(conn, prepared->statement, params + i * count, count);
+        err = store_pg_line_statement(conn, prepared->statement, params + i * count, count, each);
     if (err)
         return err;
     if (ret_changed == NULL && store_pg_line(conn)->lazy && !store_pg_line_failed(conn))

@@ -12,7 +12,11 @@
 
 #include <string.h>
 
-enum { PUMP_BYTES = 32 * 1024, COMMAND_BYTES = 64 /* of a command, besides its values */ };
+enum {
+    PUMP_BYTES = 32 * 1024,
+    COMMAND_BYTES = 64, /* of a command, besides its values */
+    RUNS_SPARE = 4,     /* for words and the COMMIT */
+};
 
 /* ---- What the answers say ----------------------------------------------------------------- */
 
@@ -29,6 +33,38 @@ static void keep_xid(struct store_conn *conn, const PGresult *result)
 
     if (len > 0 && len < sizeof(conn->trace.xid) && strspn(xid, "0123456789") == len)
         memcpy(conn->trace.xid, xid, len + 1);
+}
+
+/* The next command to be answered must change one row. */
+static bool is_each(const struct store_pg_line *line)
+{
+    return line->run_count > 0 && line->runs[line->run_first].each;
+}
+
+static void run_put(struct store_pg_line *line, bool each)
+{
+    size_t last = (line->run_first + line->run_count - 1) % STORE_PG_RUNS_MAX;
+
+    if (line->run_count == 0 || line->runs[last].each != each) {
+        PC_ASSERT(line->run_count < STORE_PG_RUNS_MAX);
+        last = (line->run_first + line->run_count++) % STORE_PG_RUNS_MAX;
+        line->runs[last] = (struct store_pg_run){.each = each};
+    }
+    line->runs[last].commands++;
+    line->waiting++;
+}
+
+/* A command has been answered. */
+static void run_take(struct store_pg_line *line)
+{
+    struct store_pg_run *first = &line->runs[line->run_first];
+
+    PC_ASSERT(line->waiting > 0 && line->run_count > 0);
+    line->waiting--;
+    if (--first->commands > 0)
+        return;
+    line->run_first = (line->run_first + 1) % STORE_PG_RUNS_MAX;
+    line->run_count--;
 }
 
 /* Takes the result over. Of the good ones the last is kept, of the bad ones the first. */
@@ -54,6 +90,8 @@ static void take(struct store_conn *conn, struct store_pg_line *line, PGresult *
     }
     if (span_to_i64(span_from(PQcmdTuples(result)), &changed))
         line->changed += changed;
+    if (is_each(line) && changed != 1)
+        line->wrong = true;
     PQclear(line->last);
     line->last = result;
 }
@@ -68,7 +106,7 @@ static void drain(struct store_conn *conn, struct store_pg_line *line)
     while (line->waiting > 0 && !PQisBusy(store_pg(conn))) {
         result = PQgetResult(store_pg(conn));
         if (result == NULL)
-            line->waiting--;
+            run_take(line);
         else
             take(conn, line, result);
     }
@@ -97,13 +135,13 @@ static enum err pump(struct store_conn *conn, struct store_pg_line *line)
     }
 }
 
-static enum err put(struct store_conn *conn, int sent, size_t bytes)
+static enum err put(struct store_conn *conn, int sent, size_t bytes, bool each)
 {
     struct store_pg_line *line = store_pg_line(conn);
 
     if (!sent)
         return store_pg_fail_link(conn, PQerrorMessage(store_pg(conn)));
-    line->waiting++;
+    run_put(line, each);
     line->bytes += bytes + COMMAND_BYTES;
     return line->bytes < PUMP_BYTES ? ERR_OK : pump(conn, line);
 }
@@ -111,7 +149,7 @@ static enum err put(struct store_conn *conn, int sent, size_t bytes)
 static enum err put_text(struct store_conn *conn, const char *text)
 {
     return put(conn, PQsendQueryParams(store_pg(conn), text, 0, NULL, NULL, NULL, NULL, 0),
-               strlen(text));
+               strlen(text), false);
 }
 
 /* The words that were put off go first. */
@@ -124,7 +162,7 @@ static enum err enter(struct store_conn *conn)
     if (PQpipelineStatus(store_pg(conn)) == PQ_PIPELINE_OFF) {
         if (!PQenterPipelineMode(store_pg(conn)))
             return store_pg_fail_link(conn, PQerrorMessage(store_pg(conn)));
-        line->waiting = line->bytes = 0;
+        line->waiting = line->bytes = line->run_count = 0;
     }
     line->put_off = NULL;
     for (size_t i = 0; words != NULL && words[i] != NULL && !err; i++)
@@ -151,20 +189,35 @@ enum err store_pg_line_prepare(struct store_conn *conn, const char *name, const 
 
     if (err)
         return err;
-    return put(conn, PQsendPrepare(store_pg(conn), name, text, 0, NULL), strlen(text));
+    return put(conn, PQsendPrepare(store_pg(conn), name, text, 0, NULL), strlen(text), false);
 }
 
 enum err store_pg_line_statement(struct store_conn *conn, const struct store_statement *statement,
-                                 const struct store_value *params, size_t count)
+                                 const struct store_value *params, size_t count, bool each)
 {
-    enum err err = enter(conn);
+    enum err err = ERR_OK;
     size_t bytes = 0;
 
+    if (store_pg_line(conn)->run_count + RUNS_SPARE > STORE_PG_RUNS_MAX)
+        err = store_pg_line_end(conn, NULL, NULL);
+    if (err == ERR_OK)
+        err = enter(conn);
     if (err)
         return err;
     for (size_t i = 0; i < count; i++)
         bytes += params[i].bytes.len;
-    return put(conn, store_pg_send(conn, statement, params, count), bytes);
+    return put(conn, store_pg_send(conn, statement, params, count), bytes, each);
+}
+
+bool store_pg_line_has_each(const struct store_conn *conn)
+{
+    const struct store_pg_line *line = store_pg_line(conn);
+
+    for (size_t i = 0; i < line->run_count; i++) {
+        if (line->runs[(line->run_first + i) % STORE_PG_RUNS_MAX].each)
+            return true;
+    }
+    return line->wrong;
 }
 
 bool store_pg_line_failed(const struct store_conn *conn)
@@ -187,7 +240,7 @@ static enum err collect(struct store_conn *conn, struct store_pg_line *line)
         if (result == NULL && line->waiting == 0)
             return store_pg_fail_link(conn, "the server is out of step");
         if (result == NULL) {
-            line->waiting--;
+            run_take(line);
             continue;
         }
         if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
@@ -206,6 +259,7 @@ static void clear(struct store_pg_line *line)
     PQclear(line->last);
     line->failed = line->last = NULL;
     line->changed = 0;
+    line->wrong = false;
 }
 
 static enum err finish(struct store_conn *conn, struct store_pg_line *line)
@@ -231,6 +285,8 @@ enum err store_pg_line_end(struct store_conn *conn, PGresult **ret_last, int64_t
 
     if (err == ERR_OK)
         err = finish(conn, line);
+    if (err == ERR_OK && line->wrong)
+        err = store_conn_fail(conn, ERR_STORE_CORRUPT, "a row that must be changed was not there");
     if (err == ERR_OK && ret_changed != NULL)
         *ret_changed = line->changed;
     if (err == ERR_OK && ret_last != NULL) {

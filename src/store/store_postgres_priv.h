@@ -12,17 +12,28 @@
 /* The name of the column in which a transaction tells its number. */
 #define STORE_PG_XID "store_xid"
 
+enum { STORE_PG_RUNS_MAX = 32 };
+
+/* Commands of one kind behind each other in a line. */
+struct store_pg_run {
+    size_t commands;
+    bool each; /* every one must change one row */
+};
+
 /* What is on its way to the server; conn->extra. */
 struct store_pg_line {
     const char *const *put_off; /* words to be sent ahead of the next command; NULL: none */
     bool begins;                /* ... and they begin a transaction */
     bool lazy;                  /* answers that nobody asked for may wait until the next that is */
     bool mark_made;             /* or at least tried */
-    size_t waiting;             /* commands that were not yet answered */
-    size_t bytes;               /* put since the last flush, about */
-    int64_t changed;            /* rows, so far */
-    PGresult *failed;           /* the first failure */
-    PGresult *last;             /* the last good answer */
+    size_t waiting;             /* commands that were not yet answered: */
+    struct store_pg_run runs[STORE_PG_RUNS_MAX]; /* a ring */
+    size_t run_first, run_count;
+    bool wrong;       /* one of them should have changed a row and did not */
+    size_t bytes;     /* put since the last flush, about */
+    int64_t changed;  /* rows, so far */
+    PGresult *failed; /* the first failure */
+    PGresult *last;   /* the last good answer */
 };
 
 static inline PGconn *store_pg(const struct store_conn *conn)
@@ -76,7 +87,11 @@ PC_CHECKED enum err store_pg_line_prepare(struct store_conn *conn, const char *n
                                           const char *text);
 PC_CHECKED enum err store_pg_line_statement(struct store_conn *conn,
                                             const struct store_statement *statement,
-                                            const struct store_value *params, size_t count);
+                                            const struct store_value *params, size_t count,
+                                            bool each);
+
+/* Whether an answer is missing that must be looked at before COMMIT. */
+bool store_pg_line_has_each(const struct store_conn *conn);
 
 /* Whether a failure has come back already, so that more need not be sent. */
 bool store_pg_line_failed(const struct store_conn *conn);

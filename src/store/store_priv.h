@@ -80,9 +80,10 @@ struct store_driver {
     void (*unprepare)(struct store_prepared *prepared);
     enum err (*start)(struct store_conn *conn, struct store_prepared *prepared,
                       const struct store_value *params, size_t count, int64_t *ret_changed);
-    /* The same statement for `rows` sets of values; ret_changed may be NULL. */
+    /* The same statement for `rows` sets of values, `each` of which must change one row;
+     * ret_changed may be NULL. */
     enum err (*many)(struct store_conn *conn, struct store_prepared *prepared,
-                     const struct store_value *params, size_t count, size_t rows,
+                     const struct store_value *params, size_t count, size_t rows, bool each,
                      int64_t *ret_changed);
     /* Asks, on a handle that was opened since; NULL: nobody can be asked. */
     enum store_fate (*fate)(struct store_conn *conn);

@@ -498,8 +498,9 @@ static void sqlite_unprepare(struct store_prepared *prepared)
     prepared->handle = NULL;
 }
 
-/* Copies: the giver's bytes may go before the rows do. */
-static int bind(sqlite3_stmt *stmt, int at, const struct store_value *value)
+/* SQLITE_TRANSIENT copies, where the giver's bytes may go before the rows do; SQLITE_STATIC not. */
+static int bind(sqlite3_stmt *stmt, int at, const struct store_value *value,
+                sqlite3_destructor_type keep)
 {
     const char *ptr = value->bytes.len > 0 ? value->bytes.ptr : "";
 
@@ -510,9 +511,9 @@ static int bind(sqlite3_stmt *stmt, int at, const struct store_value *value)
     case STORE_TYPE_BOOL:
         return sqlite3_bind_int64(stmt, at, value->number);
     case STORE_TYPE_TEXT:
-        return sqlite3_bind_text64(stmt, at, ptr, value->bytes.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+        return sqlite3_bind_text64(stmt, at, ptr, value->bytes.len, keep, SQLITE_UTF8);
     case STORE_TYPE_BLOB:
-        return sqlite3_bind_blob64(stmt, at, ptr, value->bytes.len, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob64(stmt, at, ptr, value->bytes.len, keep);
     }
     PC_WRONG("a value of no type");
 }
@@ -527,17 +528,16 @@ static enum err step(struct store_prepared *prepared, bool *ret_row)
     return ERR_OK;
 }
 
-/* Makes the first step, so that a refused change shows here, as it does on PostgreSQL. A change is
- * whole after its first step, even one that returns rows. */
-static enum err sqlite_start(struct store_conn *conn, struct store_prepared *prepared,
-                             const struct store_value *params, size_t count, int64_t *ret_changed)
+static enum err start_with(struct store_conn *conn, struct store_prepared *prepared,
+                           const struct store_value *params, size_t count,
+                           sqlite3_destructor_type keep, int64_t *ret_changed)
 {
     sqlite3_stmt *stmt = stmt_of(prepared);
     enum err err;
 
     PC_ASSERT(sqlite3_bind_parameter_count(stmt) == (int)count);
     for (size_t i = 0; i < count; i++) {
-        int code = bind(stmt, (int)i + 1, &params[i]);
+        int code = bind(stmt, (int)i + 1, &params[i], keep);
 
         if (code != SQLITE_OK)
             return store_sqlite_fail(conn, code);
@@ -550,6 +550,14 @@ static enum err sqlite_start(struct store_conn *conn, struct store_prepared *pre
     return ERR_OK;
 }
 
+/* Makes the first step, so that a refused change shows here, as it does on PostgreSQL. A change is
+ * whole after its first step, even one that returns rows. */
+static enum err sqlite_start(struct store_conn *conn, struct store_prepared *prepared,
+                             const struct store_value *params, size_t count, int64_t *ret_changed)
+{
+    return start_with(conn, prepared, params, count, SQLITE_TRANSIENT, ret_changed);
+}
+
 static void sqlite_finish(struct store_prepared *prepared)
 {
     (void)sqlite3_reset(stmt_of(prepared));
@@ -558,19 +566,24 @@ static void sqlite_finish(struct store_prepared *prepared)
 }
 
 static enum err sqlite_many(struct store_conn *conn, struct store_prepared *prepared,
-                            const struct store_value *params, size_t count, size_t rows,
+                            const struct store_value *params, size_t count, size_t rows, bool each,
                             int64_t *ret_changed)
 {
     int64_t all = 0;
 
     for (size_t i = 0; i < rows; i++) {
         int64_t changed = 0;
-        enum err err = sqlite_start(conn, prepared, params + i * count, count, &changed);
+        enum err err =
+            start_with(conn, prepared, params + i * count, count, SQLITE_STATIC, &changed);
 
+        (void)sqlite3_reset(stmt_of(prepared)); /* the caller's finish forgets the values */
+        prepared->ready = prepared->has_row = false;
         if (err)
             return err;
-        sqlite_finish(prepared);
         all += changed;
+        if (each && changed != 1)
+            return store_conn_fail(conn, ERR_STORE_CORRUPT,
+                                   "a row that must be changed was not there");
     }
     if (ret_changed != NULL)
         *ret_changed = all;
