@@ -70,19 +70,11 @@ static struct store_value text_or_null(struct span text)
     return text.len == 0 ? STORE_NULL : STORE_TEXT(text);
 }
 
-/* Every row must have been touched: else the store is not as it was read. */
+/* Every row must be touched: else the store is not as it was read. */
 static enum err run_many(struct ledger_turn *turn, const struct store_statement *statement,
                          const struct store_value *values, size_t count, size_t rows)
 {
-    int64_t changed = 0;
-    enum err err;
-
-    if (rows == 0)
-        return ERR_OK;
-    err = store_exec_many(turn->conn, statement, values, count, rows, &changed);
-    if (err == ERR_OK && changed != (int64_t)rows)
-        return ERR_STORE_CORRUPT;
-    return err;
+    return store_exec_each(turn->conn, statement, values, count, rows);
 }
 
 /* ---- postings and entries ---------------------------------------------------------------------
@@ -321,22 +313,16 @@ static enum err late_rows_write(struct ledger_turn *turn)
 
 static enum err head_write(struct ledger_turn *turn)
 {
-    int64_t changed = 0;
-    enum err err;
-
     if (turn->seq == turn->head_seq && turn->at == turn->head_at &&
         turn->transaction_id == turn->head_transaction_id)
         return ERR_OK;
     PC_ASSERT(turn->seq - turn->head_seq == (int64_t)turn->posts.count);
     PC_ASSERT(turn->seq == turn->head_seq || turn->at > turn->head_at);
-    err = store_exec(turn->conn, &head_update,
-                     STORE_PARAMS(STORE_I64(turn->seq), STORE_I64(turn->at),
-                                  STORE_I64(turn->transaction_id), STORE_I64(turn->head_seq),
-                                  STORE_I64(turn->head_at)),
-                     &changed);
-    if (err == ERR_OK && changed != 1)
-        return ERR_STORE_CORRUPT;
-    return err;
+    return run_many(turn, &head_update,
+                    (const struct store_value[]){
+                        STORE_I64(turn->seq), STORE_I64(turn->at), STORE_I64(turn->transaction_id),
+                        STORE_I64(turn->head_seq), STORE_I64(turn->head_at)},
+                    5, 1);
 }
 
 static enum err event_fill(struct ledger_turn *turn, const struct ledger_event *event,
