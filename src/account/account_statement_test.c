@@ -114,11 +114,11 @@ static void periods_add_up(uint64_t seed)
     history_grow(60);
     for (int i = 0; i < 40; i++) {
         int64_t from = some_time(), to = some_time();
+        size_t account = any(HISTORY_ACCOUNTS), limit = 1 + any(12);
+        bool by_effective = any(2) == 0;
 
-        if (from <= to)
-            assert_statement(any(HISTORY_ACCOUNTS), any(2) == 0, from, to, 1 + any(12));
-        else
-            assert_statement(any(HISTORY_ACCOUNTS), any(2) == 0, to, from, 1 + any(12));
+        assert_statement(account, by_effective, from < to ? from : to, from < to ? to : from,
+                         limit);
     }
 }
 

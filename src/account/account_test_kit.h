@@ -211,25 +211,37 @@ static inline struct span answer_body(void)
     return span_from(body + 4);
 }
 
-/* What the last answer says at "lines.0.amount": a text, or how it is written; empty: nothing. */
-static inline struct span said(const char *path)
+static inline const struct json_value *value_at(const struct json_value *value, struct span path)
 {
-    const struct json_value *value = NULL;
-    struct span rest = span_from(path);
-    struct span name, text;
+    struct span name;
     uint64_t index;
 
-    if (json_read(arena_copy(&desk.arena, answer_body()), &desk.arena, &value, NULL) != ERR_OK)
-        return SPAN_OF("");
-    while (value != NULL && rest.len > 0 && span_cut(&rest, '.', &name)) {
+    while (value != NULL && path.len > 0 && span_cut(&path, '.', &name)) {
         if (!json_is_list(value))
             value = json_is_object(value) ? json_get_span(value, name) : NULL;
         else
             value = span_to_u64(name, &index) && index < value->count ? &value->items[index] : NULL;
     }
-    if (value == NULL)
-        return SPAN_OF("");
-    return json_to_text(value, &text) ? text : value->source;
+    return value;
+}
+
+/* What the last answer says at "lines.0.amount": a text, or how it is written; empty: nothing. */
+static inline struct span said(const char *path)
+{
+    const struct json_value *value = NULL;
+    struct span text = SPAN_OF("");
+    struct arena scratch;
+
+    arena_init(&scratch, NULL, 0, 16 * 1024 * 1024);
+    if (json_read(arena_copy(&scratch, answer_body()), &scratch, &value, NULL) == ERR_OK)
+        value = value_at(value, span_from(path));
+    if (value != NULL && !json_to_text(value, &text))
+        text = value->source;
+    if (text.len > 0)
+        text = arena_copy(&desk.arena, text);
+    assert_false(scratch.overflowed || desk.arena.overflowed);
+    arena_reset(&scratch);
+    return text;
 }
 
 static inline void assert_said(const char *path, const char *expected)
