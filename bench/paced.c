@@ -160,7 +160,7 @@ static void reply_done(struct connection *c)
 {
     int64_t took = now_ns() - c->due_ns;
 
-    if (memcmp(c->reply, "HTTP/1.1 200", 12) != 0)
+    if (memcmp(c->reply, "HTTP/1.1 2", 10) != 0)
         refused++;
     answered++;
     histogram[bucket_of(took)]++;
@@ -306,7 +306,7 @@ int main(int count, char **arguments)
         idle[idle_count++] = i;
     }
     run(strtod(arguments[4], NULL), strtod(arguments[5], NULL));
-    printf("{\"sent\": %llu, \"answered\": %llu, \"not_200\": %llu, \"p50_us\": %.1f, "
+    printf("{\"sent\": %llu, \"answered\": %llu, \"refused\": %llu, \"p50_us\": %.1f, "
            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f}\n",
            (unsigned long long)sent, (unsigned long long)answered, (unsigned long long)refused,
            quantile_us(0.5), quantile_us(0.9), quantile_us(0.99), quantile_us(0.999),
