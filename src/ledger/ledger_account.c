@@ -101,7 +101,7 @@ static enum err limit_check(const struct ledger_account *account, int64_t credit
         return ERR_ACCOUNT_CLOSED;
     if (left < 0)
         return ERR_FUNDS;
-    return left > INT64_MAX ? ERR_BALANCE_RANGE : ERR_OK;
+    return left + account->held > INT64_MAX ? ERR_BALANCE_RANGE : ERR_OK;
 }
 
 /* In force for every posting behind turn->seq. Its moment is its own, like a posting's, so that two

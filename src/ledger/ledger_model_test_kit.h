@@ -184,7 +184,7 @@ static inline enum err model_funds(struct model *m, const struct model_post *pos
         if (account->id > 0 && posted - held + account->credit_limit < 0)
             return ERR_FUNDS;
         if (model_outside(posted) || model_outside(held) || model_outside(incoming) ||
-            model_outside(posted - held) || model_outside(posted - held + account->credit_limit))
+            model_outside(posted - held) || model_outside(posted + account->credit_limit))
             err = ERR_BALANCE_RANGE;
     }
     return err;
@@ -560,8 +560,10 @@ static inline enum err model_set_limit(struct model *m, int64_t id, int64_t cred
         return ERR_AMOUNT_RANGE;
     if (account->state == LEDGER_CLOSED)
         return ERR_ACCOUNT_CLOSED;
-    if (left < 0 || left > INT64_MAX)
-        return left < 0 ? ERR_FUNDS : ERR_BALANCE_RANGE;
+    if (left < 0)
+        return ERR_FUNDS;
+    if (left + account->held > INT64_MAX)
+        return ERR_BALANCE_RANGE;
     if (account->credit_limit == credit_limit)
         return ERR_OK;
     account->credit_limit = credit_limit;

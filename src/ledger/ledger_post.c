@@ -141,13 +141,14 @@ static bool fits(ledger_wide value)
     return value >= INT64_MIN && value <= INT64_MAX;
 }
 
+/* With all of the limit used and nothing held: so that giving back what is held always fits. */
 static bool leg_fits(const struct ledger_account *account, const struct ledger_leg *leg)
 {
     ledger_wide posted = (ledger_wide)account->posted + leg->posted;
     ledger_wide held = (ledger_wide)account->held + leg->held;
 
     return fits(posted) && fits(held) && fits((ledger_wide)account->incoming + leg->incoming) &&
-           fits(posted - held) && fits(available_after(account, leg));
+           fits(posted - held) && fits(posted + account->credit_limit);
 }
 
 static enum err check_balances(const struct ledger_turn *turn, const struct ledger_draft *draft)
