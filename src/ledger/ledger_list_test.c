@@ -175,7 +175,7 @@ static size_t expect(const struct question *asked, const struct ledger_transacti
     }
     by_time = all && asked->account_id == 0 && asked->user_id == 0 &&
               (asked->from != 0 || asked->to != 0);
-    qsort(wanted, count, sizeof(*wanted), compare_rows);
+    qsort(wanted, count, sizeof(const struct ledger_transaction_row *), compare_rows);
     return count;
 }
 
@@ -223,7 +223,7 @@ static struct question question(void)
     if (roll(4) == 0)
         asked.from = one;
     if (roll(4) == 0)
-        asked.to = other;
+        asked.to = other + (int64_t)roll(2);
     if (roll(4) == 0)
         asked.status = ledger_statuses[roll(5)];
     if (roll(4) == 0)

@@ -232,6 +232,15 @@ static enum err step_work(struct ledger_turn *turn, void *context)
     return ERR_OK;
 }
 
+static void steps_go(const struct step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct step step = steps[i];
+
+        assert_int_equal(doing(step_work, &step), ERR_OK);
+    }
+}
+
 /* A frozen account takes and does not give; what moves nothing is never in its way. */
 static void a_frozen_account_only_takes(void **state)
 {
@@ -248,12 +257,30 @@ static void a_frozen_account_only_takes(void **state)
 
     (void)state;
     assert_int_equal(doing(state_work, &frozen), ERR_OK);
-    for (size_t i = 0; i < PC_COUNT(steps); i++) {
-        struct step step = steps[i];
-
-        assert_int_equal(doing(step_work, &step), ERR_OK);
-    }
+    steps_go(steps, PC_COUNT(steps));
     assert_int_equal(account_of(usd).posted, 10100);
+}
+
+/* A closed one takes part in nothing; it is told before the status is looked at. */
+static void a_closed_account_takes_no_part(void **state)
+{
+    enum ledger_state closed = LEDGER_CLOSED;
+    int64_t out = given_in(10000, "debit");
+    int64_t debit = given_in(100, "debit");
+    int64_t credit = given_in(100, "credit");
+    const struct step steps[] = {{credit, LEDGER_COMPLETED, ERR_ACCOUNT_CLOSED},
+                                 {credit, LEDGER_REVERSED, ERR_ACCOUNT_CLOSED},
+                                 {out, LEDGER_REVERSED, ERR_ACCOUNT_CLOSED},
+                                 {out, LEDGER_FAILED, ERR_TRANSITION},
+                                 {debit, LEDGER_FAILED, ERR_OK},
+                                 {debit, LEDGER_COMPLETED, ERR_ACCOUNT_CLOSED}};
+
+    (void)state;
+    assert_int_equal(doing(twice_work, &out), ERR_OK);
+    assert_int_equal(doing(state_work, &closed), ERR_OK);
+    steps_go(steps, PC_COUNT(steps));
+    given_back(out, 1, ERR_ACCOUNT_CLOSED);
+    assert_int_equal(account_of(usd).posted, 0);
 }
 
 static enum err complete_work(struct ledger_turn *turn, void *context)
@@ -283,9 +310,10 @@ static void a_store_that_fails_leaves_it_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(it_is_completed_once_in_a_turn),   T(a_turn_goes_there_and_back),
-        T(what_is_not_written_is_not_found), T(the_last_part_reverses_it),
-        T(a_frozen_account_only_takes),      T(a_store_that_fails_leaves_it_whole),
+        T(it_is_completed_once_in_a_turn),     T(a_turn_goes_there_and_back),
+        T(what_is_not_written_is_not_found),   T(the_last_part_reverses_it),
+        T(a_frozen_account_only_takes),        T(a_closed_account_takes_no_part),
+        T(a_store_that_fails_leaves_it_whole),
     };
 
     return cmocka_run_group_tests_name("ledger_transaction", tests, NULL, NULL);

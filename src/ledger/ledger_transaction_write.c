@@ -239,7 +239,6 @@ static enum err place(struct http_request *req, struct ledger_turn *turn,
 static enum err create_run(struct http_request *req, struct ledger_turn *turn)
 {
     const struct new_order *order = req->body;
-    struct ledger_mark mark = ledger_turn_mark(turn);
     struct ledger_account account = {0};
     struct money amount = {0};
     struct ledger_transaction_row row;
@@ -260,10 +259,8 @@ static enum err create_run(struct http_request *req, struct ledger_turn *turn)
         .created_at = ledger_turn_now(turn),
         .updated_at = ledger_turn_now(turn)};
     err = place(req, turn, &row);
-    if (err) {
-        ledger_turn_undo(turn, mark); /* its number too */
+    if (err) /* whoever runs us takes all of it back, its number too */
         return err;
-    }
     http_finally(req, count_new);
     ledger_reply_location(req, row.id);
     return http_reply(req, &row);

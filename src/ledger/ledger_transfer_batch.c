@@ -150,20 +150,17 @@ static enum err fail(struct http_request *req, size_t i, enum err err)
     return http_fail(req, err, arena_string(req->arena, item_sentence(req->arena, i, err)));
 }
 
+/* Whoever runs us takes back what went before a refusal. */
 static enum err run_atomic(struct http_request *req, struct ledger_turn *turn,
                            const struct ledger_transfer_order *orders, struct batch_item *items,
                            struct batch_reply *reply)
 {
-    struct ledger_mark mark = ledger_turn_mark(turn);
-
     for (size_t i = 0; i < reply->transfers.count; i++) {
         enum err err =
             ledger_transfer_make(req, turn, &orders[i], (int64_t)i, false, &items[i].transfer);
 
-        if (err) {
-            ledger_turn_undo(turn, mark);
+        if (err)
             return fail(req, i, err);
-        }
         items[i].status = SPAN_OF("completed");
         items[i].is_posted = true;
     }

@@ -366,6 +366,31 @@ static void a_batch_has_up_to_a_thousand(void **state)
     assert_int_equal(ask("ada", "POST /transfers/batch", thousand(1000, 335)), 413);
 }
 
+/* Whichever call to the store fails: what is answered 201 is there, and nothing else. */
+static void a_store_that_fails_moves_all_or_nothing(void **state)
+{
+    const char *orders =
+        text_of("{\"transfers\":[%s,%s],\"atomic\":false}", order(adas, bobs, "\"amount\":0.10"),
+                order(adas, bobs, "\"amount\":0.20"));
+    int64_t done = 0;
+    size_t failed = 0;
+
+    (void)state;
+    for (uint64_t nth = 1; nth < 60; nth++) {
+        store_fail_at(nth % 2 ? nth : STORE_FAIL_ALWAYS);
+        (void)ask("ada", "POST /transfers/batch", orders);
+        store_fail_at(0);
+        assert_true(site.status == 201 || site.status == 503);
+        done += site.status == 201 ? 1 : 0;
+        failed += site.status == 503;
+        while (store_ready(bench.store) != ERR_OK)
+            (void)usleep(1000);
+        assert_balance(adas, 10000 - 30 * done, 0);
+    }
+    assert_in_range(done, 5, 60);
+    assert_in_range(failed, 5, 60);
+}
+
 /* ---- reversals --------------------------------------------------------------------------------
  */
 
@@ -564,6 +589,7 @@ int main(void)
         T(a_batch_names_the_first_that_is_wrong),
         T(each_by_itself_is_answered_by_itself),
         T(a_batch_has_up_to_a_thousand),
+        T(a_store_that_fails_moves_all_or_nothing),
         T(what_was_moved_is_given_back),
         T(what_is_gone_is_not_given_back),
         T(many_reversals_never_exceed_it),
