@@ -98,13 +98,47 @@ static enum err expire_work(struct ledger_turn *turn, void *context)
     return ledger_expire(turn, SWEEP_HOLDS, context);
 }
 
+/* What is there to do, asked of a reader: whoever has nothing to do keeps no writer busy, and takes
+ * no turn from others. */
+struct due {
+    int64_t now_ns, keys_before_ns;
+    bool holds, keys;
+};
+
+static enum err due_run(struct store_conn *conn, struct store_job *job)
+{
+    static const struct store_statement due_find = {
+        .name = "ledger_due",
+        .sqlite = "SELECT EXISTS (SELECT 1 FROM ledger_holds WHERE ended_seq IS NULL "
+                  "AND expires_at <= ?1), EXISTS (SELECT 1 FROM ledger_keys "
+                  "WHERE id = (SELECT min(id) FROM ledger_keys) AND at < ?2)"};
+    struct due *due = job->context;
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err =
+        store_query(conn, &due_find,
+                    STORE_PARAMS(STORE_I64(due->now_ns), STORE_I64(due->keys_before_ns)), &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows))
+        return store_rows_end(rows, ERR_STORE_CORRUPT);
+    due->holds = store_rows_bool(rows, 0);
+    due->keys = store_rows_bool(rows, 1);
+    return store_rows_err(rows);
+}
+
 enum err ledger_sweep(struct ledger *ledger, bool *ret_more)
 {
+    int64_t now_ns = clock_realtime_ns(ledger->options.clock);
+    struct due due = {.now_ns = now_ns,
+                      .keys_before_ns = now_ns - ledger->options.key_life_s * CLOCK_NS_PER_S};
     size_t expired = 0;
     bool more_keys = false;
-    enum err err = ledger_do(ledger, expire_work, &expired);
+    enum err err = store_do(ledger->options.store, due_run, &due, false);
 
-    if (err == ERR_OK)
+    if (err == ERR_OK && due.holds)
+        err = ledger_do(ledger, expire_work, &expired);
+    if (err == ERR_OK && due.keys)
         err = ledger_keys_sweep(ledger, &more_keys);
     if (err == ERR_OK)
         *ret_more = more_keys || expired == SWEEP_HOLDS;
