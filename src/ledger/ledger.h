@@ -258,7 +258,8 @@ PC_CHECKED enum err ledger_reverse(struct ledger_turn *turn, const struct ledger
 PC_CHECKED enum err ledger_account_get(struct ledger *ledger, struct store_conn *conn, int64_t id,
                                        struct ledger_account *ret_account);
 
-/* As it was: behind posting `seq`, or at a time by commit, or by effective date. ERR_NOT_FOUND. */
+/* As it was: behind posting `seq`, or at a time by commit, or by effective date. ERR_NOT_FOUND;
+ * ERR_BALANCE_RANGE where in the order of effective dates it would have left 64 bits. */
 struct ledger_moment {
     int64_t seq;             /* 0: not by seq */
     int64_t at_ns;           /* 0: not by commit time */

@@ -75,10 +75,14 @@ static const struct store_statement seq_at = {
     "FROM ledger_posts p JOIN ledger_entries e ON e.account_id = ?1 AND e.seq = p.seq "            \
     "WHERE p.effective_at < p.at AND p.seq > ?2 AND p.seq <= ?3 AND p.effective_at <= ?4"
 
-static const struct store_statement backdated = {
-    .name = "ledger_backdated",
-    .sqlite = "SELECT coalesce(sum(e.posted), 0), coalesce(max(e.seq), 0) " BACKDATED,
-    .postgres = "SELECT coalesce(sum(e.posted), 0)::bigint, coalesce(max(e.seq), 0) " BACKDATED};
+/* In two halves, so that no sum on the way leaves 64 bits. */
+#define BACKDATED_SUMS(cast)                                                                       \
+    "SELECT coalesce(sum(e.posted >> 32), 0)" cast                                                 \
+    ", coalesce(sum(e.posted & 4294967295), 0)" cast ", coalesce(max(e.seq), 0) " BACKDATED
+
+static const struct store_statement backdated = {.name = "ledger_backdated",
+                                                 .sqlite = BACKDATED_SUMS(""),
+                                                 .postgres = BACKDATED_SUMS("::bigint")};
 
 static enum err read_entry(struct store_conn *conn, int64_t account_id, int64_t seq,
                            struct ledger_balance *balance)
@@ -116,6 +120,7 @@ static enum err add_backdated(struct store_conn *conn, int64_t account_id, int64
                               int64_t seq, int64_t effective_at, struct ledger_balance *balance)
 {
     PC_AUTO(store_rows) rows = NULL;
+    ledger_wide posted = balance->posted;
     int64_t last;
     enum err err = store_query(conn, &backdated,
                                STORE_PARAMS(STORE_I64(account_id), STORE_I64(after), STORE_I64(seq),
@@ -126,11 +131,13 @@ static enum err add_backdated(struct store_conn *conn, int64_t account_id, int64
         return err;
     if (!store_next(rows))
         return store_rows_end(rows, ERR_STORE_CORRUPT);
-    if (__builtin_add_overflow(balance->posted, store_rows_i64(rows, 0), &balance->posted))
-        return ERR_BALANCE_RANGE;
-    last = store_rows_i64(rows, 1);
+    posted += (ledger_wide)store_rows_i64(rows, 0) * 4294967296 + store_rows_i64(rows, 1);
+    last = store_rows_i64(rows, 2);
     if (last > balance->seq)
         balance->seq = last;
+    if (posted > INT64_MAX || posted < INT64_MIN)
+        return store_rows_end(rows, ERR_BALANCE_RANGE);
+    balance->posted = (int64_t)posted;
     return store_rows_err(rows);
 }
 

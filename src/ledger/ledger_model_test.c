@@ -195,10 +195,13 @@ static void op_move(void)
                                 .from = any_account(),
                                 .effective_at_ns = any_effective()};
     struct ledger_posted one = {0}, other = {0};
+    size_t place = 0;
     enum err real;
 
     t.to = any_partner(t.from);
     t.amount = any_money(t.from);
+    if (chance(8) && model_find(&run.model, t.from, &place)) /* all there is */
+        t.amount.minor = run.model.accounts[place].is.posted;
     real = ledger_move(run.turn, &t, &one);
     same_answer("move", real, model_move(&run.model, &t, &other), &one, &other);
 }
@@ -253,7 +256,9 @@ static void op_hold(void)
 
     h.to = any_partner(h.from);
     h.amount = any_money(h.from);
-    if (chance(60))
+    if (chance(40)) /* soon, and often at the same moment as others */
+        h.expires_at_ns = run.model.clock + (int64_t)below(30) * CLOCK_NS_PER_S;
+    else if (chance(30))
         h.expires_at_ns = run.model.now - 10 + (int64_t)below(2 * HOLD_LIFE_S) * CLOCK_NS_PER_S;
     else if (chance(10))
         h.expires_at_ns = LEDGER_NEVER;
@@ -301,6 +306,18 @@ static void op_reverse(void)
         fault("reverse: %lld, the model says %lld", (long long)amount, (long long)model_amount);
 }
 
+/* One without money, though maybe with promises. */
+static int64_t any_empty(int64_t otherwise)
+{
+    for (size_t tries = 0; tries < 40; tries++) {
+        const struct ledger_account *account = &run.model.accounts[any_place()].is;
+
+        if (account->id > 0 && account->posted == 0 && account->state != LEDGER_CLOSED)
+            return account->id;
+    }
+    return otherwise;
+}
+
 static void op_state(void)
 {
     int64_t id = any_account();
@@ -308,7 +325,11 @@ static void op_state(void)
                               : chance(80) ? LEDGER_FROZEN
                                            : LEDGER_CLOSED;
     struct ledger_posted none = {0};
-    enum err real = ledger_account_set_state(run.turn, id, state);
+    enum err real;
+
+    if (state == LEDGER_CLOSED && chance(50))
+        id = any_empty(id);
+    real = ledger_account_set_state(run.turn, id, state);
 
     same_answer("state", real, model_set_state(&run.model, id, state), &none, &none);
 }
@@ -382,7 +403,7 @@ static const struct {
     void (*run)(void);
 } ops[] = {
     {30, op_move},    {20, op_deposit}, {8, op_post},    {14, op_hold},
-    {10, op_capture}, {4, op_void},     {6, op_reverse}, {2, op_state},
+    {10, op_capture}, {4, op_void},     {6, op_reverse}, {4, op_state},
     {2, op_limit},    {6, op_look},     {5, op_mark},    {1, op_expire},
 };
 
@@ -471,6 +492,7 @@ struct reading {
     size_t place;
     struct ledger_moment moment;
     struct ledger_account account;
+    enum err err; /* of the past */
     struct ledger_balance balance;
 };
 
@@ -480,7 +502,9 @@ static enum err read_run(struct store_conn *conn, struct store_job *job)
     int64_t id = run.model.accounts[reading->place].is.id;
     enum err err = ledger_account_get(bench.ledger, conn, id, &reading->account);
 
-    return err ? err : ledger_balance_at(conn, id, &reading->moment, &reading->balance);
+    if (err == ERR_OK)
+        reading->err = ledger_balance_at(conn, id, &reading->moment, &reading->balance);
+    return err;
 }
 
 static bool same_balance(const struct ledger_balance *one, const struct ledger_balance *other)
@@ -501,6 +525,9 @@ static struct ledger_moment any_moment(void)
         moment.at_ns = at;
     if (chance(30))
         moment.effective_at_ns = at - (int64_t)below(BACKDATE_S) * CLOCK_NS_PER_S;
+    else if (run.model.posts.count > 0 && chance(30)) /* the very date of a posting */
+        moment.effective_at_ns =
+            model_post_at(&run.model, (size_t)below(run.model.posts.count))->effective_at;
     return moment;
 }
 
@@ -511,13 +538,48 @@ static bool is_final(const struct ledger_moment *moment)
            (moment->at_ns != 0 && moment->at_ns <= run.model.at);
 }
 
+/* One that was posted for an earlier day, if one is found soon. */
+static const struct model_post *any_backdated(void)
+{
+    for (size_t tries = 0; tries < 50 && run.model.posts.count > 0; tries++) {
+        const struct model_post *post =
+            model_post_at(&run.model, (size_t)below(run.model.posts.count));
+
+        if (post->effective_at < post->at)
+            return post;
+    }
+    return NULL;
+}
+
+static void same_past(const struct reading *reading)
+{
+    const struct ledger_balance *then = &reading->balance;
+    struct ledger_balance model = {0};
+    enum err err = model_then(&run.model, reading->place, &reading->moment, &model);
+
+    if (reading->err != err || (err == ERR_OK && !same_balance(then, &model)))
+        fault("account %lld behind %lld at %lld of %lld: %s %lld %lld %lld, the model says "
+              "%s %lld %lld %lld",
+              (long long)reading->account.id, (long long)reading->moment.seq,
+              (long long)reading->moment.at_ns, (long long)reading->moment.effective_at_ns,
+              err_slug(reading->err), (long long)then->posted, (long long)then->held,
+              (long long)then->incoming, err_slug(err), (long long)model.posted,
+              (long long)model.held, (long long)model.incoming);
+}
+
 static void read_any(void)
 {
     struct reading reading = {.place = any_place(), .moment = any_moment()};
+    const struct model_post *post = any_backdated();
     struct ledger_account now;
-    struct ledger_balance then;
-    enum err err = store_do(bench.store, read_run, &reading, false);
+    enum err err;
 
+    if (post != NULL && chance(20)) {
+        reading.place = post->accounts[below(post->count)];
+        reading.moment = (struct ledger_moment){
+            .seq = post->seq, .effective_at_ns = post->effective_at + (int64_t)below(3) - 1};
+    }
+    err = store_do(bench.store, read_run, &reading, false);
     if (err == ERR_NOT_FOUND && run.model.accounts[reading.place].is.id < 0 &&
         run.model.accounts[reading.place].entries.count == 0)
         return; /* one of the house's that was not needed yet */
@@ -525,15 +587,8 @@ static void read_any(void)
         fault("reading: %s", err_name(err));
     now = model_now(&run.model, reading.place, clock_realtime_ns(&bench.clock.clock));
     same_account("reading", &reading.account, &now);
-    then = model_then(&run.model, reading.place, &reading.moment);
-    if (!same_balance(&reading.balance, &then))
-        fault("account %lld behind %lld at %lld of %lld: %lld %lld %lld, the model says "
-              "%lld %lld %lld",
-              (long long)now.id, (long long)reading.moment.seq, (long long)reading.moment.at_ns,
-              (long long)reading.moment.effective_at_ns, (long long)reading.balance.posted,
-              (long long)reading.balance.held, (long long)reading.balance.incoming,
-              (long long)then.posted, (long long)then.held, (long long)then.incoming);
-    if (is_final(&reading.moment)) {
+    same_past(&reading);
+    if (reading.err == ERR_OK && is_final(&reading.moment)) {
         size_t slot = run.kept_count < KEPT_MAX ? run.kept_count++ : (size_t)below(KEPT_MAX);
 
         run.kept[slot] = (struct kept){reading.place, reading.moment, reading.balance};
@@ -547,7 +602,7 @@ static void read_again(void)
 
     if (kept >= run.kept + run.kept_count)
         return;
-    if (store_do(bench.store, read_run, &reading, false) != ERR_OK ||
+    if (store_do(bench.store, read_run, &reading, false) != ERR_OK || reading.err ||
         !same_balance(&reading.balance, &kept->balance))
         fault("the past of account %lld has changed",
               (long long)run.model.accounts[kept->place].is.id);
@@ -645,14 +700,14 @@ static void open_all(void)
 /* Mostly on, by little or by hours; seldom back. */
 static void clock_any(void)
 {
-    int64_t ns = (int64_t)below(100);
+    int64_t ns = (int64_t)below(4) * CLOCK_NS_PER_S;
 
-    if (chance(50))
+    if (chance(15))
         ns = (int64_t)below(600) * CLOCK_NS_PER_S;
-    else if (chance(5))
-        ns = (int64_t)below(3 * 24 * 60 * 60) * CLOCK_NS_PER_S;
     else if (chance(3))
-        ns = -(int64_t)below(60 * 60) * CLOCK_NS_PER_S;
+        ns = (int64_t)below(3 * 24 * 60 * 60) * CLOCK_NS_PER_S;
+    else if (chance(6))
+        ns = -(int64_t)below(chance(80) ? 10 : 60 * 60) * CLOCK_NS_PER_S;
     atomic_fetch_add(&bench.clock.realtime_ns, ns);
 }
 

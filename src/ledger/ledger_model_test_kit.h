@@ -670,8 +670,9 @@ static inline size_t model_reach(const struct model *m, const struct ledger_list
 
 /* As it was: the last entry that is old enough, and by effective date what was posted behind it for
  * an earlier day. */
-static inline struct ledger_balance model_then(const struct model *m, size_t place,
-                                               const struct ledger_moment *moment)
+static inline enum err model_then(const struct model *m, size_t place,
+                                  const struct ledger_moment *moment,
+                                  struct ledger_balance *ret_balance)
 {
     const struct ledger_list *entries = &m->accounts[place].entries;
     int64_t seq = moment->seq == 0 ? INT64_MAX : moment->seq;
@@ -680,9 +681,11 @@ static inline struct ledger_balance model_then(const struct model *m, size_t pla
     size_t end = model_reach(m, entries, seq, at);
     size_t then = model_reach(m, entries, seq, at < effective_at ? at : effective_at);
     struct ledger_balance balance = {0};
+    ledger_wide posted;
 
     if (then > 0)
         balance = ((struct model_entry *)ledger_list_at(entries, then - 1))->after;
+    posted = balance.posted;
     for (size_t i = then; i < end; i++) {
         const struct model_entry *entry = ledger_list_at(entries, i);
         const struct model_post *post = model_post_at(m, entry->post);
@@ -690,10 +693,12 @@ static inline struct ledger_balance model_then(const struct model *m, size_t pla
         if (post->effective_at > effective_at)
             continue;
         for (size_t k = 0; k < post->count; k++)
-            balance.posted += post->accounts[k] == place ? post->legs[k].posted : 0;
+            posted += post->accounts[k] == place ? post->legs[k].posted : 0;
         balance.seq = post->seq;
     }
-    return balance;
+    balance.posted = (int64_t)posted;
+    *ret_balance = balance;
+    return model_outside(posted) ? ERR_BALANCE_RANGE : ERR_OK;
 }
 
 static inline void model_free(struct model *m)
