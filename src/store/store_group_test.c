@@ -388,6 +388,33 @@ static void many_rows_are_one_statement(void **state)
     store_close(store);
 }
 
+enum { LOUD_BYTES = 128 * 1024, LOUD_ROWS = 200 };
+
+/* Each row goes there and comes back. */
+static enum err loud_run(struct store_conn *conn, struct store_job *job)
+{
+    static const struct store_statement echo = {
+        .name = "loud_echo", .sqlite = "SELECT ?1", .postgres = "SELECT $1::text"};
+    static struct store_value values[LOUD_ROWS];
+    static char text[LOUD_BYTES];
+
+    (void)job;
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < LOUD_ROWS; i++)
+        values[i] = STORE_TEXT(span_make(text, sizeof(text)));
+    return store_exec_many(conn, &echo, values, 1, LOUD_ROWS, NULL);
+}
+
+/* Both sides have more to say than buffers hold: neither waits for the other to listen first. */
+static void both_sides_speak_at_once(void **state)
+{
+    struct store *store = kit_open_with_table(*state);
+
+    assert_int_equal(store_do(store, loud_run, NULL, true), ERR_OK);
+    assert_int_equal(kit_add(store, 1), ERR_OK);
+    store_close(store);
+}
+
 /* Asks for no answer, twice: the second call may repeat a row of the first. */
 static enum err unasked_run(struct store_conn *conn, struct store_job *const *jobs, size_t count,
                             const void *context)
@@ -528,6 +555,7 @@ int main(void)
         KIT_TEST(a_full_queue_refuses_members),
         KIT_TEST(the_nth_call_fails_and_nothing_is_lost),
         KIT_TEST(many_rows_are_one_statement),
+        KIT_TEST(both_sides_speak_at_once),
         KIT_TEST(unasked_answers_still_count),
         KIT_TEST(a_row_that_is_not_there_is_damage),
         KIT_TEST(a_refused_row_ends_the_job),

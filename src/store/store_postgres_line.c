@@ -129,7 +129,7 @@ static enum err pump(struct store_conn *conn, struct store_pg_line *line)
         err = store_pg_await(conn, true);
         if (err)
             return err;
-        if (!PQconsumeInput(pg))
+        if (!store_pg_consume(pg))
             return store_pg_fail_link(conn, PQerrorMessage(pg));
         drain(conn, line);
     }

@@ -180,6 +180,14 @@ enum err store_pg_await(struct store_conn *conn, bool writing)
     return ERR_OK;
 }
 
+/* What is left of a TLS record that did not fit shows on no socket, so it is asked for. */
+bool store_pg_consume(PGconn *pg)
+{
+    if (!PQconsumeInput(pg))
+        return false;
+    return !PQsslInUse(pg) || PQconsumeInput(pg);
+}
+
 enum err store_pg_next(struct store_conn *conn, PGresult **ret_result)
 {
     PGconn *pg = store_pg(conn);
@@ -195,7 +203,7 @@ enum err store_pg_next(struct store_conn *conn, PGresult **ret_result)
         err = store_pg_await(conn, writing == 1);
         if (err)
             return err;
-        if (!PQconsumeInput(pg))
+        if (!store_pg_consume(pg))
             break; /* what the server said before it went may still be read */
     }
     *ret_result = PQgetResult(pg);

@@ -64,6 +64,9 @@ PC_CHECKED enum err store_pg_await(struct store_conn *conn, bool writing);
 /* The next of PQgetResult's answers, NULL among them; sends what is still to be sent. */
 PC_CHECKED enum err store_pg_next(struct store_conn *conn, PGresult **ret_result);
 
+/* Takes in what has arrived; false when the connection is gone. */
+PC_CHECKED bool store_pg_consume(PGconn *pg);
+
 bool store_pg_is_good(const PGresult *result);
 
 /* The error in our terms; both say whether the connection is of no more use. */
