@@ -81,7 +81,9 @@ struct span account_decimal(struct arena *arena, int64_t minor, enum currency cu
     struct sbuf out = sbuf_on(arena, ACCOUNT_DECIMAL_BYTES_MAX);
 
     money_add_decimal(&out, money);
-    return out.full ? (struct span){0} : sbuf_span(&out);
+    if (out.full)
+        return (struct span){0};
+    return sbuf_span(&out);
 }
 
 /* ---- who --------------------------------------------------------------------------------------
