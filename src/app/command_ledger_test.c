@@ -87,8 +87,7 @@ static void spoil(struct store *store)
 
 static void user_make(const char *const *variables)
 {
-    static const char line[] =
-        "user create ada@example.com --password-stdin";
+    static const char line[] = "user create ada@example.com --password-stdin";
     int ends[2];
 
     assert_int_equal(pipe(ends), 0);

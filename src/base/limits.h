@@ -30,9 +30,9 @@ enum {
     LIMIT_STORE_STATEMENTS_MAX = 512, /* prepared, on one handle */
     LIMIT_STORE_PARAMS_MAX = 64,      /* of one statement */
     LIMIT_STORE_VALUE_BYTES_MAX = 16 * 1024 * 1024,
-    LIMIT_STORE_TRIES_MAX = 6, /* of one job, after serialization failures */
-    LIMIT_STORE_FATE_MS = 5000, /* for asking what became of a COMMIT */
-    LIMIT_STORE_TAKE_MAX = 512, /* jobs that a writer takes from the queue at once */
+    LIMIT_STORE_TRIES_MAX = 6,     /* of one job, after serialization failures */
+    LIMIT_STORE_FATE_MS = 5000,    /* for asking what became of a COMMIT */
+    LIMIT_STORE_TAKE_MAX = 512,    /* jobs that a writer takes from the queue at once */
     LIMIT_STORE_WEIGHT_MAX = 4096, /* of the jobs that are done together, in their own unit */
 
     /* ledger */

@@ -31,7 +31,7 @@ static const struct http_policy site_policy = {
 /* The service of the running test. */
 struct site {
     char dir[64];
-    struct store *store; /* its own, unless the test brings one */
+    struct store *store;   /* its own, unless the test brings one */
     struct net_pool *pool; /* hashes and signs */
     struct http_engine *engine;
     struct http_service *service;

@@ -293,7 +293,7 @@ bool json_fingerprint_differs(const struct json_schema *schema, struct span one,
                               struct sbuf *name)
 {
     size_t at_one = schema->field_count;
-    size_t at_other = schema->field_count;
+    size_t at_other = at_one;
 
     if (span_equal(one, other))
         return false;

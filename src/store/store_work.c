@@ -382,6 +382,7 @@ static struct store_job *share_out(const struct store *store, struct store_job *
             rest_end = &job->link.next;
         }
     }
+    PC_ASSERT(end != NULL); /* the first one always goes */
     *end = NULL;
     *rest_end = NULL;
     *list = job_of(rest);

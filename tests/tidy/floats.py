@@ -72,19 +72,20 @@ def is_float(instruction, machine):
 
 
 def disassembled(path):
-    """(machine, [(object, function, instruction)]) of an object or an archive."""
+    """(machine, [(object, function, instruction)], objects) of an object or an archive."""
     out = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], check=True,
                          capture_output=True, text=True).stdout
-    machine, member, function, rows = "", "", "", []
+    machine, member, function, rows, members = "", "", "", [], set()
     for line in out.splitlines():
         if "file format" in line:
             member, machine = line.split(":")[0], line.rsplit(None, 1)[-1]
+            members.add(member)     # also one that holds tables alone
         elif match := re.match(r"[0-9a-f]+ <(.+)>:$", line):
             function = match[1]
         elif match := re.match(r"\s+[0-9a-f]+:\s+((?:(?:lock|rep[a-z]*|bnd|notrack|data16|cs|ds|es"
                                r"|fs|gs|ss)\s+)*)([a-z][a-z0-9.]*)", line):
             rows.append((member, function, match[2]))
-    return machine, rows
+    return machine, rows, members
 
 
 def wanted_calls(path):
@@ -98,12 +99,12 @@ def wanted_calls(path):
 
 def complaints(path, chosen=lambda member: True):
     """What is wrong in it, and the objects that were looked at."""
-    machine, rows = disassembled(path)
+    machine, rows, members = disassembled(path)
     found = {f"{member}: {function}: {instruction}" for member, function, instruction in rows
              if chosen(member) and is_float(instruction, machine)}
     found |= {f"{member}: calls {name}" for member, name in wanted_calls(path)
               if chosen(member) and CALLS.fullmatch(name)}
-    return sorted(found), {member for member, _, _ in rows if chosen(member)}
+    return sorted(found), {member for member in members if chosen(member)}
 
 
 def compiled(compiler, level, text, folder):
