@@ -107,6 +107,13 @@ static void overlapping_numbers_are_all_hidden(void **state)
     masks("5105 1051 0510 5100 4111 1111 1111 1111", "**** **** **** 5100 **** **** **** 1111");
 }
 
+/* The four digits left showing make a new number with what follows: it is hidden as well. */
+static void nothing_is_left_to_find(void **state)
+{
+    (void)state;
+    masks("4111111111111111 234567 12344", "**************** ****** *2344");
+}
+
 static void disguises_are_seen_through(void **state)
 {
     (void)state;
@@ -252,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_card_number_shows_its_last_four),
         cmocka_unit_test(a_card_number_is_found_anywhere),
         cmocka_unit_test(overlapping_numbers_are_all_hidden),
+        cmocka_unit_test(nothing_is_left_to_find),
         cmocka_unit_test(disguises_are_seen_through),
         cmocka_unit_test(what_is_no_card_stays),
         cmocka_unit_test(ibans_show_country_and_last_four),
