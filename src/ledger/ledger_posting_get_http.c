@@ -71,6 +71,11 @@ static const struct json_schema leg_schema = {.name = "PostingLeg",
                                               .field_count = PC_COUNT(leg_fields),
                                               .bytes = sizeof(struct ledger_leg_row)};
 
+enum { REFERENCES_MAX = 100 };
+
+static const struct json_field seq_item = {
+    .kind = JSON_KIND_I64, .min = 1, .max = INT64_MAX, .example = "44"};
+
 static const struct json_field posting_fields[] = {
     {.name = "id",
      .kind = JSON_KIND_I64,
@@ -105,6 +110,13 @@ static const struct json_field posting_fields[] = {
      .has_offset = offsetof(struct ledger_posting_row, has_reference),
      .example = "40",
      .about = "The posting that it reverses, captures or ends."},
+    {.name = "referred_by",
+     .kind = JSON_KIND_LIST,
+     .max = REFERENCES_MAX,
+     .item = &seq_item,
+     .offset = offsetof(struct ledger_posting_row, referred_by),
+     .example = "[44]",
+     .about = "The postings that reverse, capture or end it: the first hundred."},
     {.name = "transaction_id",
      .kind = JSON_KIND_I64,
      .optional = true,
@@ -137,6 +149,10 @@ static const struct store_statement posting_legs = {
     .sqlite = "SELECT e.account_id, a.currency, e.posted, e.held, e.incoming FROM ledger_entries e "
               "CROSS JOIN ledger_accounts a WHERE e.seq = ?1 AND a.id = e.account_id "
               "ORDER BY e.leg LIMIT ?2"};
+
+static const struct store_statement posting_references = {
+    .name = "posting_references",
+    .sqlite = "SELECT seq FROM ledger_posts WHERE refers_to = ?1 ORDER BY seq LIMIT ?2"};
 
 /* ---- accounts by name -------------------------------------------------------------------------
  */
@@ -259,6 +275,25 @@ static enum err find_legs(struct http_request *req, struct ledger_posting_row *r
     return err ? err : store_rows_err(rows);
 }
 
+static enum err find_references(struct http_request *req, struct ledger_posting_row *row)
+{
+    int64_t *seqs = arena_array(req->arena, REFERENCES_MAX, sizeof(*seqs));
+    PC_AUTO(store_rows) rows = NULL;
+    size_t count = 0;
+    enum err err;
+
+    if (seqs == NULL)
+        return ERR_NO_MEMORY;
+    err = store_query(req->store, &posting_references,
+                      STORE_PARAMS(STORE_I64(row->seq), STORE_I64(REFERENCES_MAX)), &rows);
+    if (err)
+        return err;
+    while (count < REFERENCES_MAX && store_next(rows))
+        seqs[count++] = store_rows_i64(rows, 0);
+    row->referred_by = (struct json_list){.items = seqs, .count = count};
+    return store_rows_err(rows);
+}
+
 enum err ledger_posting_get(struct http_request *req)
 {
     const struct ledger_id_input *input = req->input;
@@ -267,5 +302,7 @@ enum err ledger_posting_get(struct http_request *req)
 
     if (!err)
         err = find_legs(req, &row);
+    if (!err)
+        err = find_references(req, &row);
     return err ? err : http_reply(req, &row);
 }

@@ -25,7 +25,8 @@ PC_CHECKED enum err ledger_leg_show(struct arena *arena, enum currency currency,
 struct ledger_posting_row {
     int64_t seq, refers_to, transaction_id, created_at, effective_at;
     struct span kind, description;
-    struct json_list legs; /* struct ledger_leg_row */
+    struct json_list legs;        /* struct ledger_leg_row */
+    struct json_list referred_by; /* int64_t */
     bool has_reference, has_transaction;
 };
 

@@ -62,6 +62,51 @@ static const struct store_statement refusals_statement = {
     .name = "test_refused_events",
     .sqlite = "SELECT count(*) FROM trail_events WHERE event = 'ledger.refused'"};
 
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+static void assert_row(const struct http_route *rows, enum net_method method, const char *path,
+                       const char *roles, uint32_t per_minute)
+{
+    const char *scope = method == NET_METHOD_GET ? "transactions:read" : "transactions:write";
+
+    for (; rows->path != NULL; rows++) {
+        if (rows->method != method || strcmp(rows->path, path) != 0)
+            continue;
+        assert_int_equal(rows->access, HTTP_ACCESS_BEARER);
+        assert_string_equal(rows->scopes, scope);
+        assert_true((rows->roles == NULL) == (roles == NULL));
+        if (roles != NULL)
+            assert_string_equal(rows->roles, roles);
+        assert_int_equal(rows->per_minute, per_minute);
+        assert_int_equal(rows->keyed, method == NET_METHOD_POST || method == NET_METHOD_PUT);
+        return;
+    }
+    fail_msg("no route %s", path);
+}
+
+/* What may be done how often by whom is in the rows; the journey does the rest. */
+static void rows_ask_what_was_promised(void **state)
+{
+    static const struct http_route *const t = ledger_transaction_routes;
+    static const struct http_route *const m = ledger_transfer_routes;
+
+    (void)state;
+    assert_row(t, NET_METHOD_GET, "/transactions", NULL, 50);
+    assert_row(t, NET_METHOD_POST, "/transactions", "payments risk", 15);
+    assert_row(t, NET_METHOD_GET, "/transactions/{id}", NULL, 50);
+    assert_row(t, NET_METHOD_GET, "/transactions/accounts/{account_id}", NULL, 30);
+    assert_row(t, NET_METHOD_PUT, "/transactions/{id}", "payments risk", 15);
+    assert_row(t, NET_METHOD_POST, "/transactions/{id}/reversals", "payments risk", 0);
+    assert_row(m, NET_METHOD_POST, "/transfers", NULL, 0);
+    assert_row(m, NET_METHOD_POST, "/transfers/batch", NULL, 0);
+    assert_row(m, NET_METHOD_GET, "/transfers", NULL, 0);
+    assert_row(m, NET_METHOD_GET, "/transfers/{id}", NULL, 0);
+    assert_row(m, NET_METHOD_POST, "/transfers/{id}/reversals", "payments risk", 0);
+    assert_row(m, NET_METHOD_POST, "/postings", "payments", 0);
+    assert_row(m, NET_METHOD_GET, "/postings/{id}", NULL, 0);
+}
+
 /* ---- giving in --------------------------------------------------------------------------------
  */
 
@@ -536,6 +581,7 @@ static void many_at_once_complete_it_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_ask_what_was_promised),
         T(one_is_pending_and_moves_nothing),
         T(what_is_left_out_is_the_account_s),
         T(amounts_are_exact_or_refused),

@@ -233,6 +233,59 @@ static void a_key_makes_it_once(void **state)
     assert_int_equal(site.status, 422);
 }
 
+/* The same answer twice, byte by byte, and one effect; a changed request is refused. */
+static void check_key(const char *what, const char *body, const char *other)
+{
+    const char *first;
+
+    if (ask_keyed("pay", what, "the-key", body) != 201)
+        fail_msg("%s: %s", what, site.text);
+    first = text_of("%s", site_body());
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask_keyed("pay", what, "the-key", body), 201);
+        assert_true(site_has("\r\nIdempotency-Replayed: true\r\n"));
+        assert_string_equal(site_body(), first);
+    }
+    (void)ask_keyed("pay", what, "the-key", other);
+    assert_problem(422, "idempotency-key-reused");
+}
+
+static const struct store_statement postings_statement = {
+    .name = "test_postings", .sqlite = "SELECT count(*) FROM ledger_posts"};
+
+static void every_route_keeps_its_answer(void **state)
+{
+    int64_t before;
+    int64_t id = transferred(1000);
+
+    (void)state;
+    before = number_of(&postings_statement);
+    check_key("POST /transfers", order(adas, bobs, "\"amount\":1"),
+              order(bobs, adas, "\"amount\":1"));
+    check_key("POST /transfers/batch",
+              text_of("{\"transfers\":[%s,%s]}", order(adas, bobs, "\"amount\":1"),
+                      order(adas, bobs, "\"amount\":2")),
+              text_of("{\"transfers\":[%s]}", order(adas, bobs, "\"amount\":1")));
+    check_key(text_of("POST /transfers/%lld/reversals", (long long)id), "{\"amount\":1}", "{}");
+    check_key("POST /postings",
+              text_of("{\"legs\":[{\"account\":%lld,\"amount\":-1},{\"account\":%lld,"
+                      "\"amount\":1}]}",
+                      (long long)adas, (long long)bobs),
+              text_of("{\"legs\":[{\"account\":%lld,\"amount\":-2},{\"account\":%lld,"
+                      "\"amount\":2}]}",
+                      (long long)adas, (long long)bobs));
+    check_key(
+        "POST /transactions",
+        text_of("{\"account_id\":%lld,\"amount\":1,\"direction\":\"debit\",\"hold\":true}",
+                (long long)adas),
+        text_of("{\"account_id\":%lld,\"amount\":1,\"direction\":\"debit\"}", (long long)adas));
+    assert_int_equal(ask("pay", "PUT /transactions/1", "{\"status\":\"completed\"}"), 200);
+    check_key("POST /transactions/1/reversals", "{\"amount\":0.40}", "{\"amount\":0.41}");
+    assert_int_equal(number_of(&postings_statement), before + 8);
+    assert_int_equal(ask("pay", "GET /transactions/1", NULL), 200);
+    assert_said("status", "completed");
+}
+
 /* ---- batches ----------------------------------------------------------------------------------
  */
 
@@ -417,6 +470,9 @@ static void what_was_moved_is_given_back(void **state)
     assert_int_equal(ask("eve", text_of("GET /postings/%lld", (long long)back), NULL), 200);
     assert_said("refers_to", text_of("%lld", (long long)id));
     assert_said("kind", "reversal");
+    assert_said("referred_by", "[]");
+    assert_int_equal(ask("eve", text_of("GET /postings/%lld", (long long)id), NULL), 200);
+    assert_said("referred_by", text_of("[%lld]", (long long)back));
     (void)give_back("engine", id, "{\"amount\":40.01}");
     assert_problem(409, "more-than-original");
     assert_int_equal(give_back("engine", id, "{}"), 201);
@@ -585,6 +641,7 @@ int main(void)
         T(bodies_are_checked),
         T(others_are_not_found),
         T(a_key_makes_it_once),
+        T(every_route_keeps_its_answer),
         T(a_batch_is_all_or_nothing),
         T(a_batch_names_the_first_that_is_wrong),
         T(each_by_itself_is_answered_by_itself),
