@@ -72,20 +72,25 @@ def is_float(instruction, machine):
 
 
 def disassembled(path):
-    """(machine, [(object, function, instruction)], objects) of an object or an archive."""
+    """(machine, [(object, function, instruction)]) of an object or an archive."""
     out = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], check=True,
                          capture_output=True, text=True).stdout
-    machine, member, function, rows, members = "", "", "", [], set()
+    machine, member, function, rows = "", "", "", []
     for line in out.splitlines():
         if "file format" in line:
             member, machine = line.split(":")[0], line.rsplit(None, 1)[-1]
-            members.add(member)     # also one that holds tables alone
         elif match := re.match(r"[0-9a-f]+ <(.+)>:$", line):
             function = match[1]
         elif match := re.match(r"\s+[0-9a-f]+:\s+((?:(?:lock|rep[a-z]*|bnd|notrack|data16|cs|ds|es"
                                r"|fs|gs|ss)\s+)*)([a-z][a-z0-9.]*)", line):
             rows.append((member, function, match[2]))
-    return machine, rows, members
+    return machine, rows
+
+
+def members(archive):
+    """The objects in it; some hold tables alone and no instruction."""
+    return subprocess.run(["ar", "t", archive], check=True, capture_output=True,
+                          text=True).stdout.split()
 
 
 def wanted_calls(path):
@@ -98,13 +103,13 @@ def wanted_calls(path):
 
 
 def complaints(path, chosen=lambda member: True):
-    """What is wrong in it, and the objects that were looked at."""
-    machine, rows, members = disassembled(path)
+    """What is wrong in it."""
+    machine, rows = disassembled(path)
     found = {f"{member}: {function}: {instruction}" for member, function, instruction in rows
              if chosen(member) and is_float(instruction, machine)}
     found |= {f"{member}: calls {name}" for member, name in wanted_calls(path)
               if chosen(member) and CALLS.fullmatch(name)}
-    return sorted(found), {member for member in members if chosen(member)}
+    return sorted(found)
 
 
 def compiled(compiler, level, text, folder):
@@ -123,10 +128,10 @@ def samples():
         for level in ("-O0", "-O2", "-O3"):
             with tempfile.TemporaryDirectory() as folder:
                 missed = [name for name, text in GUILTY.items()
-                          if not complaints(compiled(compiler, level, text, folder))[0]]
+                          if not complaints(compiled(compiler, level, text, folder))]
                 yield f"{compiler} {level}: every double is caught", missed
                 yield (f"{compiler} {level}: copies and whole numbers pass",
-                       complaints(compiled(compiler, level, INNOCENT, folder))[0])
+                       complaints(compiled(compiler, level, INNOCENT, folder)))
 
 
 def judged(root, build):
@@ -138,8 +143,8 @@ def judged(root, build):
         archive = os.path.join(build, "src", folder, f"lib{folder}.a")
         faults, seen = [], set()
         if os.path.exists(archive):
-            faults, seen = complaints(archive, lambda member: source_of(member) in sources)
-        seen = {source_of(member) for member in seen}
+            faults = complaints(archive, lambda member: source_of(member) in sources)
+            seen = {source_of(member) for member in members(archive)} & sources
         faults += [f"{source} has no object in {archive}" for source in sorted(sources - seen)]
         yield f"{folder}/ counts in whole numbers ({len(seen)} objects)", faults
 
