@@ -207,6 +207,14 @@ static enum err reply_filled(struct http_request *req, struct ledger_turn *turn,
     return http_reply(req, filled);
 }
 
+/* Who fills an order says its price, which is not for those who pay or are paid it. */
+static enum err check_who(struct http_request *req, const struct gateway_order *order)
+{
+    if (order->user_id != req->principal->user_id)
+        return ERR_OK;
+    return http_fail(req, ERR_FORBIDDEN, "An order is not filled by its owner.");
+}
+
 static enum err order_fill_run(struct http_request *req, struct ledger_turn *turn)
 {
     const struct gateway_order_input *input = req->input;
@@ -214,6 +222,8 @@ static enum err order_fill_run(struct http_request *req, struct ledger_turn *tur
     struct settlement settlement = {.order = &order};
     enum err err = gateway_order_find(req, ledger_turn_conn(turn), input->id, &order);
 
+    if (!err)
+        err = check_who(req, &order);
     if (!err)
         err = read_amounts(req, &settlement);
     if (!err)

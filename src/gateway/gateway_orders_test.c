@@ -348,6 +348,22 @@ static void only_brokers_fill_and_reject(void **state)
         ask(on_order("POST", id, "/fills"), "0.broker.rw", "{\"quantity\":1,\"price\":1}"), 201);
 }
 
+static void nobody_fills_an_order_of_their_own(void **state)
+{
+    const char *sell = order_of(CUSTOMER, LIMIT_SELL);
+    const char *buy = order_of(CUSTOMER, LIMIT_BUY);
+    static const char body[] = "{\"quantity\":1,\"price\":19.95}";
+    static const char dear[] = "{\"quantity\":1,\"price\":1000000}";
+
+    (void)state;
+    assert_int_equal(ask(on_order("POST", sell, "/fills"), "2.customer+broker.rw", dear), 403);
+    assert_refused(403, "forbidden");
+    assert_int_equal(ask(on_order("POST", buy, "/fills"), "2.customer+broker.rw", body), 403);
+    assert_account(1, START, 19950);
+    assert_int_equal(ask(on_order("POST", sell, "/fills"), BROKER, dear), 201);
+    assert_account(1, START + 100000000, 19950);
+}
+
 static void nothing_is_bought_from_a_frozen_account(void **state)
 {
     const char *buy = order_of(CUSTOMER, LIMIT_BUY);
@@ -646,6 +662,7 @@ int main(void)
         TEST(a_fill_stays_within_the_order),
         TEST(a_market_order_ends_with_its_money),
         TEST(only_brokers_fill_and_reject),
+        TEST(nobody_fills_an_order_of_their_own),
         TEST(nothing_is_bought_from_a_frozen_account),
         TEST(a_key_fills_once),
         TEST(cancelling_gives_back_what_is_held),
