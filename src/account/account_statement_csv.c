@@ -10,7 +10,7 @@ enum { CSV_BYTES_MAX = 1024 * 1024, QUALITY_ONE = 1000 };
 
 static void add_text(struct sbuf *out, struct span text)
 {
-    const struct span dangerous = SPAN("=+-@\t\r");
+    const struct span dangerous = SPAN("=+-@\t\r\n");
 
     sbuf_add_char(out, '"');
     if (text.len > 0 && span_find(dangerous, text.ptr[0]) < dangerous.len)

@@ -93,6 +93,7 @@ static void formulas_are_texts(void **state)
     assert_text(cell_of("@SUM(A1)"), "\"'@SUM(A1)\"");
     assert_text(cell_of("\t=1"), "\"'\t=1\"");
     assert_text(cell_of("\r=1"), "\"'\r=1\"");
+    assert_text(cell_of("\n=1"), "\"'\n=1\"");
     assert_text(cell_of("=HYPERLINK(\"http://x\",\"y\")"),
                 "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"");
     assert_text(cell_of("a=1"), "\"a=1\"");
