@@ -149,6 +149,17 @@ bool ledger_is_refusal(enum err err);
 /* Returns err, and remembers it if it ends the turn. */
 enum err ledger_turn_fail(struct ledger_turn *turn, enum err err);
 
+/* A statement for many rows: row by row, or on PostgreSQL as a set, whose parameters are arrays of
+ * the columns as text, and of an update how many it must touch. */
+enum { LEDGER_COLUMNS_MAX = 9 };
+struct ledger_rows {
+    size_t columns;
+    bool is_update;
+    struct store_statement each, set;
+};
+PC_CHECKED enum err ledger_rows_run(struct ledger_turn *turn, const struct ledger_rows *rows,
+                                    const struct store_value *values, size_t count);
+
 /* Writes everything that was decided. */
 PC_CHECKED enum err ledger_turn_write(struct ledger_turn *turn);
 

@@ -84,11 +84,87 @@ static void a_mark_takes_back(void **state)
     assert_int_equal(number_of(&count_events), 3);
 }
 
+/* Accounts that were changed behind the turn's back: it must not post on top of them. */
+struct meddled {
+    int64_t ids[4];
+    size_t count;
+};
+
+static enum err meddled_work(struct ledger_turn *turn, void *context)
+{
+    static const struct store_statement meddle = {
+        .name = "meddle", .sqlite = "UPDATE ledger_accounts SET seq = seq - 1 WHERE id = ?1"};
+    const struct meddled *meddled = context;
+    int64_t house = ledger_house_account(LEDGER_SETTLEMENT, CURRENCY_USD);
+    struct ledger_posted posted;
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < meddled->count && err == ERR_OK; i++) {
+        struct ledger_transfer transfer = transfer_of(house, meddled->ids[i], 1, CURRENCY_USD);
+
+        err = ledger_move(turn, &transfer, &posted);
+    }
+    if (err == ERR_OK)
+        err = store_exec(ledger_turn_conn(turn), &meddle, STORE_PARAMS(STORE_I64(meddled->ids[0])),
+                         NULL);
+    return err;
+}
+
+static void what_was_read_must_still_be_there(void **state)
+{
+    struct meddled meddled = {.count = 1};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(meddled.ids); i++) {
+        meddled.ids[i] = opened(CURRENCY_USD);
+        paid_in(meddled.ids[i], 100, CURRENCY_USD);
+    }
+    for (; meddled.count <= PC_COUNT(meddled.ids); meddled.count++)
+        assert_int_equal(doing(meddled_work, &meddled), ERR_STORE_CORRUPT);
+    assert_int_equal(account_of(meddled.ids[0]).posted, 100);
+    assert_int_equal(number_of(&head_seq), 4);
+}
+
+/* Texts that mean something inside of an array come back as they were. */
+static enum err described_work(struct ledger_turn *turn, void *context)
+{
+    static const char *const texts[] = {"{a,\"b\"}", "\\", "NULL", " ", "\xc3\xa4,", "\\\"", "'"};
+    const int64_t *id = context;
+    struct ledger_transfer transfer =
+        transfer_of(ledger_house_account(LEDGER_SETTLEMENT, CURRENCY_USD), *id, 1, CURRENCY_USD);
+    struct ledger_posted posted;
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; i < PC_COUNT(texts) && err == ERR_OK; i++) {
+        transfer.description = span_from(texts[i]);
+        err = ledger_move(turn, &transfer, &posted);
+    }
+    return err;
+}
+
+static void descriptions_stay_as_they_were(void **state)
+{
+    static const struct store_statement same = {
+        .name = "same_descriptions",
+        .sqlite = "SELECT count(*) FROM ledger_posts "
+                  "WHERE (seq = 1 AND description = '{a,\"b\"}') "
+                  "OR (seq = 2 AND description = '\\') OR (seq = 3 AND description = 'NULL') "
+                  "OR (seq = 4 AND description = ' ') OR (seq = 5 AND description = '\xc3\xa4,') "
+                  "OR (seq = 6 AND description = '\\\"') OR (seq = 7 AND description = '''')"};
+    int64_t id = opened(CURRENCY_USD);
+
+    (void)state;
+    assert_int_equal(doing(described_work, &id), ERR_OK);
+    assert_int_equal(number_of(&same), 7);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         BENCH_TEST(money_moves_and_is_written),
         BENCH_TEST(a_mark_takes_back),
+        BENCH_TEST(what_was_read_must_still_be_there),
+        BENCH_TEST(descriptions_stay_as_they_were),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

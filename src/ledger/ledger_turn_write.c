@@ -1,52 +1,111 @@
 /* SPDX-License-Identifier: MIT
  * The end of a turn: everything that was decided becomes rows. New accounts of the house first,
  * since holds name them; then postings, entries, balances, holds, what others put off, the head,
- * and the events. */
+ * and the events. On PostgreSQL none of them waits for the answer of another. */
 #include "ledger/ledger_priv.h"
 
 /* ---- statements -------------------------------------------------------------------------------
  */
 
+/* Changes one row if as many were touched as there should be. */
+#define ALL_TOUCHED(parameter)                                                                     \
+    " UPDATE ledger_head SET id = 1 WHERE id = 1 "                                                 \
+    "AND (SELECT count(*) FROM touched) = ?" parameter "::bigint"
+
 static const struct store_statement house_insert = {
     .name = "ledger_house_insert",
     .sqlite = "INSERT INTO ledger_accounts (id, currency) VALUES (?1, ?2)"};
 
-static const struct store_statement post_insert = {
-    .name = "ledger_post_insert",
-    .sqlite = "INSERT INTO ledger_posts (seq, at, kind, effective_at, refers_to, transaction_id, "
-              "actor, description) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+static const struct ledger_rows posts_insert = {
+    .columns = 8,
+    .each = {.name = "ledger_posts_insert",
+             .sqlite = "INSERT INTO ledger_posts (seq, at, kind, effective_at, refers_to, "
+                       "transaction_id, actor, description) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+                       "?7, ?8)"},
+    .set = {.name = "ledger_posts_insert_set",
+            .sqlite = "INSERT INTO ledger_posts (seq, at, kind, effective_at, refers_to, "
+                      "transaction_id, actor, description) SELECT * FROM "
+                      "unnest(?1::text::bigint[], ?2::text::bigint[], ?3::text::text[], "
+                      "?4::text::bigint[], ?5::text::bigint[], ?6::text::bigint[], "
+                      "?7::text::text[], ?8::text::text[])"}};
 
-static const struct store_statement entry_insert = {
-    .name = "ledger_entry_insert",
-    .sqlite = "INSERT INTO ledger_entries (account_id, seq, leg, posted, held, incoming, "
-              "posted_after, held_after, incoming_after) "
-              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
+static const struct ledger_rows entries_insert = {
+    .columns = 9,
+    .each = {.name = "ledger_entries_insert",
+             .sqlite = "INSERT INTO ledger_entries (account_id, seq, leg, posted, held, "
+                       "incoming, posted_after, held_after, incoming_after) VALUES (?1, ?2, "
+                       "?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+    .set = {.name = "ledger_entries_insert_set",
+            .sqlite = "INSERT INTO ledger_entries (account_id, seq, leg, posted, held, "
+                      "incoming, posted_after, held_after, incoming_after) SELECT * FROM "
+                      "unnest(?1::text::bigint[], ?2::text::bigint[], ?3::text::bigint[], "
+                      "?4::text::bigint[], ?5::text::bigint[], ?6::text::bigint[], "
+                      "?7::text::bigint[], ?8::text::bigint[], ?9::text::bigint[])"}};
 
 /* The old seq is asked for again: what was read must still be there. */
-static const struct store_statement money_update = {
-    .name = "ledger_money_update",
-    .sqlite = "UPDATE ledger_accounts SET posted = ?3, held = ?4, incoming = ?5, seq = ?6, "
-              "hold_expires_at = ?7 WHERE id = ?1 AND seq = ?2"};
+static const struct ledger_rows money_update = {
+    .columns = 7,
+    .is_update = true,
+    .each = {.name = "ledger_money_update",
+             .sqlite = "UPDATE ledger_accounts SET posted = ?3, held = ?4, incoming = ?5, seq "
+                       "= ?6, hold_expires_at = ?7 WHERE id = ?1 AND seq = ?2"},
+    .set = {.name = "ledger_money_update_set",
+            .sqlite = "WITH touched AS (UPDATE ledger_accounts a SET posted = n.posted, held "
+                      "= n.held, incoming = n.incoming, seq = n.seq, hold_expires_at = "
+                      "n.hold_expires_at FROM unnest(?1::text::bigint[], ?2::text::bigint[], "
+                      "?3::text::bigint[], ?4::text::bigint[], ?5::text::bigint[], "
+                      "?6::text::bigint[], ?7::text::bigint[]) AS n (id, seq_read, posted, "
+                      "held, incoming, seq, hold_expires_at) WHERE a.id = n.id AND a.seq = "
+                      "n.seq_read RETURNING 1)" ALL_TOUCHED("8")}};
 
-static const struct store_statement terms_update = {
-    .name = "ledger_terms_update",
-    .sqlite = "UPDATE ledger_accounts SET posted = ?3, held = ?4, incoming = ?5, seq = ?6, "
-              "hold_expires_at = ?7, state = ?8, credit_limit = ?9 WHERE id = ?1 AND seq = ?2"};
+static const struct ledger_rows terms_update = {
+    .columns = 9,
+    .is_update = true,
+    .each = {.name = "ledger_terms_update",
+             .sqlite = "UPDATE ledger_accounts SET posted = ?3, held = ?4, incoming = ?5, seq "
+                       "= ?6, hold_expires_at = ?7, state = ?8, credit_limit = ?9 WHERE id = "
+                       "?1 AND seq = ?2"},
+    .set = {.name = "ledger_terms_update_set",
+            .sqlite =
+                "WITH touched AS (UPDATE ledger_accounts a SET posted = n.posted, held "
+                "= n.held, incoming = n.incoming, seq = n.seq, hold_expires_at = "
+                "n.hold_expires_at, state = n.state, credit_limit = n.credit_limit FROM "
+                "unnest(?1::text::bigint[], ?2::text::bigint[], ?3::text::bigint[], "
+                "?4::text::bigint[], ?5::text::bigint[], ?6::text::bigint[], "
+                "?7::text::bigint[], ?8::text::text[], ?9::text::bigint[]) AS n (id, "
+                "seq_read, posted, held, incoming, seq, hold_expires_at, state, "
+                "credit_limit) WHERE a.id = n.id AND a.seq = n.seq_read RETURNING 1)" ALL_TOUCHED(
+                    "10")}};
 
-static const struct store_statement hold_insert = {
-    .name = "ledger_hold_insert",
-    .sqlite = "INSERT INTO ledger_holds (seq, account_id, to_account_id, amount, captured, "
-              "expires_at, ended_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
+static const struct ledger_rows holds_insert = {
+    .columns = 7,
+    .each = {.name = "ledger_holds_insert",
+             .sqlite = "INSERT INTO ledger_holds (seq, account_id, to_account_id, amount, "
+                       "captured, expires_at, ended_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+    .set = {.name = "ledger_holds_insert_set",
+            .sqlite = "INSERT INTO ledger_holds (seq, account_id, to_account_id, amount, "
+                      "captured, expires_at, ended_seq) SELECT * FROM "
+                      "unnest(?1::text::bigint[], ?2::text::bigint[], ?3::text::bigint[], "
+                      "?4::text::bigint[], ?5::text::bigint[], ?6::text::bigint[], "
+                      "?7::text::bigint[])"}};
 
-static const struct store_statement hold_update = {
-    .name = "ledger_hold_update",
-    .sqlite = "UPDATE ledger_holds SET captured = ?2, ended_seq = ?3 "
-              "WHERE seq = ?1 AND ended_seq IS NULL"};
+static const struct ledger_rows holds_update = {
+    .columns = 3,
+    .is_update = true,
+    .each = {.name = "ledger_holds_update",
+             .sqlite = "UPDATE ledger_holds SET captured = ?2, ended_seq = ?3 WHERE seq = ?1 "
+                       "AND ended_seq IS NULL"},
+    .set = {.name = "ledger_holds_update_set",
+            .sqlite =
+                "WITH touched AS (UPDATE ledger_holds h SET captured = n.captured, "
+                "ended_seq = n.ended_seq FROM unnest(?1::text::bigint[], "
+                "?2::text::bigint[], ?3::text::bigint[]) AS n (seq, captured, "
+                "ended_seq) WHERE h.seq = n.seq AND h.ended_seq IS NULL RETURNING 1)" ALL_TOUCHED(
+                    "4")}};
 
 static const struct store_statement head_update = {
     .name = "ledger_head_update",
-    .sqlite = "UPDATE ledger_head SET seq = ?1, at = ?2, transaction_id = ?3 "
-              "WHERE id = 1 AND seq = ?4 AND at = ?5"};
+    .sqlite = "UPDATE ledger_head SET seq = ?1, at = ?2, transaction_id = ?3 WHERE id = 1"};
 
 /* ---- one statement for many rows --------------------------------------------------------------
  */
@@ -68,13 +127,6 @@ static struct store_value number_or_null(int64_t number)
 static struct store_value text_or_null(struct span text)
 {
     return text.len == 0 ? STORE_NULL : STORE_TEXT(text);
-}
-
-/* Every row must be touched: else the store is not as it was read. */
-static enum err run_many(struct ledger_turn *turn, const struct store_statement *statement,
-                         const struct store_value *values, size_t count, size_t rows)
-{
-    return store_exec_each(turn->conn, statement, values, count, rows);
 }
 
 /* ---- postings and entries ---------------------------------------------------------------------
@@ -100,7 +152,7 @@ static enum err posts_write(struct ledger_turn *turn)
         value[6] = STORE_TEXT(post->who->text);
         value[7] = text_or_null(post->description);
     }
-    return run_many(turn, &post_insert, values, COUNT, turn->posts.count);
+    return ledger_rows_run(turn, &posts_insert, values, turn->posts.count);
 }
 
 static enum err entries_write(struct ledger_turn *turn)
@@ -124,7 +176,7 @@ static enum err entries_write(struct ledger_turn *turn)
         value[7] = STORE_I64(entry->held_after);
         value[8] = STORE_I64(entry->incoming_after);
     }
-    return run_many(turn, &entry_insert, values, COUNT, turn->entries.count);
+    return ledger_rows_run(turn, &entries_insert, values, turn->entries.count);
 }
 
 /* ---- accounts ---------------------------------------------------------------------------------
@@ -180,7 +232,7 @@ static enum err money_write(struct ledger_turn *turn)
         if (slot->money_changed && !slot->terms_changed)
             slot_values(slot, values + rows++ * COUNT);
     }
-    return run_many(turn, &money_update, values, COUNT, rows);
+    return ledger_rows_run(turn, &money_update, values, rows);
 }
 
 /* At once with the money: a floor and what lies above it may move in one turn. */
@@ -203,7 +255,7 @@ static enum err terms_write(struct ledger_turn *turn)
         value[8] = STORE_I64(slot->account.credit_limit);
         rows++;
     }
-    return run_many(turn, &terms_update, values, COUNT, rows);
+    return ledger_rows_run(turn, &terms_update, values, rows);
 }
 
 /* ---- holds ------------------------------------------------------------------------------------
@@ -232,7 +284,7 @@ static enum err holds_new_write(struct ledger_turn *turn)
         value[6] = number_or_null(slot->ended_seq);
         rows++;
     }
-    return run_many(turn, &hold_insert, values, COUNT, rows);
+    return ledger_rows_run(turn, &holds_insert, values, rows);
 }
 
 static enum err holds_old_write(struct ledger_turn *turn)
@@ -254,7 +306,7 @@ static enum err holds_old_write(struct ledger_turn *turn)
         value[2] = number_or_null(slot->ended_seq);
         rows++;
     }
-    return run_many(turn, &hold_update, values, COUNT, rows);
+    return ledger_rows_run(turn, &holds_update, values, rows);
 }
 
 /* ---- what others put off ----------------------------------------------------------------------
@@ -313,16 +365,15 @@ static enum err late_rows_write(struct ledger_turn *turn)
 
 static enum err head_write(struct ledger_turn *turn)
 {
+    const struct store_value values[] = {STORE_I64(turn->seq), STORE_I64(turn->at),
+                                         STORE_I64(turn->transaction_id)};
+
     if (turn->seq == turn->head_seq && turn->at == turn->head_at &&
         turn->transaction_id == turn->head_transaction_id)
         return ERR_OK;
     PC_ASSERT(turn->seq - turn->head_seq == (int64_t)turn->posts.count);
     PC_ASSERT(turn->seq == turn->head_seq || turn->at > turn->head_at);
-    return run_many(turn, &head_update,
-                    (const struct store_value[]){
-                        STORE_I64(turn->seq), STORE_I64(turn->at), STORE_I64(turn->transaction_id),
-                        STORE_I64(turn->head_seq), STORE_I64(turn->head_at)},
-                    5, 1);
+    return store_exec_each(turn->conn, &head_update, values, PC_COUNT(values), 1);
 }
 
 static enum err event_fill(struct ledger_turn *turn, const struct ledger_event *event,
