@@ -278,7 +278,8 @@ PC_CHECKED enum err ledger_balance_at(struct store_conn *conn, int64_t account_i
 
 typedef enum err ledger_work_fn(struct ledger_turn *turn, void *context);
 
-/* A turn of its own for `work`, and waits for its commit. For commands, housekeeping and tests. */
+/* A turn of its own for `work`, and waits for its commit; an error of `work` takes all of it back.
+ * It may run again after a rollback. For commands, housekeeping and tests. ERR_OUTCOME_UNKNOWN. */
 PC_CHECKED enum err ledger_do(struct ledger *ledger, ledger_work_fn *work, void *context);
 
 /* Housekeeping, each in small commits: holds that expired, answers that are old enough. Called
