@@ -319,8 +319,8 @@ static void add_snowflake(struct sbuf *out)
 
 static void add_invoice(struct sbuf *out)
 {
-    sbuf_add_format(out, "2026%02llu%02llu-%06llu", (unsigned long long)(1 + draw(12)),
-                    (unsigned long long)(1 + draw(28)), (unsigned long long)draw(1000000));
+    sbuf_add_format(out, "2026%02llu%02llu-%06llu", (unsigned long long)draw(12) + 1,
+                    (unsigned long long)draw(28) + 1, (unsigned long long)draw(1000000));
 }
 
 static void add_amount(struct sbuf *out)
@@ -348,9 +348,9 @@ static void add_telephone(struct sbuf *out)
 {
     const char *separator = draw(2) ? " " : "";
 
-    sbuf_add_format(out, "+%llu%s%llu%s%llu", (unsigned long long)(20 + draw(79)), separator,
-                    (unsigned long long)(100 + draw(9900)), separator,
-                    (unsigned long long)(1000000 + draw(9000000)));
+    sbuf_add_format(out, "+%llu%s%llu%s%llu", (unsigned long long)draw(79) + 20, separator,
+                    (unsigned long long)draw(9900) + 100, separator,
+                    (unsigned long long)draw(9000000) + 1000000);
 }
 
 static void add_address(struct sbuf *out)

@@ -145,12 +145,13 @@ async function fillFields(op, to, canaries) {
     { 'Idempotency-Key': canaries.pan('Idempotency-Key') },
   );
   assert.match(paid.json.description, /\*{12}\d{4}/, 'what is left is told');
-  await money('PUT', `/transactions/${paid.json.id}`, { description: text('PUT transaction') }, 200);
-  await money('PUT', `/transactions/${paid.json.id}`, { status: 'completed' }, 200);
-  await money('PUT', `/transactions/${paid.json.id}`, { status: text('status') }, 422);
+  const one = `/transactions/${paid.json.id}`;
+  await money('PUT', one, { description: text('PUT transaction') }, 200);
+  await money('PUT', one, { status: 'completed' }, 200);
+  await money('PUT', one, { status: text('status') }, 422);
   await money(
     'POST',
-    `/transactions/${paid.json.id}/reversals`,
+    `${one}/reversals`,
     { amount: '0.50', description: text('reversal of a transaction') },
     201,
   );
@@ -256,7 +257,8 @@ async function fillFields(op, to, canaries) {
       { user_id: 2, account_number: number(), account_type },
       [201, 422],
     );
-  await accounts('PUT', `/accounts/${mine}`, { account_type: text('PUT account_type') }, [200, 422]);
+  const retyped = { account_type: text('PUT account_type') };
+  await accounts('PUT', `/accounts/${mine}`, retyped, [200, 422]);
   await accounts('GET', `/accounts/${mine}/statement`, undefined, 200);
   await to.send(
     accountPort,
