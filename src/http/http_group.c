@@ -47,6 +47,7 @@ static enum err run_all(const struct http_group *group, struct store_conn *conn,
         http_call_forget(call);
         call->hopping = false; /* until a visit asks for another stop */
         call->visit_err = ERR_OK;
+        call->finally = call->finally_before; /* what an undone run asked for is void */
         call->req.store = conn;
         requests[i] = &call->req;
     }

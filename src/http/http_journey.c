@@ -395,6 +395,7 @@ static enum err handle_in_store(struct store_conn *conn, struct store_job *job)
     struct http_call *call = PC_CONTAINER(job, struct http_call, store);
 
     call->req.store = conn;
+    call->finally = call->finally_before; /* it may have run before, and was undone */
     return http_call_visit(call);
 }
 
@@ -411,6 +412,7 @@ static enum err dispatch(struct http_call *call)
     const struct http_engine_options *options = &call->lane->engine->options;
 
     call->store = (struct store_job){.run = handle_in_store, .done = store_done};
+    call->finally_before = call->finally;
     if (call->group != NULL) {
         call->store = (struct store_job){.together = http_group_run,
                                          .group = call->group,

@@ -182,6 +182,7 @@ struct http_call {
     struct breaker_ticket ticket;
 
     http_finally_fn *finally;
+    http_finally_fn *finally_before; /* what it was when the store was asked to run something */
 
     /* The reply. */
     int status;
