@@ -422,6 +422,7 @@ static enum err unasked_run(struct store_conn *conn, struct store_job *const *jo
     enum err err = ERR_OK;
 
     (void)context;
+    PC_ASSERT(count > 0);
     for (size_t i = 0; i < 2 * count && !err; i++) {
         struct member *member = PC_CONTAINER(jobs[i % count], struct member, job);
         int64_t id = member->id + (i >= count ? 1000 : 0);
