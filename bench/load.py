@@ -14,12 +14,15 @@ ERRORS = r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)"
 DISTURBED = 0.20        # of one processor, taken by others; such a run is done again
 
 
-def wrk(server, path, seconds, cpu, threads):
-    """Closed loop: 64 connections, each asks again as soon as it was answered."""
+def wrk(server, path, seconds, cpu, threads, closing=False):
+    """Closed loop: 64 connections, each asks again as soon as it was answered; `closing` opens a
+    new one for each request."""
     scheme = "https" if server.tls else "http"
     command = ["wrk", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
     for header in server.headers(path):
         command += ["-H", header]
+    if closing:
+        command += ["-H", "Connection: close"]
     command.append(f"{scheme}://127.0.0.1:{server.port}{path}")
     if cpu is not None:
         command = ["taskset", "-c", str(cpu), *command]
@@ -31,16 +34,28 @@ def wrk(server, path, seconds, cpu, threads):
         raise SystemExit(f"wrk said:\n{text}")
     wall = float(found.group(2)) / (1000 if found.group(3) == "ms" else 1)
     return {"requests": int(found.group(1)), "wall": wall,
-            "errors": sum(map(int, re.findall(ERRORS, text))),
+            "errors": sum(map(int, re.findall(ERRORS, text))), "p99_ms": percentile(text, 99),
             "cpu": after.children_user + after.children_system
             - before.children_user - before.children_system}
 
 
-def closed_loop(server, path, seconds, cpu, threads):
-    """One measured run; repeated, twice at most, when something else used the machine."""
+def percentile(text, percent):
+    """Milliseconds, of what wrk printed."""
+    found = re.search(rf"^ +{percent}% +([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    return float(found.group(1)) * {"us": 0.001, "ms": 1, "s": 1000}[found.group(2)] \
+        if found else float("nan")
+
+
+def closed_loop(server, path, seconds, cpu, threads, besides=()):
+    """One measured run; `besides` are servers that work for it, whose time is not its own."""
+    return undisturbed(server, lambda: wrk(server, path, seconds, cpu, threads), besides)
+
+
+def undisturbed(server, send, besides=()):
+    """A measured run; repeated, twice at most, when something else used the machine."""
     best = None
     for _ in range(3):
-        run = measured(server, path, seconds, cpu, threads)
+        run = measured(server, send, besides)
         if best is None or run["others"] < best["others"]:
             best = run
         if best["others"] <= DISTURBED:
@@ -48,17 +63,20 @@ def closed_loop(server, path, seconds, cpu, threads):
     return best
 
 
-def measured(server, path, seconds, cpu, threads):
-    pids = server.pids()
+def measured(server, send, besides):
+    pids, more = server.pids(), [pid for other in besides for pid in other.pids()]
     log, busy, used, began = server.log_bytes(), procs.machine_busy(), procs.cpu_seconds(pids), \
         time.monotonic()
-    run = wrk(server, path, seconds, cpu, threads)
+    helped = sum(procs.cpu_seconds(more))
+    run = send()
     took = time.monotonic() - began
     user, system = (after - before for after, before in zip(procs.cpu_seconds(pids), used))
     run["rps"] = run["requests"] / run["wall"]
     run["cpu_us"] = 1e6 * (user + system) / max(1, run["requests"])
     run["user_share"] = user / max(0.001, user + system)
-    run["others"] = max(0.0, procs.machine_busy() - busy - user - system - run["cpu"]) / took
+    helped = sum(procs.cpu_seconds(more)) - helped
+    run["others"] = max(0.0, procs.machine_busy() - busy - user - system - helped
+                        - run["cpu"]) / took
     run["logged"] = server.log_bytes() - log
     return run
 

@@ -2,6 +2,7 @@
 """Moving money: Portcullis through HTTP, JWT, idempotency and trail, beside a bare SQLite loop and
 beside pgbench running the same transfer as a function. README.md here says what is compared."""
 import concurrent.futures
+import functools
 import glob
 import http.client
 import json
@@ -9,6 +10,8 @@ import os
 import pwd
 import re
 import subprocess
+import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -34,7 +37,8 @@ class Books(peers.Server):
     def __init__(self, folder, program, database=None):
         super().__init__(folder)
         self.program, self.database = program, database
-        self.ports = {name: procs.free_port() for name in ("gateway", "auth", "account")}
+        self.ports = {name: procs.free_port() for name in
+                      ("gateway", "auth", "account", "audit", "monitoring")}
         self.first = None
 
     def configure(self, workers):
@@ -254,6 +258,7 @@ def table(out, runs, base, spread):
 DISK = "fdatasync of 4 KiB"
 LOOP = "bare SQLite, 100 a commit"
 SINGLE, BATCHES, HOT = "POST /transfers", f"POST /transfers/batch of {BATCH}", "one hot account"
+UNTRAILED = ", no trail"
 FUNCTION, FUNCTION_HOT = "pgbench: the function", "pgbench: the function, hot"
 
 
@@ -290,29 +295,98 @@ def embedded(chosen, out, folder, server, spread, median):
     return median([run["per_second"] for run in runs[SINGLE]])
 
 
-def tail(chosen, out, server, rate, spread, median):
-    """Open loop at 70 % of what was just managed."""
-    seen = []
-    for number in range(chosen.rounds):
-        body = json.dumps({"from_account_id": server.first + number,
-                           "to_account_id": server.first + 5000, "amount": "0.01"})
-        headers = [f"Authorization: Bearer {server.token}", "Content-Type: application/json",
-                   f"Idempotency-Key: tail-{number}-%n"]
+def price(chosen, out, folder, spread, median):
+    """What the trail costs: the same program without it, beside it, with the same history."""
+    untrailed = os.path.join(os.path.dirname(chosen.paced), "untrailed")
+    pair = [Books(os.path.join(folder, "trailed"), chosen.portcullis),
+            Books(os.path.join(folder, "untrailed"), untrailed)]
+    for server in pair:
+        server.ready(os.cpu_count())
+    disk, jobs = [], {}
+    for server, more in zip(pair, ("", UNTRAILED)):
+        jobs[SINGLE + more] = functools.partial(moved, server, chosen.seconds)
+        jobs[BATCHES + more] = functools.partial(moved, server, chosen.seconds, BATCH)
+    jobs[DISK] = lambda: disk.append(bare(chosen, folder, "disk")) or {"per_second": 1}
+    runs = rounds(chosen, jobs)
+    del runs[DISK]
+    out.say("### The price of the trail: two fresh servers, one of which keeps none\n")
+    disk_line(out, disk, spread)
+    table(out, runs, SINGLE + UNTRAILED, spread)
+    for server in pair:
+        server.stop()
+    share = 100 * (1 - median(ratios(runs, SINGLE, SINGLE + UNTRAILED)))
+    out.aim("the trail's share of a posting's throughput", "≤ 5 %", f"{share:.1f} %", share <= 5)
+
+
+class Probe:
+    """The disk's own word while something else is measured: every 10 ms 4 KiB and their
+    fdatasync, in a file beside. What it waits for is nobody's transfer."""
+
+    def __init__(self, folder):
+        self.file = os.open(os.path.join(folder, "probe"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.times, self.over = [], threading.Event()
+
+    def look(self):
+        block = os.urandom(4096)
+        while not self.over.wait(0.01):
+            began = time.monotonic()
+            os.pwrite(self.file, block, 0)
+            os.fdatasync(self.file)
+            self.times.append(1000 * (time.monotonic() - began))
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        os.close(self.file)
+
+    def p99(self):
+        return sorted(self.times)[int(0.99 * len(self.times))]
+
+
+def paced(chosen, server, number, rate):
+    body = json.dumps({"from_account_id": server.first + number,
+                       "to_account_id": server.first + 5000, "amount": "0.01"})
+    headers = [f"Authorization: Bearer {server.token}", "Content-Type: application/json",
+               f"Idempotency-Key: tail-{number}-%n"]
+    with Probe(server.folder) as probe:
         done = subprocess.run([chosen.paced, "127.0.0.1", str(server.port), "/transfers",
-                               str(int(0.7 * rate)), str(chosen.seconds), "256", *headers],
+                               str(int(rate)), str(chosen.seconds), "256", *headers],
                               env={**os.environ, "PACED_BODY": body}, capture_output=True,
                               text=True, timeout=chosen.seconds + 60)
-        if done.returncode != 0:
-            raise SystemExit(f"paced: {done.stderr}")
-        seen.append(json.loads(done.stdout))
+    if done.returncode != 0:
+        raise SystemExit(f"paced: {done.stderr}")
+    return {**json.loads(done.stdout), "disk_p99": probe.p99(), "disk_max": max(probe.times)}
+
+
+def tail(chosen, out, server, rate, spread, median):
+    """Open loop at 70 % of what was just managed; and the same rate with the data in memory, where
+    no disk can stand still: what is left is the program's own, and the machine's."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        other = Books(memory, chosen.portcullis)
+        other.ready(os.cpu_count())
+        jobs = {"on the disk": server, "in memory": other}
+        runs = {name: [] for name in jobs}
+        for number in range(chosen.rounds):
+            for name in list(jobs) if number % 2 == 0 else list(jobs)[::-1]:
+                runs[name].append(paced(chosen, jobs[name], number, 0.7 * rate))
+        other.check()
+        other.stop()
     out.say(f"### A transfer's latency at 70 % load ({int(0.7 * rate)} a second asked for), "
             "milliseconds from the moment it was due\n")
-    out.table(["p50", "p99", "p99.9", "slowest", "errors"],
-              [[spread([run[key] / 1000 for run in seen], 2)
-                for key in ("p50_us", "p99_us", "p999_us", "max_us")] +
-               [str(sum(run["refused"] + run["sent"] - run["answered"] for run in seen))]])
-    p99 = median([run["p99_us"] for run in seen]) / 1000
-    out.aim("p99 of a transfer at 70 % load", "≤ 25 ms", f"{p99:.1f} ms", p99 <= 25)
+    keys = ("p50_us", "p99_us", "p999_us", "max_us")
+    out.table(["data", "p50", "p99", "p99.9", "slowest", "probe p99", "probe slowest", "errors"],
+              [[name, *(spread([run[key] / 1000 for run in own], 2) for key in keys),
+                *(spread([run[key] for run in own], 2) for key in ("disk_p99", "disk_max")),
+                str(sum(run["refused"] + run["sent"] - run["answered"] for run in own))]
+               for name, own in runs.items()])
+    for name, own in runs.items():
+        p99 = median([run["p99_us"] for run in own]) / 1000
+        out.aim(f"p99 of a transfer at 70 % load, {name}", "≤ 25 ms", f"{p99:.1f} ms", p99 <= 25)
 
 
 class Path:
@@ -413,4 +487,5 @@ def run(chosen, out, folder, spread, median):
     reads(chosen, out, server, spread, median)
     server.check()
     server.stop()
+    price(chosen, out, folder, spread, median)
     shared(chosen, out, folder, spread, median)

@@ -59,7 +59,7 @@ static struct crypto_tls_context *tls_of(int argc, char **argv)
     const struct crypto_tls_options options = {.name = "hello",
                                                .cert_path = argc > 4 ? argv[3] : NULL,
                                                .key_path = argc > 4 ? argv[4] : NULL,
-                                               .alpn = {"http/1.1"}};
+                                               .alpn = {"h2", "http/1.1"}};
     struct crypto_tls_context *context;
     struct crypto_fault fault;
 

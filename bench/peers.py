@@ -150,6 +150,10 @@ account:
   port: 0
 transaction:
   port: 0
+audit:
+  port: 0
+monitoring:
+  port: 0
 workers:
   loops: {workers}
 http:

@@ -32,7 +32,11 @@ def cleanup():
 
 
 def folder():
-    path = tempfile.mkdtemp(prefix="portcullis-bench.")
+    return folder_in(None)
+
+
+def folder_in(where):
+    path = tempfile.mkdtemp(prefix="portcullis-bench.", dir=where)
     os.chmod(path, 0o755)
     _folders.append(path)
     return path

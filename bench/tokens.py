@@ -105,6 +105,10 @@ account:
   port: 0
 transaction:
   port: 0
+audit:
+  port: 0
+monitoring:
+  port: 0
 oauth:
   algorithm: ES256
 trusted_proxies: [127.0.0.0/8]

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the table of documentation assets: embed.py OUT.c OUT.bin PAGES NODE_MODULES|-
+"""Makes a table of assets:
 
-Reads the pages in PAGES and the packages in NODE_MODULES, gives everything that may be cached for
-ever a name with its content's hash, puts those names into the pages, and writes all bytes into one
-file that the C file takes in with .incbin. With "-" the pages say that the packages are missing.
-The same input gives the same bytes.
+    embed.py OUT.c OUT.bin PAGES NODE_MODULES|-                 the documentation pages
+    embed.py OUT.c OUT.bin console PAGES NODE_MODULES|- BUNDLE  the console
+
+Reads the pages in PAGES and what npm gave (packages in NODE_MODULES, the files that esbuild made in
+BUNDLE), gives everything that may be cached for ever a name with its content's hash, puts those
+names into the pages, and writes all bytes into one file that the C file takes in with .incbin. With
+"-" the pages say that the packages are missing. The same input gives the same bytes.
 """
 
 import gzip
@@ -52,11 +55,14 @@ LICENSES = [
     "redoc/bundles/redoc.standalone.js.LICENSE.txt",
 ]
 
+CONSOLE_BUNDLE = ["console.css", "console.js", "theme.js"]  # what console/bundle.mjs makes
+CONSOLE_LICENSES = ["uplot/LICENSE"]
+
 # Named without a hash: addresses that a person types, or that are registered elsewhere.
 FIXED = {"docs.html": "docs", "redoc.html": "redoc", "oauth2-redirect.html": None,
-         "favicon.svg": None, "licenses.txt": None}
+         "favicon.svg": None, "licenses.txt": None, "console.html": "page"}
 POLICIES = {"docs.html": "WEB_DOCS_CSP", "oauth2-redirect.html": "WEB_DOCS_CSP",
-            "redoc.html": "WEB_REDOC_CSP"}
+            "redoc.html": "WEB_REDOC_CSP", "console.html": "WEB_CONSOLE_CSP"}
 
 
 def without_map(text):
@@ -77,9 +83,13 @@ def patched(name, text):
 def packaged(node_modules):
     files = {name: patched(name, without_map((node_modules / path).read_text("utf-8")))
              for name, path in PACKAGED.items()}
-    files["licenses.txt"] = "\n\n".join(
-        f"==== {path} ====\n\n{(node_modules / path).read_text('utf-8')}" for path in LICENSES)
+    files["licenses.txt"] = licenses(node_modules, LICENSES)
     return files
+
+
+def licenses(node_modules, paths):
+    return "\n\n".join(
+        f"==== {path} ====\n\n{(node_modules / path).read_text('utf-8')}" for path in paths)
 
 
 def hashed_name(name, data):
@@ -118,13 +128,35 @@ def collect(pages, node_modules):
     return sorted(result, key=lambda asset: asset[1])
 
 
+def collect_console(pages, node_modules, bundle):
+    """The same of the console; its page and what it loads lie below one folder, /console/."""
+    icon = pages.parent / "pages" / "favicon.svg"
+    texts = {"icon.svg": icon.read_text("utf-8")}
+    if node_modules:
+        texts.update({name: (bundle / name).read_text("utf-8") for name in CONSOLE_BUNDLE})
+        texts["licenses.txt"] = licenses(node_modules, CONSOLE_LICENSES)
+    else:
+        texts["missing.css"] = (pages / "missing.css").read_text("utf-8")
+    paths = {name: name if name in FIXED else hashed_name(name, text.encode())
+             for name, text in texts.items()}
+    page = (pages / ("console.html" if node_modules else "missing.html")).read_text("utf-8")
+    for name, path in paths.items():
+        page = page.replace(f"@{name}@", f"/console/{path}")
+    if "@" in page:
+        sys.exit("web/embed.py: console.html names an asset that does not exist")
+    result = [(name, paths[name], text.encode()) for name, text in texts.items()]
+    result.append(("console.html", FIXED["console.html"], page.encode()))
+    return sorted(result, key=lambda asset: asset[1])
+
+
 def span(text):
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'SPAN("{escaped}")'
 
 
 class Blob:
-    def __init__(self):
+    def __init__(self, name):
+        self.name = name
         self.data = bytearray()
 
     def add(self, data):
@@ -133,7 +165,7 @@ class Blob:
             return "{.ptr = NULL, .len = 0}"
         at = len(self.data)
         self.data += data
-        return f"{{.ptr = web_blob + {at}, .len = {len(data)}}}"
+        return f"{{.ptr = {self.name} + {at}, .len = {len(data)}}}"
 
 
 def row(blob, name, path, data):
@@ -155,30 +187,40 @@ def row(blob, name, path, data):
     ])
 
 
-def main(out_c, out_bin, pages, node_modules):
-    modules = None if node_modules == "-" else pathlib.Path(node_modules)
-    blob = Blob()
-    rows = [row(blob, *asset) for asset in collect(pathlib.Path(pages), modules)]
+def write(out_c, out_bin, prefix, assets, complete):
+    blob = Blob(f"{prefix}_blob")
+    rows = [row(blob, *asset) for asset in assets]
     pathlib.Path(out_bin).write_bytes(blob.data)
     pathlib.Path(out_c).write_text(f'''/* Made by web/embed.py. */
 #include "web/web_priv.h"
 
 __asm__(".section .rodata\\n"
-        ".hidden web_blob\\n"
-        ".globl web_blob\\n"
+        ".hidden {blob.name}\\n"
+        ".globl {blob.name}\\n"
         ".balign 64\\n"
-        "web_blob:\\n"
+        "{blob.name}:\\n"
         ".incbin \\"{pathlib.Path(out_bin).resolve()}\\"\\n"
         ".previous\\n");
 
-extern const char web_blob[];
+extern const char {blob.name}[];
 
-const struct web_asset web_table[] = {{
+const struct web_asset {prefix}_table[] = {{
 {chr(10).join(rows)}
 }};
-const size_t web_table_count = sizeof(web_table) / sizeof(web_table[0]);
-const bool web_table_complete = {'true' if modules else 'false'};
+const size_t {prefix}_table_count = sizeof({prefix}_table) / sizeof({prefix}_table[0]);
+const bool {prefix}_table_complete = {'true' if complete else 'false'};
 ''')
+
+
+def main(out_c, out_bin, *inputs):
+    for_console = inputs[0] == "console"
+    pages, node_modules = inputs[1:3] if for_console else inputs
+    modules = None if node_modules == "-" else pathlib.Path(node_modules)
+    if for_console:
+        assets = collect_console(pathlib.Path(pages), modules, pathlib.Path(inputs[3]))
+    else:
+        assets = collect(pathlib.Path(pages), modules)
+    write(out_c, out_bin, "web_console" if for_console else "web", assets, modules is not None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The documentation pages (Swagger UI and ReDoc) and all they load, held inside the program: no
- * file is read and nothing is fetched from elsewhere when a page is shown. Every address in them
- * is relative, so the same pages work under "/api/" at the gateway and under "/" at a service.
+ * The documentation pages (Swagger UI and ReDoc), the console, and all they load, held inside the
+ * program: no file is read and nothing is fetched from elsewhere when a page is shown. Every
+ * address in the documentation is relative, so the same pages work under "/api/" at the gateway and
+ * under
+ * "/" at a service; the console stands below "/console" of the gateway.
  *
  * A listener mounts them under a base (the gateway: "/api/"), and asks here with what follows the
  * base: "docs" and "redoc" are the pages, "docs/..." is what they load. They expect to find
@@ -29,6 +31,7 @@ struct web_asset {
  * browser's console. They take the place of the API's `default-src 'none'`. */
 extern const struct span web_docs_csp;
 extern const struct span web_redoc_csp;
+extern const struct span web_console_csp;
 
 /* What stands in Cache-Control: for an immutable asset, and for the pages, which are asked again
  * with If-None-Match. */
@@ -43,5 +46,10 @@ const struct web_asset *web_list(size_t *ret_count);
 
 /* False when the program was built without the npm packages: the pages then say so. */
 bool web_complete(void);
+
+/* The same of the console, by the name that follows "/console/". The page itself is "page". */
+const struct web_asset *web_console_find(struct span name);
+const struct web_asset *web_console_list(size_t *ret_count);
+bool web_console_complete(void);
 
 #endif

@@ -95,6 +95,29 @@ static void pages_load_nothing_from_outside(void **state)
     }
 }
 
+/* The console's page, and each file by its own name; what it loads is small. */
+static void the_console_is_whole(void **state)
+{
+    size_t count;
+    size_t bytes = 0;
+    const struct web_asset *list = web_console_list(&count);
+    const struct web_asset *page = web_console_find(SPAN_OF("page"));
+
+    (void)state;
+    assert_non_null(page);
+    assert_true(span_equal(page->csp, web_console_csp));
+    assert_false(holds(page->identity, "<script>"));
+    assert_false(holds(page->identity, "style="));
+    assert_false(holds(page->identity, "://"));
+    assert_null(web_console_find(SPAN_OF("docs")));
+    assert_null(web_find(SPAN_OF("page")));
+    for (size_t i = 0; i < count; i++) {
+        assert_ptr_equal(web_console_find(list[i].path), &list[i]);
+        bytes += list[i].identity.len;
+    }
+    assert_in_range(bytes, 1, 150 * 1024);
+}
+
 /* What may be kept for ever has its hash in its name; what has none is asked for again. */
 static void immutable_names_hold_a_hash(void **state)
 {
@@ -122,6 +145,7 @@ int main(void)
         cmocka_unit_test(every_asset_is_found),
         cmocka_unit_test(gzip_holds_the_same_length),
         cmocka_unit_test(pages_load_nothing_from_outside),
+        cmocka_unit_test(the_console_is_whole),
         cmocka_unit_test(immutable_names_hold_a_hash),
     };
 

@@ -85,7 +85,8 @@ static inline void history_note(const struct step *step)
     }
 }
 
-/* One posting more; often at the very moment of the one before. */
+/* One posting more; often at the very moment of the one before, now and then in another partition.
+ */
 static inline void history_step(void)
 {
     struct step step = {
@@ -101,6 +102,8 @@ static inline void history_step(void)
         clock_fake_move(&bench.clock, (int64_t)any(3 * (uint64_t)CLOCK_NS_PER_S));
     if (step.holds)
         step.effective = 0;
+    if (any(8) == 0)
+        bench_leap();
     if (ledger_do(bench.ledger, step_work, &step) == ERR_OK)
         history_note(&step);
 }

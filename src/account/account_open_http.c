@@ -91,9 +91,9 @@ static enum err check_rights(struct http_request *req, struct ledger_turn *turn)
     struct auth_user user;
     enum err err;
 
-    if (!account_is_seen(req->principal, body->user_id))
-        return http_fail(req, ERR_NOT_FOUND, "There is no such user.");
     err = auth_user_by_id(ledger_turn_conn(turn), body->user_id, req->arena, &user);
+    if (!err && !account_is_seen(req->principal, body->user_id))
+        err = ledger_not_owner(req, "user:", body->user_id);
     if (err == ERR_NOT_FOUND)
         return http_fail(req, err, "There is no such user.");
     if (err)

@@ -3,6 +3,8 @@
  * the index of what narrows it most: a user, a type, a currency, a state, or none of them. */
 #include "account/account_priv.h"
 
+#include "ledger/ledger_call.h"
+
 #define COLUMNS                                                                                    \
     "a.id, l.user_id, a.account_number, a.account_type, l.currency, l.state, l.posted, "           \
     "a.created_at, a.updated_at FROM ledger_accounts l JOIN accounts a ON a.id = l.id "
@@ -109,7 +111,7 @@ enum err account_find_seen(struct http_request *req, int64_t id, struct account 
     if (err)
         return err;
     if (!account_is_seen(req->principal, account.user_id))
-        return ERR_NOT_FOUND;
+        return ledger_not_owner(req, "account:", id);
     *ret_account = account;
     return ERR_OK;
 }

@@ -9,6 +9,7 @@
 #include "account/account_priv.h"
 
 #include "crypto/digest.h"
+#include "ledger/ledger_call.h"
 
 enum { NAME_CHARS_MAX = 100, TAIL_HEX_BYTES = 4, TAIL_CHARS = 1 + 2 * TAIL_HEX_BYTES };
 
@@ -242,9 +243,9 @@ static enum err user_get(struct http_request *req)
     enum err err;
 
     account_count_scopes(req);
-    if (!account_is_seen(req->principal, input->id))
-        return ERR_NOT_FOUND;
     err = auth_user_by_id(req->store, input->id, req->arena, &user);
+    if (!err && !account_is_seen(req->principal, input->id))
+        return ledger_not_owner(req, "user:", input->id);
     if (!err)
         err = account_list(req->store, &filter, req->arena, &accounts, &count);
     if (!err)

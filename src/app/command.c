@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { LINE_BYTES_MAX = 1024, TEXT_BYTES_MAX = 256 * 1024, SETTINGS_BYTES_MAX = 8 * 1024 * 1024 };
+enum { LINE_BYTES_MAX = 1024, TEXT_BYTES_MAX = 256 * 1024, SETTINGS_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* The words that are left. */
 struct words {
@@ -380,12 +380,11 @@ enum command_exit command_settings_load(const struct command_call *call, bool qu
     return command_settings_load_for(call, quiet, 0, ret);
 }
 
-enum command_exit command_settings_load_for(const struct command_call *call, bool quiet,
-                                            unsigned services, struct command_settings *ret)
+static enum command_exit load(const struct command_call *call, const char *path, bool quiet,
+                              unsigned services, struct command_settings *ret)
 {
-    struct config_sources sources = {.path = command_value(call, "--config"),
-                                     .environ = call->io->environ,
-                                     .services = services};
+    struct config_sources sources = {
+        .path = path, .environ = call->io->environ, .services = services};
     const struct config_problems *problems = &ret->problems;
     enum err err;
 
@@ -400,6 +399,18 @@ enum command_exit command_settings_load_for(const struct command_call *call, boo
     if (err == ERR_NO_MEMORY)
         command_tell(call, "out of memory");
     return err ? COMMAND_BAD : COMMAND_GOOD;
+}
+
+enum command_exit command_settings_load_for(const struct command_call *call, bool quiet,
+                                            unsigned services, struct command_settings *ret)
+{
+    return load(call, command_value(call, "--config"), quiet, services, ret);
+}
+
+enum command_exit command_settings_read(const struct command_call *call, const char *path,
+                                        struct command_settings *ret)
+{
+    return load(call, path, true, 0, ret);
 }
 
 void command_settings_free(struct command_settings *settings)

@@ -115,6 +115,9 @@ PC_CHECKED enum command_exit command_settings_load(const struct command_call *ca
 PC_CHECKED enum command_exit command_settings_load_for(const struct command_call *call, bool quiet,
                                                        unsigned services,
                                                        struct command_settings *ret);
+/* From this file, without its warnings. */
+PC_CHECKED enum command_exit command_settings_read(const struct command_call *call,
+                                                   const char *path, struct command_settings *ret);
 void command_settings_free(struct command_settings *settings);
 
 /* ---- help ---- */

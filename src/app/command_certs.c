@@ -16,6 +16,14 @@ static const struct command_option options[] = {
      .value = "NAME",
      .many = true,
      .about = "A further name or address of the server"},
+    {.name = "--upstream",
+     .value = "NAME",
+     .many = true,
+     .about = "A server behind the gateway that gets a certificate of its own"},
+    {.name = "--revoke",
+     .value = "NAME",
+     .many = true,
+     .about = "Put its certificate on the list ca.crl, and make none"},
     {.name = "--days", .value = "N", .about = "How long they last (30)"},
     {.name = "--force", .about = "Replace what is there, the authority too"},
 };
@@ -23,6 +31,8 @@ static const struct command_option options[] = {
 static const struct command_example examples[] = {
     {"certs dev", "An authority and a server certificate for localhost, in ./certs."},
     {"certs dev --host api.test alice payments", "Further name, and two client certificates."},
+    {"certs dev --upstream shop.test gateway", "For TLS between the gateway and an upstream."},
+    {"certs dev --revoke alice", "Her certificate is on the list from now on."},
 };
 
 const struct command command_certs_dev = {
@@ -33,7 +43,8 @@ const struct command command_certs_dev = {
     .help =
         "Makes an authority of your own, a server certificate for localhost and this machine's\n"
         "name, and a client certificate for each CLIENT, and tells how to use them. An\n"
-        "authority that is there already is used again. Not for production.",
+        "authority that is there already is used again. Its list of revoked certificates is\n"
+        "ca.crl. Not for production.",
     .options = options,
     .option_count = PC_COUNT(options),
     .examples = examples,
@@ -82,18 +93,24 @@ static enum command_exit certs_dev_run(const struct command_call *call)
     struct crypto_certs_options wanted = {.folder = folder != NULL ? folder : "certs",
                                           .names = command_values(call, "--host"),
                                           .clients = call->operands,
+                                          .servers = command_values(call, "--upstream"),
                                           .clock = &clock_system,
                                           .force = command_given(call, "--force")};
+    bool revokes = command_given(call, "--revoke");
     struct crypto_fault fault = {{0}};
     char buffer[TEXT_BYTES_MAX];
     struct sbuf out = sbuf_over(buffer, sizeof(buffer));
 
     if (!days_read(call, &wanted.days))
         return COMMAND_USAGE;
-    if (crypto_certs_make(&wanted, &fault) != ERR_OK) {
+    if ((!revokes && crypto_certs_make(&wanted, &fault) != ERR_OK) ||
+        crypto_certs_revoke(&wanted, command_values(call, "--revoke"), &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         return COMMAND_BAD;
     }
-    add_advice(wanted.folder, call->operands[0], &out);
+    if (revokes)
+        sbuf_add_format(&out, "The list is %s/ca.crl.\n", wanted.folder);
+    else
+        add_advice(wanted.folder, call->operands[0], &out);
     return command_print(call, &out);
 }

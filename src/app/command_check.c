@@ -36,7 +36,7 @@ const struct command command_check = {
     .run = check_run,
 };
 
-enum { TEXT_BYTES_MAX = 256 * 1024 };
+enum { TEXT_BYTES_MAX = 1024 * 1024 };
 
 /* What can be set is the same whatever is set. */
 static enum command_exit print_pages(const struct command_call *call)
@@ -59,11 +59,15 @@ static enum command_exit print_pages(const struct command_call *call)
 static void add_verdict(const struct command_settings *settings, size_t warnings, struct sbuf *out)
 {
     bool production = settings->config.environment == CONFIG_PRODUCTION;
+    char hash[CONFIG_HASH_BYTES];
 
     sbuf_add_format(out, "The settings are good for %s", production ? "production" : "development");
     if (warnings > 0)
         sbuf_add_format(out, ", with %zu warning%s", warnings, warnings == 1 ? "" : "s");
-    sbuf_add_lit(out, ".\n");
+    sbuf_add_lit(out, ".\nconfig hash ");
+    config_hash(&settings->config, hash);
+    sbuf_add_bytes(out, hash, sizeof(hash));
+    sbuf_add_char(out, '\n');
 }
 
 /* ---- certificates and keys: what `serve` would read from them ---- */
@@ -86,7 +90,8 @@ static enum command_exit certificate_check(const struct command_call *call,
                                            const struct config *config, enum config_service service,
                                            size_t *warnings)
 {
-    const struct crypto_tls_options wanted = serve_tls_options(config, service);
+    struct crypto_tls_identity others[CRYPTO_TLS_CERTIFICATES_MAX];
+    const struct crypto_tls_options wanted = serve_tls_options(config, service, others);
     PC_AUTO(crypto_tls_context) context = NULL;
     struct crypto_fault fault = {{0}};
 
@@ -98,6 +103,21 @@ static enum command_exit certificate_check(const struct command_call *call,
     }
     (void)fprintf(call->io->err, "%s.tls: %s\n", wanted.name, fault.text);
     return COMMAND_BAD;
+}
+
+/* What the gateway shows to an upstream, and whom it trusts there. */
+static bool upstream_check(const struct command_call *call, const struct config_upstream *upstream)
+{
+    struct crypto_tls_client_options wanted = serve_upstream_tls_options(upstream);
+    PC_AUTO(crypto_tls_context) context = NULL;
+    struct crypto_fault fault = {{0}};
+
+    wanted.host = upstream->tls.server_name != NULL ? upstream->tls.server_name : "localhost";
+    if (!config_target_is_tls(upstream->targets[0].url) ||
+        crypto_tls_client_context_new(&wanted, &context, &fault) == ERR_OK)
+        return true;
+    (void)fprintf(call->io->err, "upstream %s: %s\n", upstream->name, fault.text);
+    return false;
 }
 
 /* A key from a file that a setting names; *ret_key stays NULL when there is none. */
@@ -155,6 +175,8 @@ static enum command_exit keys_check(const struct command_call *call, const struc
 
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++)
         good &= certificate_check(call, config, i, warnings) == COMMAND_GOOD;
+    for (size_t i = 0; i < config->upstreams.count; i++)
+        good &= upstream_check(call, &config->upstreams.items[i]);
     good &= session_key_check(call, config);
     good &= issuer_keys_check(call, config);
     return good ? COMMAND_GOOD : COMMAND_BAD;

@@ -243,7 +243,7 @@ static enum err record(struct store_conn *conn, const struct work *work, enum tr
     return trail_add(conn, &entry);
 }
 
-static enum err record_description(struct store_conn *conn, const struct work *work,
+static enum err record_description(struct store_conn *conn, struct work *work,
                                    enum trail_event event, const char *reason)
 {
     const struct oauth_client *client = &work->client;
@@ -252,7 +252,7 @@ static enum err record_description(struct store_conn *conn, const struct work *w
         {"grants", client->grants},
         {"scopes", client->scopes},
         {"roles", client->roles},
-        {"redirect_uris", client->redirect_uris},
+        {"redirect_uris", oauth_uris_told(client->redirect_uris, &work->arena)},
         {"bound", client->is_bound ? SPAN_OF("yes") : SPAN_OF("no")},
     };
 

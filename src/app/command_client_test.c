@@ -197,6 +197,20 @@ static void a_client_is_described(void **state)
     assert_string_equal(strrchr(command_test_out, '}'), "}\n]\n");
 }
 
+static const struct store_statement uris_in_a_line = {
+    .name = "test_uris",
+    .sqlite = "SELECT count(*) FROM trail_events WHERE event = 'client.created' AND "
+              "details LIKE '%\"redirect_uris\":\"a.b:/c d.e:/f\"%'"};
+
+static void addresses_are_told_on_a_line(void **state)
+{
+    (void)state;
+    expect_out("client create two --method none --grant authorization_code --redirect-uri a.b:/c "
+               "--redirect-uri d.e:/f",
+               "Client two was created.\n");
+    assert_int_equal(number_of(&uris_in_a_line), 1);
+}
+
 /* What cannot be a client is refused in words, and nothing of it is stored. */
 static void bad_clients_are_refused(void **state)
 {
@@ -362,7 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_client_is_created),     T(a_client_is_described), T(bad_clients_are_refused),
         T(changes_are_told),        T(lists_are_emptied),     T(secrets_are_replaced),
-        T(given_secrets_are_taken), T(methods_change),
+        T(given_secrets_are_taken), T(methods_change),        T(addresses_are_told_on_a_line),
     };
 #undef T
 

@@ -7,6 +7,7 @@
 #include "json/json_writer.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { WORK_BYTES_MAX = 16 * 1024 * 1024, TEXT_BYTES_MAX = 4 * 1024 * 1024, TIME_BYTES = 32 };
 
@@ -242,6 +243,15 @@ static enum command_exit list_run(const struct command_call *call)
 
 /* ---- keys rotate ---- */
 
+/* Running servers hear of the key within this time: what they sign once the command has ended is
+ * signed with the new one, so retiring the old one next hurts no token that was just given out. */
+static void heard_wait(void)
+{
+    const struct timespec second = {.tv_sec = 1};
+
+    (void)nanosleep(&second, NULL);
+}
+
 static const char *const algs[] = {"RS256", "PS256", "ES256", "EdDSA", NULL};
 
 static enum command_exit alg_read(const struct command_call *call, enum crypto_alg *ret_alg)
@@ -278,6 +288,8 @@ static enum command_exit rotate(const struct command_call *call, struct work *wo
     err = oauth_key_rotate(&work->keys, alg, at_once, &work->arena, &row, &fault);
     if (err)
         return told(call, fault.text);
+    if (at_once)
+        heard_wait();
     sbuf_add_format(&out, "Key %.*s, %s, is published and signs from ", SPAN_ARG(row.kid),
                     crypto_alg_name(row.alg));
     add_time(&out, row.signs_from_ns);

@@ -36,7 +36,8 @@ const struct command command_ledger_export = {
         "Accounts with their numbers and owners, limits, postings with their legs, holds,\n"
         "transactions and orders as they are at one moment, beside a running server or without\n"
         "one. The same ledger gives the same bytes. What is not in it: users beyond their\n"
-        "e-mail addresses, kept answers to Idempotency-Keys, and the trail.",
+        "e-mail addresses, kept answers to Idempotency-Keys, and the trail. The trail tells that\n"
+        "it was exported, before the first line.",
     .options = options,
     .option_count = PC_COUNT(options),
     .examples = export_examples,
@@ -153,12 +154,40 @@ static enum command_exit export_file(const struct command_call *call, struct sto
     return answer;
 }
 
+/* Books leave the house only when that is remembered. */
+static enum err tell_export(struct store_conn *conn, struct store_job *job)
+{
+    char text[32];
+    struct sbuf who = sbuf_over(text, sizeof(text));
+    struct trail_record record = {.event = TRAIL_LEDGER_EXPORTED,
+                                  .outcome = TRAIL_DONE,
+                                  .at_ns = clock_realtime_ns(&clock_system),
+                                  .actor_kind = TRAIL_ACTOR_SYSTEM,
+                                  .object = SPAN("ledger")};
+
+    (void)job;
+    sbuf_add_format(&who, "uid:%ld", (long)getuid());
+    record.actor = sbuf_span(&who);
+    return trail_add(conn, &record);
+}
+
+static enum command_exit remember_export(const struct command_call *call, struct store *store)
+{
+    enum err err = store_do(store, tell_export, NULL, true);
+
+    if (err)
+        command_tell(call, "the trail cannot be told of the export: %s", err_sentence(err));
+    return err ? COMMAND_BAD : COMMAND_GOOD;
+}
+
 static enum command_exit export_run(const struct command_call *call)
 {
     struct exporting exporting = {.out = call->io->out};
     struct command_database database;
     enum command_exit answer = command_ledger_open(call, &database);
 
+    if (answer == COMMAND_GOOD)
+        answer = remember_export(call, database.store);
     if (answer == COMMAND_GOOD)
         answer = call->operand_count > 0
                      ? export_file(call, database.store, call->operands[0])

@@ -13,6 +13,7 @@
 
 #include "json/json.h"
 #include "ledger/ledger.h"
+#include "trail/trail.h"
 
 #define OTHER "sqlite:other.db"
 
@@ -52,7 +53,8 @@ static enum err work_run(struct ledger_turn *turn, void *context)
 
 static void with_store(void (*use)(struct store *store))
 {
-    const struct store_options options = {.url = SPAN("sqlite:portcullis.db"), .data_dir = "data"};
+    const struct store_options options = {
+        .url = SPAN("sqlite:portcullis.db"), .data_dir = "data", .seal = &trail_seal};
     struct store *store = NULL;
 
     assert_int_equal(store_open(&options, &store, NULL), ERR_OK);

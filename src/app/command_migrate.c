@@ -4,6 +4,7 @@
 #include "app/command.h"
 
 #include "app/command_store.h"
+#include "app/serve_events.h"
 #include "base/clock.h"
 
 static command_run_fn migrate_run;
@@ -95,7 +96,7 @@ static enum command_exit apply(const struct command_call *call, struct command_d
     if (rehearse)
         err = store_migrate_rehearse(database->store, list, count, &fault);
     else
-        err = store_migrate(database->store, list, count, &fault);
+        err = serve_store_migrate(database->store, &clock_system, "command", &fault);
     if (err)
         return tell_fault(call, &fault);
     sbuf_add_format(&out, "%s %s the schema of this program, step %zu.\n",

@@ -9,7 +9,8 @@
 
 static command_run_fn openapi_run;
 
-static const char *const services[] = {"gateway", "auth", "account", "transaction", NULL};
+static const char *const services[] = {"gateway", "auth",       "account", "transaction",
+                                       "audit",   "monitoring", NULL};
 
 static const struct command_option options[] = {
     {.name = "--yaml", .about = "Print YAML instead of JSON"},

@@ -3,10 +3,12 @@
  * what may change and opens the log again. */
 #include "app/command.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "app/serve.h"
 #include "base/alloc.h"
+#include "json/json_writer.h"
 #include "net/net.h"
 #include "net/net_signal.h"
 
@@ -23,6 +25,7 @@ static const struct command_option options[] = {
 static const struct command_example examples[] = {
     {"serve", "Start from nothing: an embedded store and keys under ./data, port 8000 and up."},
     {"serve --only auth", "The auth service alone, beside a gateway on another machine."},
+    {"serve --only gateway", "The gateway alone; gateway.behind says where the others are."},
     {"serve --config /etc/portcullis.yaml", "Run a deployment."},
 };
 
@@ -31,8 +34,9 @@ const struct command command_serve = {
     .about = "Run the gateway and the services behind it",
     .help = "Reads the settings, opens the store, applies migrations, makes what is missing and\n"
             "answers requests until SIGTERM or SIGINT, which let requests in flight finish.\n"
-            "SIGHUP reads the settings again (limits, CORS, proxies, certificates) without\n"
-            "dropping a request, and opens the log file again. A first start in development makes\n"
+            "SIGHUP reads the settings again (upstreams, routes, limits, CORS, proxies,\n"
+            "certificates) without dropping a request, and opens the log file again; `portcullis\n"
+            "reload` does the same and tells what changed. A first start in development makes\n"
             "users and clients and prints them once.",
     .options = options,
     .option_count = PC_COUNT(options),
@@ -41,31 +45,23 @@ const struct command command_serve = {
     .run = serve_run,
 };
 
-/* Settings of earlier reloads stay until the end: what runs may still point into them. */
-struct generation {
-    struct command_settings settings;
-    struct generation *older;
-};
-
-static void generations_free(struct generation *generation)
+static void settings_free(void *context)
 {
-    while (generation != NULL) {
-        struct generation *older = generation->older;
+    struct command_settings *settings = context;
 
-        command_settings_free(&generation->settings);
-        alloc_free(generation);
-        generation = older;
-    }
+    if (settings == NULL)
+        return;
+    command_settings_free(settings);
+    alloc_free(settings);
 }
 
 /* Where each service is. The pages are told last: when they are there, all is. */
 static void greet(const struct command_call *call, const struct config *config,
                   const struct serve *serve)
 {
-    static const char *const pages[CONFIG_SERVICE_COUNT] = {[CONFIG_GATEWAY] = "/api/docs",
-                                                            [CONFIG_AUTH] = "/docs",
-                                                            [CONFIG_ACCOUNT] = "/docs",
-                                                            [CONFIG_TRANSACTION] = "/docs"};
+    static const char *const pages[CONFIG_SERVICE_COUNT] = {
+        [CONFIG_GATEWAY] = "/api/docs", [CONFIG_AUTH] = "/docs",  [CONFIG_ACCOUNT] = "/docs",
+        [CONFIG_TRANSACTION] = "/docs", [CONFIG_AUDIT] = "/docs", [CONFIG_MONITORING] = "/docs"};
 
     (void)fprintf(call->io->err, "portcullis %s answers on\n", command_version_number());
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
@@ -82,82 +78,177 @@ static void greet(const struct command_call *call, const struct config *config,
     if (serve_seeded(serve) > 0)
         (void)fprintf(call->io->err,
                       "  First start in development: these users were made (printed only now)\n"
-                      "    admin@example.com    admin123   administrator\n"
+                      "    admin@example.com    admin123   administrator, role auditor\n"
                       "    user@example.com     user123\n"
                       "    analyst@example.com  P@ssw0rd!  role payments\n");
     if (serve_clients_seeded(serve) > 0)
         (void)fprintf(call->io->err,
                       "  and these clients of the auth service, with the secret change-me\n"
                       "    web-portal  payments-gateway  risk-engine  alertmanager\n"
-                      "    api-docs: the API pages, without a secret\n");
+                      "    api-docs, console: the API pages and the console, without a secret\n");
     (void)fflush(call->io->err);
 }
 
-/* The generation that the program was started with. */
-static const struct generation *first_of(const struct generation *newest)
-{
-    while (newest->older != NULL)
-        newest = newest->older;
-    return newest;
-}
-
-static void tell_waiting(const struct command_call *call, const struct generation *running,
-                         const struct generation *wanted)
+static void tell_waiting(const struct command_call *call, const struct config *running,
+                         const struct config *wanted)
 {
     char names[2048];
     struct sbuf out = sbuf_over(names, sizeof(names));
 
-    if (config_needs_restart(&running->settings.config, &wanted->settings.config, &out))
+    if (config_needs_restart(running, wanted, &out))
         command_tell(call, "these settings changed but wait for the next start: %.*s",
                      SPAN_ARG(sbuf_span(&out)));
 }
 
-static void reload(const struct command_call *call, unsigned services, struct serve *serve,
-                   struct generation **newest)
+/* No line holds a secret. */
+static struct span first_problem(const struct config_problems *problems)
 {
-    struct generation *next = alloc_zero(sizeof(*next));
-    struct serve_fault fault;
+    for (size_t i = 0; i < problems->count; i++) {
+        if (!problems->list[i].warning)
+            return problems->list[i].line;
+    }
+    return (struct span){0};
+}
 
-    if (next == NULL)
-        return;
-    if (command_settings_load_for(call, false, services, &next->settings) != COMMAND_GOOD) {
+/* The program that runs, and the settings that it was started with. Reloads are asked for by SIGHUP
+ * and by operators, from two threads. */
+struct running {
+    const struct command_call *call;
+    unsigned services;
+    const struct config *config, *now;
+    struct serve *serve;
+    pthread_mutex_t lock;
+};
+
+static void add_difference(void *context, const struct config_differs *difference)
+{
+    struct json_writer *w = context;
+    char text[2048];
+    struct sbuf line = sbuf_over(text, sizeof(text));
+
+    config_differs_line(difference, &line);
+    json_text(w, sbuf_span(&line));
+}
+
+static void answer_changed(const struct config *before, const struct config *now,
+                           struct sbuf *answer)
+{
+    struct json_writer w = json_writer_on(answer);
+    char hash[CONFIG_HASH_BYTES];
+
+    config_hash(now, hash);
+    json_begin_object(&w);
+    json_add_bool(&w, "reloaded", true);
+    json_add_text(&w, "hash", span_make(hash, sizeof(hash)));
+    json_key(&w, "changes");
+    json_begin_list(&w);
+    config_differences(before, now, add_difference, &w);
+    json_end_list(&w);
+    json_end_object(&w);
+}
+
+static void answer_errors(const struct config_problems *problems, struct span fault,
+                          struct sbuf *answer)
+{
+    struct json_writer w = json_writer_on(answer);
+
+    json_begin_object(&w);
+    json_add_bool(&w, "reloaded", false);
+    json_key(&w, "errors");
+    json_begin_list(&w);
+    for (size_t i = 0; i < problems->count; i++)
+        if (!problems->list[i].warning)
+            json_text(&w, problems->list[i].line);
+    if (fault.len > 0)
+        json_text(&w, fault);
+    json_end_list(&w);
+    json_end_object(&w);
+}
+
+static bool take_over(struct running *running, struct command_settings *next, struct sbuf *answer)
+{
+    const struct command_call *call = running->call;
+    const struct serve_settings settings = {
+        .config = &next->config, .over = settings_free, .context = next};
+    struct serve_fault fault = {{0}};
+
+    if (command_settings_load_for(call, false, running->services, next) != COMMAND_GOOD) {
+        serve_not_reloaded(running->serve, first_problem(&next->problems));
         command_tell(call, "the former settings stay in force");
-        generations_free(next);
-        return;
+        answer_errors(&next->problems, (struct span){0}, answer);
+        return false;
     }
-    if (serve_reload(serve, &next->settings.config, &fault) != ERR_OK) {
+    /* What is in force stays so until serve_reload returns, and may be gone then. */
+    answer_changed(running->now, &next->config, answer);
+    if (serve_reload(running->serve, &settings, &fault) != ERR_OK) {
         command_tell(call, "%s; the former settings stay in force", fault.text);
-        generations_free(next);
-        return;
+        sbuf_truncate(answer, 0);
+        answer_errors(&next->problems, span_from(fault.text), answer);
+        return false;
     }
-    next->older = *newest;
-    *newest = next;
-    tell_waiting(call, first_of(next), next);
+    running->now = &next->config;
+    tell_waiting(call, running->config, &next->config);
+    return true;
+}
+
+static bool reload(void *context, struct sbuf *answer)
+{
+    struct running *running = context;
+    struct command_settings *next = alloc_zero(sizeof(*next));
+    bool good;
+
+    if (next == NULL) {
+        sbuf_add_lit(answer, "{\"reloaded\":false,\"errors\":[\"out of memory\"]}");
+        return false;
+    }
+    PC_ASSERT(pthread_mutex_lock(&running->lock) == 0);
+    good = take_over(running, next, answer);
+    PC_ASSERT(pthread_mutex_unlock(&running->lock) == 0);
+    if (!good)
+        settings_free(next);
+    return good;
+}
+
+static void reload_by_signal(struct running *running)
+{
+    struct sbuf nowhere = {0}; /* all of it is told and logged */
+
+    (void)reload(running, &nowhere);
 }
 
 static enum command_exit run_until_told(const struct command_call *call, unsigned services,
-                                        struct generation **newest)
+                                        const struct command_settings *settings)
 {
-    const struct serve_options start = {.config = &(*newest)->settings.config,
+    struct running running = {.call = call,
+                              .services = services,
+                              .config = &settings->config,
+                              .now = &settings->config,
+                              .lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct serve_options start = {.config = &settings->config,
+                                        .origins = &settings->origins,
                                         .services = services,
-                                        .version = command_version_number()};
+                                        .version = command_version_number(),
+                                        .reload = reload,
+                                        .reload_context = &running,
+                                        .lenient = true};
     struct serve_fault fault;
-    struct serve *serve;
     enum net_signal told;
 
     alloc_settle();
     net_signals_block();
     (void)net_raise_fd_limit();
-    if (serve_start(&start, &serve, &fault) != ERR_OK) {
+    PC_ASSERT(pthread_mutex_lock(&running.lock) == 0); /* until there is something to reload */
+    if (serve_start(&start, &running.serve, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         return COMMAND_BAD;
     }
-    greet(call, start.config, serve);
+    PC_ASSERT(pthread_mutex_unlock(&running.lock) == 0);
+    greet(call, start.config, running.serve);
     while ((told = net_signals_wait(-1)) != NET_SIGNAL_STOP) {
         if (told == NET_SIGNAL_RELOAD)
-            reload(call, services, serve, newest);
+            reload_by_signal(&running);
     }
-    serve_stop(serve);
+    serve_stop(running.serve);
     return COMMAND_GOOD;
 }
 
@@ -169,25 +260,27 @@ static bool services_of(const struct command_call *call, unsigned *ret_services)
     *ret_services = CONFIG_SERVICES_ALL;
     if (only == NULL || config_services_read(span_from(only), ret_services, &wrong))
         return true;
-    command_tell(call, "--only: \"%.*s\" is none of gateway, auth, account, transaction",
+    command_tell(call,
+                 "--only: \"%.*s\" is none of gateway, auth, account, transaction, "
+                 "audit, monitoring",
                  SPAN_ARG(wrong));
     return false;
 }
 
 static enum command_exit serve_run(const struct command_call *call)
 {
-    struct generation *newest;
+    struct command_settings *settings;
     enum command_exit answer;
     unsigned services;
 
     if (!services_of(call, &services))
         return COMMAND_USAGE;
-    newest = alloc_zero(sizeof(*newest));
-    if (newest == NULL)
+    settings = alloc_zero(sizeof(*settings));
+    if (settings == NULL)
         return COMMAND_BAD;
-    answer = command_settings_load_for(call, false, services, &newest->settings);
+    answer = command_settings_load_for(call, false, services, settings);
     if (answer == COMMAND_GOOD)
-        answer = run_until_told(call, services, &newest);
-    generations_free(newest);
+        answer = run_until_told(call, services, settings);
+    settings_free(settings);
     return answer;
 }

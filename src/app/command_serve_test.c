@@ -28,7 +28,8 @@ static struct {
 static const char *const serve[] = {"portcullis", "serve", "--only", "auth,gateway"};
 static const char *const serve_auth[] = {"portcullis", "serve", "--only", "auth"};
 static const char *const any_port[] = {
-    "PORT=0", "AUTH_PORT=0", "ACCOUNT_PORT=0", "TRANSACTION_PORT=0", "LOG_LEVEL=error", NULL};
+    "PORT=0",       "AUTH_PORT=0",       "ACCOUNT_PORT=0",  "TRANSACTION_PORT=0",
+    "AUDIT_PORT=0", "MONITORING_PORT=0", "LOG_LEVEL=error", NULL};
 
 static void start(int count, const char *const *argv, const char *const *variables)
 {
@@ -124,7 +125,7 @@ static void serves_from_nothing(void **state)
 {
     start(2, serve, any_port);
     wait_for("/api/docs\n");
-    wait_for("admin@example.com    admin123   administrator\n");
+    wait_for("admin@example.com    admin123   administrator, role auditor\n");
     wait_for("web-portal  payments-gateway  risk-engine  alertmanager\n");
     assert_int_equal(ask("  gateway"), 200);
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
@@ -185,6 +186,8 @@ static void refuses_to_start(void **state)
                                           "AUTH_PORT=0",
                                           "ACCOUNT_PORT=0",
                                           "TRANSACTION_PORT=0",
+                                          "AUDIT_PORT=0",
+                                          "MONITORING_PORT=0",
                                           "LOG_LEVEL=error",
                                           "DATABASE_URL=sqlite:/nonexistent/x.db",
                                           NULL};

@@ -3,6 +3,17 @@
  * checked as well: a command must not work with what `serve` would refuse. */
 #include "app/command_store.h"
 
+#include "app/serve_events.h"
+#include "trail/trail.h"
+
+static const struct store_seal *seal_of(struct command_database *database)
+{
+    if (database->settings.config.audit.database.url == NULL)
+        return &trail_seal;
+    trail_outbox_init(&database->outbox, NULL, NULL);
+    return &database->outbox.seal;
+}
+
 enum command_exit command_database_open(const struct command_call *call,
                                         struct command_database *ret)
 {
@@ -16,6 +27,7 @@ enum command_exit command_database_open(const struct command_call *call,
     options = (struct store_options){.url = span_from(config->database.url),
                                      .data_dir = config->data,
                                      .sslmode = config->database.sslmode,
+                                     .seal = seal_of(ret),
                                      .readers = 1};
     if (store_open(&options, &ret->store, &fault) == ERR_OK)
         return COMMAND_GOOD;
@@ -26,14 +38,11 @@ enum command_exit command_database_open(const struct command_call *call,
 enum command_exit command_database_open_ready(const struct command_call *call,
                                               struct command_database *ret)
 {
-    const struct store_migration *list;
     struct store_fault fault;
-    size_t count;
 
     if (command_database_open(call, ret) != COMMAND_GOOD)
         return COMMAND_BAD;
-    store_migrations(&list, &count);
-    if (store_migrate(ret->store, list, count, &fault) == ERR_OK)
+    if (serve_store_migrate(ret->store, &clock_system, "command", &fault) == ERR_OK)
         return COMMAND_GOOD;
     command_tell(call, "%s", fault.text);
     return COMMAND_BAD;

@@ -7,10 +7,12 @@
 
 #include "app/command.h"
 #include "store/store.h"
+#include "trail/trail_outbox.h"
 
 struct command_database {
     struct command_settings settings;
     struct store *store;
+    struct trail_outbox outbox; /* the store's seal when the log has a database of its own */
 };
 
 /* Loads the settings of --config and opens the database that they name; tells what went wrong. */

@@ -42,7 +42,7 @@ static void wrong_lines_are_told(void **state)
          "portcullis completion: does not know \"tcsh\", there is: bash, zsh, fish\n"},
         {"openapi nothing",
          "portcullis openapi: does not know \"nothing\", there is: gateway, auth, account, "
-         "transaction\n"},
+         "transaction, audit, monitoring\n"},
         {"certs dve", "portcullis: unknown command \"certs dve\", did you mean \"certs dev\"?\n"},
         {"help chekc", "portcullis help: there is no command \"chekc\", see `portcullis help`\n"},
     };
@@ -103,22 +103,31 @@ static void help_is_found_anywhere(void **state)
     assert_int_equal(command_test_run("check -- --help"), COMMAND_USAGE);
 }
 
+/* The verdict, with the hash of the settings in its last line. */
+static void assert_verdict(const char *verdict)
+{
+    size_t len = strlen(verdict);
+
+    assert_int_equal(strlen(command_test_out), len + 65);
+    assert_memory_equal(command_test_out, verdict, len);
+    assert_int_equal(strspn(command_test_out + len, "0123456789abcdef"), 64);
+}
+
 /* Exit codes of check: good settings 0, bad ones 1; problems go to standard error. */
 static void check_answers(void **state)
 {
     static const char *const bad[] = {"PORT=80a", NULL};
-    static const char *const port[] = {"PORT=81", "REDIS_URL=redis://x", NULL};
+    static const char *const port[] = {"PORT=81", "REDIS_URL=redis://127.0.0.1", NULL};
 
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(command_test_run("check"), COMMAND_GOOD);
-    assert_string_equal(command_test_out, "The settings are good for development.\n");
+    assert_verdict("The settings are good for development.\nconfig hash ");
     assert_int_equal(command_test_run_with("check", bad), COMMAND_BAD);
     assert_string_equal(command_test_err,
                         "environment PORT: \"80a\" is not a number from 0 to 65535\n");
     assert_string_equal(command_test_out, "");
     assert_int_equal(command_test_run_with("check", port), COMMAND_GOOD);
-    assert_string_equal(command_test_out,
-                        "The settings are good for development, with 1 warning.\n");
+    assert_verdict("The settings are good for development, with 1 warning.\nconfig hash ");
     assert_int_equal(strncmp(command_test_err, "warning: environment REDIS_URL", 30), 0);
     assert_int_equal(command_test_run_with("check --explain", port), COMMAND_GOOD);
     assert_non_null(strstr(command_test_out, "environment PORT\n"));
@@ -137,7 +146,8 @@ static void check_knows_the_routes(void **state)
     static const char *const lines[][2] = {
         {"GET /api/v1/auth/mee", "did you mean \"GET /api/v1/auth/me\"?"},
         {"GET /no/such/route/at/all", "`portcullis openapi` lists the routes"},
-        {"GET /api/v1/health", "is not a route that is limited"}};
+        {"GET /api/v1/health", "is not a route that is limited"},
+        {"POST /auth/token\", mode: exact, on_outage: \"deny", "it takes no mode"}};
     char path[] = "/tmp/portcullis-check-XXXXXX";
     char line[128];
 
@@ -150,7 +160,9 @@ static void check_knows_the_routes(void **state)
         fd = mkstemp(path);
         assert_true(fd >= 0);
         file = fdopen(fd, "w");
-        (void)fprintf(file, "limits: {routes: [{route: \"%s\", requests_per_minute: 5}]}\n",
+        (void)fprintf(file,
+                      "redis: {url: \"redis://127.0.0.1\"}\nlimits: {shared: {nodes: 2}, routes: "
+                      "[{requests_per_minute: 5, route: \"%s\"}]}\n",
                       good ? "GET /api/v1/auth/me" : lines[i][0]);
         assert_int_equal(fclose(file), 0);
         (void)snprintf(line, sizeof(line), "check --config %s", path);
@@ -259,8 +271,7 @@ static void certs_are_made(void **state)
     assert_int_equal(command_test_run("certs dev --force --days 2"), COMMAND_GOOD);
     assert_int_equal(command_test_run("check"), COMMAND_GOOD);
     assert_non_null(strstr(command_test_err, "warning: gateway.tls.certificate: ends within "));
-    assert_string_equal(command_test_out,
-                        "The settings are good for development, with 4 warnings.\n");
+    assert_verdict("The settings are good for development, with 4 warnings.\nconfig hash ");
     assert_int_equal(command_test_run("certs"), COMMAND_USAGE);
     assert_non_null(strstr(command_test_err, "certs dev"));
 }

@@ -5,7 +5,7 @@
 
 #include "app/command.h"
 
-enum { COMMAND_TEST_BYTES_MAX = 512 * 1024 };
+enum { COMMAND_TEST_BYTES_MAX = 2 * 1024 * 1024 };
 
 /* What the last command printed. */
 extern char command_test_out[COMMAND_TEST_BYTES_MAX];

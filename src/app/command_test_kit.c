@@ -14,13 +14,16 @@
 
 #include <cmocka.h>
 
+#include "base/folder_test_kit.h"
+#include "trail/trail_catalogue.h"
+
 enum { WORDS_MAX = 24 };
 
 char command_test_out[COMMAND_TEST_BYTES_MAX];
 char command_test_err[COMMAND_TEST_BYTES_MAX];
 const char *const command_test_no_environ[] = {NULL};
 
-static char folder[] = "/tmp/portcullis-command-XXXXXX";
+static char folder[TEST_FOLDER_BYTES];
 
 int command_test_run_fd(const char *line, const char *const *variables, int in)
 {
@@ -102,8 +105,8 @@ int command_test_feed(const char *const *argv, const char *text)
 
 int command_test_folder_make(void **state)
 {
-    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-    return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
+    trail_misfits_tell(trail_misfit_ends, NULL);
+    return test_folder("command", folder) && chdir(folder) == 0 ? 0 : -1;
 }
 
 static int entry_remove(const char *path, const struct stat *about, int kind, struct FTW *place)

@@ -15,10 +15,10 @@
 
 const char *config_service_name(enum config_service service)
 {
-    static const char *const names[CONFIG_SERVICE_COUNT] = {[CONFIG_GATEWAY] = "gateway",
-                                                            [CONFIG_AUTH] = "auth",
-                                                            [CONFIG_ACCOUNT] = "account",
-                                                            [CONFIG_TRANSACTION] = "transaction"};
+    static const char *const names[CONFIG_SERVICE_COUNT] = {
+        [CONFIG_GATEWAY] = "gateway", [CONFIG_AUTH] = "auth",
+        [CONFIG_ACCOUNT] = "account", [CONFIG_TRANSACTION] = "transaction",
+        [CONFIG_AUDIT] = "audit",     [CONFIG_MONITORING] = "monitoring"};
 
     PC_ASSERT(service < CONFIG_SERVICE_COUNT);
     return names[service];
@@ -131,6 +131,22 @@ void config_problem_at(struct config_loader *loader, size_t line, size_t column,
     config_problem_add(loader, false, &out);
 }
 
+/* Of the setting, or of the member of a list; else of the item or list that it would stand in. */
+static struct config_origin origin_near(const struct config_loader *loader, struct span path)
+{
+    struct config_origin origin = {.kind = CONFIG_FROM_FILE, .name = loader->file};
+
+    while (config_setting_find(path) == NULL) {
+        if (config_place_find(loader, path, &origin.line, &origin.column))
+            return origin;
+        PC_ASSERT(path.len > 1);
+        do
+            path.len--;
+        while (path.len > 1 && path.ptr[path.len] != '.' && path.ptr[path.len] != '[');
+    }
+    return loader->origins->of[config_setting_find(path) - config_settings];
+}
+
 static void add_origin(struct sbuf *out, const struct config_origin *origin)
 {
     switch (origin->kind) {
@@ -151,9 +167,10 @@ void config_problem_with(struct config_loader *loader, bool warning, const char 
 {
     char buffer[2 * CONFIG_LINE_BYTES_MAX];
     struct sbuf out = sbuf_over(buffer, sizeof(buffer));
+    const struct config_origin origin = origin_near(loader, span_from(path));
     va_list args;
 
-    add_origin(&out, config_origin_of(loader, path));
+    add_origin(&out, &origin);
     sbuf_add_format(&out, "%s: ", path);
     va_start(args, format);
     add_formatted(&out, format, args);
@@ -177,11 +194,12 @@ static enum err defaults_load(struct config_loader *loader)
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct config_setting *setting = &config_settings[i];
         const char *fallback = fallback_of(setting, loader->config->environment);
-        enum err err;
+        enum err err = ERR_OK;
 
-        if (loader->origins->of[i].kind != CONFIG_FROM_DEFAULT || fallback == NULL)
-            continue;
-        err = config_value_set(setting, span_from(fallback), loader->arena, loader->config);
+        if (setting->type == CONFIG_ROWS)
+            err = config_rows_default(loader, setting);
+        else if (loader->origins->of[i].kind == CONFIG_FROM_DEFAULT && fallback != NULL)
+            err = config_value_set(setting, span_from(fallback), loader->arena, loader->config);
         if (err)
             return err;
     }

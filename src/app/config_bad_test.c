@@ -12,7 +12,8 @@
 
 const struct config_case config_bad_cases[] = {
     /* Keys that are not known, and what they may have meant. */
-    {"upstrems:\n  a: 1\n", "portcullis.yaml:1:1: unknown key \"upstrems\""},
+    {"upstrems:\n  a: 1\n",
+     "portcullis.yaml:1:1: unknown key \"upstrems\", did you mean \"upstreams\"?"},
     {"gatway:\n  port: 1\n",
      "portcullis.yaml:1:1: unknown key \"gatway\", did you mean \"gateway\"?"},
     {"gateway:\n  prot: 8000\n",

@@ -75,21 +75,6 @@ static enum err load_one(struct config_loader *loader, size_t i)
     return config_value_set(setting, value, loader->arena, loader->config);
 }
 
-static void warn_unserved(struct config_loader *loader)
-{
-    for (size_t i = 0; i < config_unserved_count; i++) {
-        const struct config_unserved *unserved = &config_unserved_names[i];
-        char buffer[CONFIG_LINE_BYTES_MAX];
-        struct sbuf line = sbuf_over(buffer, sizeof(buffer));
-
-        if (value_of(loader->sources->environ, unserved->name).ptr == NULL)
-            continue;
-        sbuf_add_format(&line, "environment %s: has no effect: %s", unserved->name,
-                        unserved->about);
-        config_problem_add(loader, true, &line);
-    }
-}
-
 enum err config_environ_load(struct config_loader *loader)
 {
     enum err err;
@@ -101,6 +86,5 @@ enum err config_environ_load(struct config_loader *loader)
         if (err)
             return err;
     }
-    warn_unserved(loader);
     return ERR_OK;
 }

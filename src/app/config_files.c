@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,7 +126,8 @@ static void secret_mode_check(struct config_loader *loader, const char *setting,
                             why);
 }
 
-static enum err secret_read(struct config_loader *loader, const char *path, const char **ret)
+static enum err secret_read(struct config_loader *loader, const char *setting, const char *path,
+                            const char **ret)
 {
     struct span text = {0};
     struct span first;
@@ -140,7 +142,7 @@ static enum err secret_read(struct config_loader *loader, const char *path, cons
         return err;
     if (err || !span_cut(&text, '\n', &first) || first.len == 0 ||
         first.len > CONFIG_SECRET_BYTES_MAX || memchr(first.ptr, '\0', first.len) != NULL) {
-        config_problem_with(loader, false, "jwt.secret_file",
+        config_problem_with(loader, false, setting,
                             "the first line of %.256s must be a secret of 1 to %d bytes", path,
                             CONFIG_SECRET_BYTES_MAX);
         return ERR_OK;
@@ -149,64 +151,115 @@ static enum err secret_read(struct config_loader *loader, const char *path, cons
     return *ret == NULL ? ERR_NO_MEMORY : ERR_OK;
 }
 
-/* jwt.secret_file fills jwt.secret. What the environment gives stands over what the file gives. */
-enum err config_file_secrets(struct config_loader *loader)
+/* The setting `file_path` names the file that fills `secret_path`. What the environment gives
+ * stands over what the file gives. */
+static enum err secret_fill(struct config_loader *loader, const char *secret_path,
+                            const char *file_path, const char *path, const char **ret)
 {
-    struct config_origin *secret = &loader->origins->of[config_setting_at("jwt.secret")];
-    const struct config_origin *file = config_origin_of(loader, "jwt.secret_file");
+    struct config_origin *secret = &loader->origins->of[config_setting_at(secret_path)];
+    const struct config_origin *file = config_origin_of(loader, file_path);
     enum err err;
 
-    if (file->kind == CONFIG_FROM_DEFAULT || loader->sources->files_unchecked)
+    if (file->kind == CONFIG_FROM_DEFAULT)
         return ERR_OK;
     if (secret->kind == file->kind) {
-        config_problem_with(loader, false, "jwt.secret_file",
-                            "give either this or jwt.secret, not both");
+        config_problem_with(loader, false, file_path, "give either this or %s, not both",
+                            secret_path);
         return ERR_OK;
     }
     if (secret->kind == CONFIG_FROM_ENVIRONMENT)
         return ERR_OK;
-    err = secret_read(loader, loader->config->jwt.secret_file, &loader->config->jwt.secret);
+    err = secret_read(loader, file_path, path, ret);
     if (err == ERR_OK)
         *secret = *file;
     return err;
 }
 
+enum err config_file_secrets(struct config_loader *loader)
+{
+    struct config *config = loader->config;
+    enum err err;
+
+    if (loader->sources->files_unchecked)
+        return ERR_OK;
+    err = secret_fill(loader, "jwt.secret", "jwt.secret_file", config->jwt.secret_file,
+                      &config->jwt.secret);
+    if (!err)
+        err = secret_fill(loader, "monitoring.webhook_token", "monitoring.webhook_token_file",
+                          config->monitor.webhook_token_file, &config->monitor.webhook_token);
+    if (!err)
+        err = secret_fill(loader, "redis.password", "redis.password_file",
+                          config->redis.password_file, &config->redis.password);
+    return err;
+}
+
 /* ---- rules ---- */
 
-static void named_file_check(struct config_loader *loader, const struct config_setting *setting)
+/* `base` is what the setting is in, `name` what it is called. */
+static void named_file_check(struct config_loader *loader, const struct config_setting *setting,
+                             const void *base, const char *name)
 {
     const char *path;
     int fd;
 
-    memcpy(&path, (const char *)loader->config + setting->offset, sizeof(path));
+    memcpy(&path, (const char *)base + setting->offset, sizeof(path));
     if (path == NULL)
         return;
     fd = open_regular(path);
     if (fd < 0) {
-        config_problem_with(loader, false, setting->path, "the file %.256s cannot be read: %s",
-                            path, strerror(errno));
+        config_problem_with(loader, false, name, "the file %.256s cannot be read: %s", path,
+                            strerror(errno));
         return;
     }
     (void)close(fd);
     if (setting->file_secret)
-        secret_mode_check(loader, setting->path, path);
+        secret_mode_check(loader, name, path);
+}
+
+/* Files that members of a list name. */
+static void rows_check(struct config_loader *loader, const struct config_setting *setting)
+{
+    const struct config_rows rows = config_rows_at(setting, loader->config);
+    char name[2 * CONFIG_PATH_BYTES_MAX];
+
+    for (size_t i = 0; i < rows.count; i++)
+        for (size_t j = 0; j < setting->row_count; j++) {
+            const struct config_setting *member = &setting->row[j];
+
+            if (!member->file)
+                continue;
+            (void)snprintf(name, sizeof(name), "%s[%zu].%s", setting->path, i, member->path);
+            named_file_check(loader, member, (const char *)rows.items + i * setting->row_bytes,
+                             name);
+        }
 }
 
 void config_file_rules(struct config_loader *loader)
 {
-    const struct config_origin *secret = config_origin_of(loader, "jwt.secret");
+    static const struct {
+        const char *secret, *file;
+    } secrets[] = {{"jwt.secret", "jwt.secret_file"},
+                   {"monitoring.webhook_token", "monitoring.webhook_token_file"},
+                   {"redis.password", "redis.password_file"}};
     const struct config_origin *url = config_origin_of(loader, "database.url");
 
     if (loader->sources->files_unchecked)
         return;
-    for (size_t i = 0; i < config_setting_count; i++)
+    for (size_t i = 0; i < config_setting_count; i++) {
         if (config_settings[i].file)
-            named_file_check(loader, &config_settings[i]);
+            named_file_check(loader, &config_settings[i], loader->config, config_settings[i].path);
+        if (config_settings[i].type == CONFIG_ROWS)
+            rows_check(loader, &config_settings[i]);
+    }
     if (loader->sources->text != NULL || loader->file == NULL)
         return;
-    if (secret->kind == CONFIG_FROM_FILE && secret->line > 0 &&
-        config_origin_of(loader, "jwt.secret_file")->kind != CONFIG_FROM_FILE)
-        secret_mode_check(loader, "jwt.secret", loader->file);
+    for (size_t i = 0; i < PC_COUNT(secrets); i++) {
+        const struct config_origin *secret = config_origin_of(loader, secrets[i].secret);
+
+        if (secret->kind == CONFIG_FROM_FILE && secret->line > 0 &&
+            config_origin_of(loader, secrets[i].file)->kind != CONFIG_FROM_FILE)
+            secret_mode_check(loader, secrets[i].secret, loader->file);
+    }
     if (url->kind == CONFIG_FROM_FILE &&
         config_url_read(span_from(loader->config->database.url)).password.len > 0)
         secret_mode_check(loader, "database.url", loader->file);

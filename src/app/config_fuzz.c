@@ -3,7 +3,7 @@
  * libcyaml never refuses what our own check let through. */
 #include "app/config.h"
 
-enum { ARENA_BYTES_MAX = 16 * 1024 * 1024 };
+enum { ARENA_BYTES_MAX = 32 * 1024 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 

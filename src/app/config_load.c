@@ -8,19 +8,34 @@
 
 enum { MEMORY_HEAD_BYTES = 16 };
 
-_Static_assert(sizeof(struct config_texts) == sizeof(struct config_limits), "lists are alike");
-_Static_assert(offsetof(struct config_texts, count) == offsetof(struct config_limits, count),
-               "lists are alike");
+/* Every list is a pointer and, right behind it, a count. */
+#define ALIKE(type, first, number)                                                                 \
+    _Static_assert(offsetof(type, number) - offsetof(type, first) ==                               \
+                           offsetof(struct config_rows, count) &&                                  \
+                       sizeof(((type *)NULL)->number) == sizeof(size_t),                           \
+                   "lists are alike")
+ALIKE(struct config_texts, items, count);
+ALIKE(struct config_limits, items, count);
+ALIKE(struct config, upstreams.items, upstreams.count);
+ALIKE(struct config, routes.items, routes.count);
+ALIKE(struct config, issuers.items, issuers.count);
+ALIKE(struct config_issuer, required, required_count);
+ALIKE(struct config_upstream, targets, target_count);
+ALIKE(struct config_route, request_set, request_set_count);
+ALIKE(struct config_route, response_set, response_set_count);
+ALIKE(struct config_route, limits, limit_count);
 
 /* ---- memory ---- */
 
 /* libcyaml's allocator, on the arena: nothing is given back before the arena is. Each block keeps
- * its size in front of it. */
+ * its size in front of it. Lists grow by one item at a time, so a block that grows gets room to
+ * grow into. */
 static void *memory(void *context, void *block, size_t bytes)
 {
     struct arena *arena = context;
     char *head_before = block == NULL ? NULL : (char *)block - MEMORY_HEAD_BYTES;
     size_t bytes_before = 0;
+    size_t room = block == NULL ? bytes : 2 * bytes;
     char *head;
 
     if (bytes == 0)
@@ -29,10 +44,10 @@ static void *memory(void *context, void *block, size_t bytes)
         memcpy(&bytes_before, head_before, sizeof(bytes_before));
     if (bytes <= bytes_before)
         return block;
-    head = arena_zero(arena, MEMORY_HEAD_BYTES + bytes);
+    head = arena_zero(arena, MEMORY_HEAD_BYTES + room);
     if (head == NULL)
         return NULL;
-    memcpy(head, &bytes, sizeof(bytes));
+    memcpy(head, &room, sizeof(room));
     if (block != NULL)
         memcpy(head + MEMORY_HEAD_BYTES, block, bytes_before);
     return head + MEMORY_HEAD_BYTES;
@@ -72,7 +87,7 @@ static void choice_value(struct builder *builder, const struct config_setting *s
         return;
     }
     for (uint32_t i = 0; i < count; i++)
-        strings[i] = (cyaml_strval_t){.str = setting->choices[i], .val = i};
+        strings[i] = (cyaml_strval_t){.str = setting->choices[i], .val = i + setting->choice_first};
     *ret = (struct cyaml_schema_value){.type = CYAML_ENUM,
                                        .flags = CYAML_FLAG_STRICT,
                                        .data_size = sizeof(enum config_environment),
@@ -86,7 +101,7 @@ static void list_value(struct builder *builder, const struct config_setting *set
     struct builder row = {.arena = builder->arena,
                           .settings = setting->row,
                           .count = setting->row_count,
-                          .bytes = sizeof(struct config_limit)};
+                          .bytes = (uint32_t)setting->row_bytes};
 
     if (entry == NULL) {
         builder->failed = true;
@@ -129,7 +144,7 @@ static void setting_field(struct builder *builder, const struct config_setting *
         break;
     case CONFIG_TEXTS:
     case CONFIG_ROWS:
-        field->count_offset = (uint32_t)(setting->offset + offsetof(struct config_texts, count));
+        field->count_offset = (uint32_t)(setting->offset + offsetof(struct config_rows, count));
         field->count_size = sizeof(size_t);
         list_value(builder, setting, &field->value);
         break;

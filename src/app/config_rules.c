@@ -74,6 +74,18 @@ static void key_rule(struct config_loader *loader)
                             config->jwt.algorithm);
 }
 
+/* Whoever knows it can send alerts, and end them. */
+static void webhook_rule(struct config_loader *loader)
+{
+    const char *token = loader->config->monitor.webhook_token;
+    const char *weakness = token != NULL ? config_secret_weakness(span_from(token)) : NULL;
+
+    if (weakness != NULL)
+        config_problem_with(loader, !in_production(loader) && span_from(token).len >= 32,
+                            "monitoring.webhook_token",
+                            "the secret %s, make one with `openssl rand -base64 48`", weakness);
+}
+
 /* OWASP Password Storage Cheat Sheet: the weakest of its equal settings is 7 MiB in 5 passes. */
 static void password_rule(struct config_loader *loader)
 {
@@ -154,6 +166,8 @@ struct listener_paths {
     char key[CONFIG_PATH_BYTES_MAX];
     char client_ca[CONFIG_PATH_BYTES_MAX];
     char client_auth[CONFIG_PATH_BYTES_MAX];
+    char crl_file[CONFIG_PATH_BYTES_MAX];
+    char certificates[CONFIG_PATH_BYTES_MAX];
 };
 
 static void path_make(enum config_service service, const char *name,
@@ -182,6 +196,13 @@ static void tls_rule(struct config_loader *loader, const struct config_listener 
     if (listener->client_auth == CONFIG_CLIENT_NONE && listener->client_ca != NULL)
         config_problem_with(loader, true, paths->client_ca, "has no effect while %s is none",
                             paths->client_auth);
+    if (listener->crl_file != NULL && listener->client_auth == CONFIG_CLIENT_NONE)
+        config_problem_with(loader, true, paths->crl_file, "has no effect while %s is none",
+                            paths->client_auth);
+    if (listener->certificates.count > 0 && listener->certificate == NULL)
+        config_problem_with(loader, false, paths->certificates,
+                            "needs %s, which is shown to whoever asks for none of these",
+                            paths->certificate);
     if (listener->certificate == NULL && in_production(loader) &&
         !loader->config->tls_terminated_in_front)
         config_problem_with(loader, false, paths->certificate,
@@ -222,6 +243,8 @@ static void listeners_rule(struct config_loader *loader)
         path_make(i, "key", paths.key);
         path_make(i, "client_ca", paths.client_ca);
         path_make(i, "client_auth", paths.client_auth);
+        path_make(i, "crl_file", paths.crl_file);
+        path_make(i, "certificates", paths.certificates);
         tls_rule(loader, &config->listeners[i], &paths);
         port_rule(loader, i, served);
     }
@@ -283,35 +306,71 @@ static void http_rule(struct config_loader *loader)
 
 /* ---- the database ---- */
 
-static void database_rule(struct config_loader *loader)
-{
-    const struct config *config = loader->config;
-    struct config_url url = config_url_read(span_from(config->database.url));
-    bool postgres = !span_is(url.scheme, "sqlite");
-    struct span mode;
+/* The paths of a database's settings, and what they say. */
+struct database {
+    const char *url_path, *sslmode_path;
+    const char *url, *sslmode;
+};
 
-    if (!postgres) {
-        if (config->database.sslmode != NULL)
-            config_problem_with(loader, true, "database.sslmode",
+static void sslmode_rule(struct config_loader *loader, const struct database *database,
+                         const struct config_url *url)
+{
+    struct span mode = config_url_query_value(url, "sslmode");
+
+    if (database->sslmode != NULL && mode.len > 0)
+        config_problem_with(loader, true, database->url_path,
+                            "names an sslmode, but %s, %s, stands over it", database->sslmode_path,
+                            database->sslmode);
+    if (database->sslmode != NULL)
+        mode = span_from(database->sslmode);
+    if (span_is(mode, "disable") && !config_url_is_loopback(url))
+        config_problem_with(
+            loader, !in_production(loader),
+            database->sslmode ? database->sslmode_path : database->url_path,
+            "sslmode disable sends passwords and money in clear to another machine, use "
+            "require or verify-full");
+}
+
+static void database_rule(struct config_loader *loader, const struct database *database)
+{
+    struct config_url url = config_url_read(span_from(database->url));
+
+    if (span_is(url.scheme, "sqlite")) {
+        if (database->sslmode != NULL)
+            config_problem_with(loader, true, database->sslmode_path,
                                 "has no effect on the embedded store");
         return;
     }
-    mode = config_url_query_value(&url, "sslmode");
-    if (config->database.sslmode != NULL && mode.len > 0)
-        config_problem_with(loader, true, "database.url",
-                            "names an sslmode, but database.sslmode, %s, stands over it",
-                            config->database.sslmode);
-    if (config->database.sslmode != NULL)
-        mode = span_from(config->database.sslmode);
-    if (span_is(mode, "disable") && !config_url_is_loopback(&url))
-        config_problem_with(
-            loader, !in_production(loader),
-            config->database.sslmode ? "database.sslmode" : "database.url",
-            "sslmode disable sends passwords and money in clear to another machine, use "
-            "require or verify-full");
+    sslmode_rule(loader, database, &url);
     if (url.password.len > 0 && config_secret_is_known(url.password))
-        config_problem_with(loader, !in_production(loader), "database.url",
+        config_problem_with(loader, !in_production(loader), database->url_path,
                             "its password is well known from examples");
+}
+
+static void databases_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+    const struct database own = {"database.url", "database.sslmode", config->database.url,
+                                 config->database.sslmode};
+    const struct database audit = {"audit.database.url", "audit.database.sslmode",
+                                   config->audit.database.url, config->audit.database.sslmode};
+
+    database_rule(loader, &own);
+    if (audit.url != NULL)
+        database_rule(loader, &audit);
+    else if (audit.sslmode != NULL)
+        config_problem_with(loader, true, audit.sslmode_path,
+                            "has no effect without audit.database.url, or with that of "
+                            "database.url");
+}
+
+/* A log that is where everything is needs nobody to carry events to it. */
+static void audit_place(struct config *config)
+{
+    if (config->audit.database.url != NULL &&
+        config_url_is_same(span_from(config->audit.database.url), span_from(config->database.url),
+                           span_from(config->data)))
+        config->audit.database.url = NULL;
 }
 
 /* ---- limits ---- */
@@ -333,7 +392,7 @@ static const char *limit_name(const struct config_limit *limit)
 
 /* A bucket that takes years to fill is a mistake, and more than limit/ can count. A number left out
  * means: as in general. */
-static void fill_rule(struct config_loader *loader, const char *path, uint32_t requests,
+void config_rule_fill(struct config_loader *loader, const char *path, uint32_t requests,
                       uint32_t burst)
 {
     const struct limit_rate rate = {
@@ -363,10 +422,10 @@ static void limits_rule(struct config_loader *loader, const char *path,
             config_problem_with(loader, false, path,
                                 "\"%.128s\" has both a plan and numbers, give one of them",
                                 limit_name(limit));
-        if (!by_plan && !by_number)
+        if (!by_plan && !by_number && limit->sharing.mode == 0 && limit->sharing.on_outage == 0)
             config_problem_with(loader, false, path, "\"%.128s\" sets no limit", limit_name(limit));
         if (by_number)
-            fill_rule(loader, path, limit->requests_per_minute, limit->burst);
+            config_rule_fill(loader, path, limit->requests_per_minute, limit->burst);
         if (by_plan && !plan_exists(loader->config, limit->plan))
             config_problem_with(loader, false, path,
                                 "\"%.128s\" is on the plan \"%.64s\", which limits.plans lacks",
@@ -378,8 +437,10 @@ void config_rules(struct config_loader *loader)
 {
     const struct config *config = loader->config;
 
+    audit_place(loader->config);
     secret_rule(loader);
     key_rule(loader);
+    webhook_rule(loader);
     password_rule(loader);
     issuer_rule(loader);
     urls_rule(loader);
@@ -388,9 +449,14 @@ void config_rules(struct config_loader *loader)
     everyone_rule(loader);
     cors_rule(loader);
     http_rule(loader);
-    database_rule(loader);
-    fill_rule(loader, "limits.burst", 0, 0);
+    databases_rule(loader);
+    config_rule_fill(loader, "limits.burst", 0, 0);
     limits_rule(loader, "limits.routes", &config->limits.routes);
     limits_rule(loader, "limits.plans", &config->limits.plans);
     limits_rule(loader, "limits.users", &config->limits.users);
+    config_limits_rules(loader);
+    config_proxy_rules(loader);
+    config_breaker_rules(loader);
+    config_issuer_rules(loader);
+    config_tls_rules(loader);
 }

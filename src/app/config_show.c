@@ -7,6 +7,21 @@
 
 enum { EXPLAIN_NAME_WIDTH = 36, EXPLAIN_VALUE_WIDTH = 30, EXAMPLE_WIDTH = 92 };
 
+/* The part of a path before its last dot; empty at the top. */
+static struct span section_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return span_make(path, dot == NULL ? 0 : (size_t)(dot - path));
+}
+
+static const char *name_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot == NULL ? path : dot + 1;
+}
+
 /* ---- one value ---- */
 
 static uint32_t number_at(const struct config_setting *setting, const void *base)
@@ -24,7 +39,7 @@ static void show_text(const struct config_setting *setting, const void *base, st
     memcpy(&text, (const char *)base + setting->offset, sizeof(text));
     if (text == NULL)
         sbuf_add_lit(out, "(not set)");
-    else if (setting->form == CONFIG_DATABASE)
+    else if (setting->form == CONFIG_DATABASE || setting->form == CONFIG_REDIS)
         config_url_show(span_from(text), out);
     else if (setting->secret)
         sbuf_add_lit(out, "********");
@@ -43,35 +58,69 @@ static void show_texts(const struct config_texts *list, struct sbuf *out)
     sbuf_add_char(out, ']');
 }
 
-static void show_row(const struct config_setting *setting, const struct config_limit *row,
-                     struct sbuf *out)
+/* Whether the item says nothing of this member, and that is what a reader thinks anyway. */
+static bool is_left_out(const struct config_setting *member, const void *item)
 {
+    const void *at = (const char *)item + member->offset;
+    const char *text;
+    bool on;
+
+    switch (member->type) {
+    case CONFIG_NUMBER:
+        return number_at(member, item) == 0 && member->fallback == NULL;
+    case CONFIG_SWITCH:
+        memcpy(&on, at, sizeof(on));
+        return !on;
+    case CONFIG_CHOICE:
+        return number_at(member, item) < member->choice_first;
+    case CONFIG_TEXT:
+        memcpy(&text, at, sizeof(text));
+        return text == NULL;
+    case CONFIG_TEXTS:
+        return ((const struct config_texts *)at)->count == 0;
+    case CONFIG_ROWS:
+        return config_rows_at(member, item).count == 0;
+    }
+    PC_WRONG("unknown type");
+}
+
+/* "{name: shop, check: {path: /}}" */
+static void show_row(const struct config_setting *setting, const void *item, struct sbuf *out)
+{
+    struct span section = {0};
     bool first = true;
 
     sbuf_add_char(out, '{');
     for (size_t i = 0; i < setting->row_count; i++) {
         const struct config_setting *member = &setting->row[i];
-        const char *text = NULL;
+        struct span now = section_of(member->path);
 
-        if (member->type == CONFIG_TEXT)
-            memcpy(&text, (const char *)row + member->offset, sizeof(text));
-        if (member->type == CONFIG_TEXT ? text == NULL : number_at(member, row) == 0)
+        if (is_left_out(member, item))
             continue;
-        sbuf_add_format(out, "%s%s: ", first ? "" : ", ", member->path);
-        config_value_show(member, row, out);
+        if (!span_equal(now, section) && section.len > 0)
+            sbuf_add_char(out, '}');
+        sbuf_add_text(out, first ? "" : ", ");
         first = false;
+        if (!span_equal(now, section) && now.len > 0) {
+            sbuf_add(out, now);
+            sbuf_add_lit(out, ": {");
+        }
+        section = now;
+        sbuf_add_format(out, "%s: ", name_of(member->path));
+        config_value_show(member, item, out);
     }
-    sbuf_add_char(out, '}');
+    sbuf_add_text(out, section.len > 0 ? "}}" : "}");
 }
 
-static void show_rows(const struct config_setting *setting, const struct config_limits *list,
-                      struct sbuf *out)
+static void show_rows(const struct config_setting *setting, const void *base, struct sbuf *out)
 {
+    const struct config_rows rows = config_rows_at(setting, base);
+
     sbuf_add_char(out, '[');
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < rows.count; i++) {
         if (i > 0)
             sbuf_add_lit(out, ", ");
-        show_row(setting, &list->items[i], out);
+        show_row(setting, (const char *)rows.items + i * setting->row_bytes, out);
     }
     sbuf_add_char(out, ']');
 }
@@ -90,7 +139,7 @@ void config_value_show(const struct config_setting *setting, const void *base, s
         sbuf_add_text(out, on ? "true" : "false");
         return;
     case CONFIG_CHOICE:
-        sbuf_add_text(out, setting->choices[number_at(setting, base)]);
+        sbuf_add_text(out, setting->choices[number_at(setting, base) - setting->choice_first]);
         return;
     case CONFIG_TEXT:
         show_text(setting, base, out);
@@ -99,7 +148,7 @@ void config_value_show(const struct config_setting *setting, const void *base, s
         show_texts(at, out);
         return;
     case CONFIG_ROWS:
-        show_rows(setting, at, out);
+        show_rows(setting, base, out);
         return;
     }
     PC_WRONG("unknown type");
@@ -130,6 +179,37 @@ static void show_origin(const struct config_origin *origin, struct sbuf *out)
     PC_WRONG("unknown origin");
 }
 
+/* Items that would not fit beside their list's name, a line each. */
+enum { WIDE_MEMBERS = 5 };
+
+void config_explain_value(const struct config_setting *setting, const struct config *config,
+                          struct sbuf *out)
+{
+    size_t count;
+
+    if (setting->type != CONFIG_ROWS || setting->row_count < WIDE_MEMBERS) {
+        config_value_show(setting, config, out);
+        return;
+    }
+    count = config_rows_at(setting, config).count;
+    sbuf_add_format(out, "%zu item%s", count, count == 1 ? "" : "s");
+}
+
+static void explain_items(const struct config_setting *setting, const struct config *config,
+                          struct sbuf *out)
+{
+    struct config_rows rows;
+
+    if (setting->type != CONFIG_ROWS || setting->row_count < WIDE_MEMBERS)
+        return;
+    rows = config_rows_at(setting, config);
+    for (size_t i = 0; i < rows.count; i++) {
+        sbuf_add_lit(out, "  - ");
+        show_row(setting, (const char *)rows.items + i * setting->row_bytes, out);
+        sbuf_add_char(out, '\n');
+    }
+}
+
 void config_explain(const struct config *config, const struct config_origins *origins,
                     struct sbuf *out)
 {
@@ -140,29 +220,15 @@ void config_explain(const struct config *config, const struct config_origins *or
         sbuf_add_text(out, setting->path);
         pad_to(out, begin, EXPLAIN_NAME_WIDTH);
         begin = out->len;
-        config_value_show(setting, config, out);
+        config_explain_value(setting, config, out);
         pad_to(out, begin, EXPLAIN_VALUE_WIDTH);
         show_origin(&origins->of[i], out);
         sbuf_add_char(out, '\n');
+        explain_items(setting, config, out);
     }
 }
 
 /* ---- the reference ---- */
-
-/* The part of a path before its last dot; empty at the top. */
-static struct span section_of(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    return span_make(path, dot == NULL ? 0 : (size_t)(dot - path));
-}
-
-static const char *name_of(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    return dot == NULL ? path : dot + 1;
-}
 
 static void reference_kind(const struct config_setting *setting, struct sbuf *out)
 {
@@ -219,17 +285,17 @@ static void reference_head(struct sbuf *out)
                       "| --- | --- | --- | --- | --- |\n");
 }
 
-static void reference_rows(const struct config_setting *setting, struct sbuf *out)
+/* The members of a list's items, "upstreams[].targets[].url". */
+static void reference_rows(const struct config_setting *setting, const char *list, struct sbuf *out)
 {
-    if (setting->type != CONFIG_ROWS)
-        return;
-    for (size_t i = 0; i < setting->row_count; i++) {
-        char name[CONFIG_PATH_BYTES_MAX];
+    for (size_t i = 0; setting->type == CONFIG_ROWS && i < setting->row_count; i++) {
+        char name[3 * CONFIG_PATH_BYTES_MAX];
         struct sbuf path = sbuf_over(name, sizeof(name) - 1);
 
-        sbuf_add_format(&path, "%s[].%s", name_of(setting->path), setting->row[i].path);
+        sbuf_add_format(&path, "%s[].%s", list, setting->row[i].path);
         name[path.len] = '\0';
         reference_row(&setting->row[i], name, out);
+        reference_rows(&setting->row[i], name, out);
     }
 }
 
@@ -257,13 +323,15 @@ void config_reference(struct sbuf *out)
         const struct config_setting *setting = &config_settings[i];
         struct span now = section_of(setting->path);
 
+        if (now.len == 0 && setting->type == CONFIG_ROWS)
+            now = span_from(setting->path); /* long enough to stand alone */
         if (!span_equal(now, section)) {
             sbuf_add_format(out, "\n## `%.*s`\n\n", SPAN_ARG(now));
             reference_head(out);
             section = now;
         }
         reference_row(setting, name_of(setting->path), out);
-        reference_rows(setting, out);
+        reference_rows(setting, name_of(setting->path), out);
     }
 }
 
@@ -297,56 +365,86 @@ static void example_comment(const char *text, size_t depth, struct sbuf *out)
     sbuf_add_char(out, '\n');
 }
 
-static void example_rows(const struct config_setting *setting, size_t depth, struct sbuf *out)
-{
-    static const char *const values[][2] = {
-        {"route", "POST /api/v1/auth/login"}, {"plan", "gold"}, {"user", "42"}};
+static void example_value(const struct config_setting *setting, size_t depth, size_t inner,
+                          struct sbuf *out);
 
-    sbuf_add_lit(out, "\n");
+/* A line's begin, `inner` deep in a list: behind the # stands what a reader uncomments. */
+static void example_lead(size_t depth, size_t inner, struct sbuf *out)
+{
     indent(out, depth);
-    sbuf_add_lit(out, "#  - ");
-    for (size_t i = 0; i < PC_COUNT(values); i++)
-        if (strcmp(values[i][0], setting->row[0].path) == 0)
-            sbuf_add_format(out, "%s: %s\n", values[i][0], values[i][1]);
-    indent(out, depth);
-    if (strcmp(setting->row[0].path, "user") == 0)
-        sbuf_add_lit(out, "#    plan: gold\n");
-    else
-        sbuf_add_lit(out, "#    requests_per_minute: 20\n");
+    sbuf_add_char(out, '#');
+    indent(out, inner);
 }
 
-static void example_value(const struct config_setting *setting, size_t depth, struct sbuf *out)
+static bool has_example(const struct config_setting *member)
+{
+    for (size_t i = 0; member->type == CONFIG_ROWS && i < member->row_count; i++)
+        if (has_example(&member->row[i]))
+            return true;
+    return member->example != NULL;
+}
+
+/* One item, of the members that have an example. */
+static void example_rows(const struct config_setting *setting, size_t depth, size_t inner,
+                         struct sbuf *out)
+{
+    struct span section = {0};
+    bool first = true;
+
+    sbuf_add_char(out, '\n');
+    for (size_t i = 0; i < setting->row_count; i++) {
+        const struct config_setting *member = &setting->row[i];
+        struct span now = section_of(member->path);
+
+        if (!has_example(member))
+            continue;
+        if (!span_equal(now, section) && now.len > 0) {
+            example_lead(depth, inner + 2, out);
+            sbuf_add_format(out, "%.*s:\n", SPAN_ARG(now));
+        }
+        section = now;
+        if (first) {
+            example_lead(depth, inner + 1, out);
+            sbuf_add_lit(out, "- ");
+        } else {
+            example_lead(depth, inner + (now.len > 0 ? 3 : 2), out);
+        }
+        first = false;
+        sbuf_add_format(out, "%s:", name_of(member->path));
+        example_value(member, depth, inner + (now.len > 0 ? 3 : 2), out);
+    }
+}
+
+static void example_texts(const char *value, struct sbuf *out)
+{
+    sbuf_add_lit(out, " [");
+    for (size_t i = 0; value[i] != '\0'; i++) {
+        if (i == 0 || value[i - 1] == ',')
+            sbuf_add_char(out, '"');
+        if (value[i] == ',')
+            sbuf_add_lit(out, "\", ");
+        else
+            sbuf_add_char(out, value[i]);
+    }
+    sbuf_add_text(out, value[0] == '\0' ? "]\n" : "\"]\n");
+}
+
+static void example_value(const struct config_setting *setting, size_t depth, size_t inner,
+                          struct sbuf *out)
 {
     const char *value = setting->example != NULL ? setting->example : setting->fallback;
 
-    switch (setting->type) {
-    case CONFIG_ROWS:
-        example_rows(setting, depth, out);
-        return;
-    case CONFIG_TEXTS:
-        sbuf_add_lit(out, " [");
-        for (size_t i = 0; value[i] != '\0'; i++) {
-            if (i == 0 || value[i - 1] == ',')
-                sbuf_add_char(out, '"');
-            if (value[i] == ',')
-                sbuf_add_lit(out, "\", ");
-            else
-                sbuf_add_char(out, value[i]);
-        }
-        sbuf_add_text(out, value[0] == '\0' ? "]\n" : "\"]\n");
-        return;
-    case CONFIG_NUMBER:
-    case CONFIG_SWITCH:
-    case CONFIG_CHOICE:
-    case CONFIG_TEXT:
-        PC_ASSERT(value != NULL);
-        if (strcmp(value, "-") == 0)
-            sbuf_add_lit(out, " \"-\"\n");
-        else
-            sbuf_add_format(out, " %s\n", value);
+    if (setting->type == CONFIG_ROWS) {
+        example_rows(setting, depth, inner, out);
         return;
     }
-    PC_WRONG("unknown type");
+    PC_ASSERT(value != NULL);
+    if (setting->type == CONFIG_TEXTS)
+        example_texts(value, out);
+    else if (strcmp(value, "-") == 0)
+        sbuf_add_lit(out, " \"-\"\n");
+    else
+        sbuf_add_format(out, " %s\n", value);
 }
 
 static size_t depth_of(const char *path)
@@ -390,11 +488,13 @@ void config_example(struct sbuf *out)
 
         if (setting->secret && setting->fallback == NULL)
             continue; /* a secret in an example would become a well-known one */
+        if (depth == 0 && setting->type == CONFIG_ROWS)
+            sbuf_add_char(out, '\n');
         example_sections(setting->path, before, out);
         example_comment(setting->about, depth, out);
         indent(out, depth);
         sbuf_add_format(out, "#%s:", name_of(setting->path));
-        example_value(setting, depth, out);
+        example_value(setting, depth, 0, out);
         before = setting->path;
     }
 }

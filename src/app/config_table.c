@@ -4,14 +4,19 @@
  * adding a row here and a member in config.h. Settings of one section stand together. */
 #include "app/config_priv.h"
 
+#include "app/config_table_limits.h"
+#include "app/config_table_behind.h"
+#include "app/config_table_listen.h"
 #include "base/limits.h"
 #include "limit/breaker.h"
 
-#define AT(member)       .offset = offsetof(struct config, member)
-#define ROW_AT(member)   .offset = offsetof(struct config_limit, member)
-#define ROWS_OF(table)   .row = (table), .row_count = PC_COUNT(table)
+#define AT(member) .offset = offsetof(struct config, member)
+#define ROWS_OF(table, item)                                                                       \
+    .row = (table), .row_count = PC_COUNT(table), .row_bytes = sizeof(struct item)
 #define RANGE(low, high) .min = (low), .max = (high)
 #define PATH_RANGE       RANGE(1, 4095)
+#define NUMBER(member, low, high, usual)                                                           \
+    .type = CONFIG_NUMBER, AT(member), RANGE(low, high), .fallback = (usual)
 
 static const char *const environments[] = {"production", "development", NULL};
 static const char *const client_auths[] = {"required", "optional", "none", NULL};
@@ -23,102 +28,6 @@ static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS
                                          "RS512", "PS256", "PS384", "PS512", "ES256",
                                          "ES384", "EdDSA", NULL};
 static const char *const oauth_algorithms[] = {"RS256", "PS256", "ES256", "EdDSA", NULL};
-
-#define LIMIT_NUMBERS                                                                              \
-    {.path = "requests_per_minute",                                                                \
-     .type = CONFIG_NUMBER,                                                                        \
-     ROW_AT(requests_per_minute),                                                                  \
-     RANGE(1, 1000000000),                                                                         \
-     .about = "Requests a minute; as in general when left out."},                                  \
-    {                                                                                              \
-        .path = "burst", .type = CONFIG_NUMBER, ROW_AT(burst), RANGE(1, 1000000000),               \
-        .about = "Requests that may come at once; as many as requests_per_minute when left out."   \
-    }
-
-static const struct config_setting route_row[] = {
-    {.path = "route",
-     .type = CONFIG_TEXT,
-     .form = CONFIG_ROUTE,
-     ROW_AT(route),
-     RANGE(1, 512),
-     .required = true,
-     .about = "Method and path as the API's pages show them."},
-    LIMIT_NUMBERS,
-};
-
-static const struct config_setting user_row[] = {
-    {.path = "user",
-     .type = CONFIG_TEXT,
-     ROW_AT(user),
-     RANGE(1, 128),
-     .required = true,
-     .about = "The user's id, as in the claim user_id."},
-    {.path = "plan",
-     .type = CONFIG_TEXT,
-     ROW_AT(plan),
-     RANGE(1, 64),
-     .about = "The plan of limits.plans that this user is on."},
-    LIMIT_NUMBERS,
-};
-
-static const struct config_setting plan_row[] = {
-    {.path = "plan",
-     .type = CONFIG_TEXT,
-     ROW_AT(plan),
-     RANGE(1, 64),
-     .required = true,
-     .about = "The plan's name."},
-    LIMIT_NUMBERS,
-};
-
-/* Where a service takes connections. */
-#define LISTENER(section, service, who, port_name, port_default)                                   \
-    {.path = section ".host",                                                                      \
-     .environ = {"HOST"},                                                                          \
-     .type = CONFIG_TEXT,                                                                          \
-     .form = CONFIG_HOST,                                                                          \
-     AT(listeners[service].host),                                                                  \
-     RANGE(1, 253),                                                                                \
-     .fallback = "127.0.0.1",                                                                      \
-     .fallback_production = "0.0.0.0",                                                             \
-     .about = "Address that " who " listens on."},                                                 \
-        {.path = section ".port",                                                                  \
-         .environ = {port_name},                                                                   \
-         .type = CONFIG_NUMBER,                                                                    \
-         AT(listeners[service].port),                                                              \
-         RANGE(0, 65535),                                                                          \
-         .fallback = port_default,                                                                 \
-         .about = "Port that " who " listens on; 0 takes any free one."},                          \
-        {.path = section ".tls.certificate",                                                       \
-         .type = CONFIG_TEXT,                                                                      \
-         AT(listeners[service].certificate),                                                       \
-         PATH_RANGE,                                                                               \
-         .file = true,                                                                             \
-         .example = "/etc/portcullis/tls/fullchain.pem",                                           \
-         .live = true,                                                                             \
-         .about = "PEM file with the certificate and its chain; setting it turns HTTPS on."},      \
-        {.path = section ".tls.key",                                                               \
-         .type = CONFIG_TEXT,                                                                      \
-         AT(listeners[service].key),                                                               \
-         PATH_RANGE,                                                                               \
-         .file = true,                                                                             \
-         .file_secret = true,                                                                      \
-         .example = "/etc/portcullis/tls/key.pem",                                                 \
-         .live = true,                                                                             \
-         .about = "PEM file with the certificate's private key."},                                 \
-        {.path = section ".tls.client_ca",                                                         \
-         .type = CONFIG_TEXT,                                                                      \
-         AT(listeners[service].client_ca),                                                         \
-         PATH_RANGE,                                                                               \
-         .file = true,                                                                             \
-         .example = "/etc/portcullis/tls/clients-ca.pem",                                          \
-         .live = true,                                                                             \
-         .about = "PEM file with the authorities whose client certificates are accepted."},        \
-    {                                                                                              \
-        .path = section ".tls.client_auth", .type = CONFIG_CHOICE,                                 \
-        AT(listeners[service].client_auth), .choices = client_auths, .fallback = "none",           \
-        .live = true, .about = "Whether a client shows a certificate."                             \
-    }
 
 const struct config_setting config_settings[] = {
     /* The first row, since the defaults of others depend on it. */
@@ -138,6 +47,14 @@ const struct config_setting config_settings[] = {
      .fallback = "./data",
      .about = "Folder of the embedded store and of keys; it is made, for its owner only, when "
               "missing."},
+    {.path = "admin.socket",
+     .type = CONFIG_TEXT,
+     AT(admin.socket),
+     RANGE(1, 107),
+     .example = "/run/portcullis/admin.sock",
+     .about = "Socket of the operators on this machine (`portcullis admin`, `portcullis reload`), "
+              "for the owner of the process only; when not set it is admin.sock in the data "
+              "folder."},
     {.path = "tls_terminated_in_front",
      .environ = {"TLS_TERMINATED_IN_FRONT"},
      .type = CONFIG_SWITCH,
@@ -180,11 +97,135 @@ const struct config_setting config_settings[] = {
          "How the connection to PostgreSQL is protected; when not set it is what the URL's own "
          "sslmode says, else require."},
 
-    LISTENER("gateway", CONFIG_GATEWAY, "the gateway", "PORT", "8000"),
-    LISTENER("auth", CONFIG_AUTH, "the auth service", "AUTH_PORT", "8001"),
-    LISTENER("account", CONFIG_ACCOUNT, "the account service", "ACCOUNT_PORT", "8002"),
-    LISTENER("transaction", CONFIG_TRANSACTION, "the transaction service", "TRANSACTION_PORT",
-             "8003"),
+    CONFIG_LISTENER("gateway", CONFIG_GATEWAY, "the gateway", "PORT", "8000"),
+    {.path = "gateway.redirect_port",
+     NUMBER(redirect.port, 0, 65535, "0"),
+     .about = "Port in clear beside it that sends everybody to HTTPS (308), for hosts that a "
+              "certificate of the gateway holds; 0 is none."},
+    {.path = "gateway.redirect_to_port",
+     NUMBER(redirect.to_port, 0, 65535, "0"),
+     .about = "Port under which clients reach the gateway's HTTPS; 0 is gateway.port."},
+    CONFIG_BEHIND("auth", CONFIG_AUTH),
+    CONFIG_BEHIND("account", CONFIG_ACCOUNT),
+    CONFIG_BEHIND("transaction", CONFIG_TRANSACTION),
+    CONFIG_BEHIND("audit", CONFIG_AUDIT),
+    CONFIG_BEHIND("monitoring", CONFIG_MONITORING),
+    {.path = "upstreams",
+     .live = true,
+     .type = CONFIG_ROWS,
+     AT(upstreams),
+     RANGE(0, CONFIG_UPSTREAMS_MAX),
+     ROWS_OF(config_upstream_members, config_upstream),
+     .about = "Servers behind the gateway, by name."},
+    {.path = "routes",
+     .live = true,
+     .type = CONFIG_ROWS,
+     AT(routes),
+     RANGE(0, CONFIG_ROUTES_MAX),
+     ROWS_OF(config_proxy_members, config_route),
+     .about =
+         "Paths that the gateway forwards to them. Its own paths come first: a route may stand "
+         "above or beside those, not on them."},
+    {.path = "issuers",
+     .type = CONFIG_ROWS,
+     AT(issuers),
+     RANGE(0, CONFIG_ISSUERS_MAX),
+     ROWS_OF(config_issuer_members, config_issuer),
+     .about = "Others whose tokens routes may take, by name."},
+    CONFIG_LISTENER("auth", CONFIG_AUTH, "the auth service", "AUTH_PORT", "8001"),
+    CONFIG_LISTENER("account", CONFIG_ACCOUNT, "the account service", "ACCOUNT_PORT", "8002"),
+    CONFIG_LISTENER("transaction", CONFIG_TRANSACTION, "the transaction service",
+                    "TRANSACTION_PORT", "8003"),
+    CONFIG_LISTENER("audit", CONFIG_AUDIT, "the audit service", "AUDIT_PORT", "8004"),
+    {.path = "audit.database.url",
+     .environ = {"AUDIT_DATABASE_URL"},
+     .type = CONFIG_TEXT,
+     .form = CONFIG_DATABASE,
+     AT(audit.database.url),
+     RANGE(1, 2048),
+     .secret = true,
+     .about = "The audit log's own database; database.url, or nothing: it has none of its own."},
+    {.path = "audit.database.sslmode",
+     .environ = {"AUDIT_DATABASE_SSLMODE"},
+     .type = CONFIG_TEXT,
+     AT(audit.database.sslmode),
+     RANGE(1, 16),
+     .choices = sslmodes,
+     .example = "require",
+     .about = "How the connection to its PostgreSQL is protected; like database.sslmode."},
+    {.path = "audit.origin",
+     .environ = {"AUDIT_ORIGIN"},
+     .type = CONFIG_TEXT,
+     AT(audit.origin),
+     RANGE(1, 128),
+     .fallback = "portcullis",
+     .about =
+         "The name of the audit log, which its checkpoints begin with: without spaces and plus "
+         "signs, best a host and path of one's own."},
+    {.path = "audit.key_file",
+     .environ = {"AUDIT_KEY_PATH"},
+     .type = CONFIG_TEXT,
+     AT(audit.key_file),
+     PATH_RANGE,
+     .file = true,
+     .file_secret = true,
+     .example = "/etc/portcullis/audit.pem",
+     .about = "PEM private key (Ed25519) that signs the audit log's checkpoints, the same on every "
+              "node; made in the data folder when there is none."},
+    {.path = "audit.events_per_minute",
+     NUMBER(audit.events_per_minute, 1024, 10000000, "6000"),
+     .about = "Events, or KiB of them, that one client may give in from outside; past it POST "
+              "/audit/events and its batches are answered 429."},
+    {.path = "audit.outbox_max",
+     NUMBER(audit.outbox_max, 1, 10000000, "100000"),
+     .about = "Events that may wait for that database; past it writes are answered 503."},
+    {.path = "audit.outbox_wait_s",
+     NUMBER(audit.outbox_wait_s, 1, 86400, "30"),
+     .unit = "seconds",
+     .about = "How long the oldest of them may wait; when it waits longer, writes are answered "
+              "503."},
+    {.path = "monitoring.webhook_token",
+     .environ = {"MONITORING_WEBHOOK_TOKEN"},
+     .type = CONFIG_TEXT,
+     AT(monitor.webhook_token),
+     RANGE(1, CONFIG_SECRET_BYTES_MAX),
+     .secret = true,
+     .about = "Secret that Alertmanager may show at POST /alerts in place of a token; when not set "
+              "it needs a token."},
+    {.path = "monitoring.webhook_token_file",
+     .environ = {"MONITORING_WEBHOOK_TOKEN_FILE"},
+     .type = CONFIG_TEXT,
+     AT(monitor.webhook_token_file),
+     PATH_RANGE,
+     .file = true,
+     .file_secret = true,
+     .example = "/etc/portcullis/webhook.secret",
+     .about = "File whose first line is that secret."},
+    {.path = "monitoring.node",
+     .environ = {"PORTCULLIS_NODE"},
+     .type = CONFIG_TEXT,
+     AT(monitor.node),
+     RANGE(1, 128),
+     .example = "gateway-1",
+     .about = "What this node is called in reports and alerts; when not set it is the host's name "
+              "and its first port."},
+    {.path = "monitoring.keep_days",
+     .type = CONFIG_NUMBER,
+     .unit = "days",
+     AT(monitor.keep_days),
+     RANGE(1, 3650),
+     .fallback = "365",
+     .about = "How long alerts that are over are kept."},
+    {.path = "monitoring.stale_after_s",
+     .type = CONFIG_NUMBER,
+     .unit = "seconds",
+     AT(monitor.stale_after_s),
+     RANGE(0, 2592000),
+     .fallback = "32400",
+     .about = "A firing alert that Alertmanager does not tell of for so long is over; best more "
+              "than twice its repeat_interval, and 0 for a sender that does not repeat."},
+    CONFIG_LISTENER("monitoring", CONFIG_MONITORING, "the monitoring service", "MONITORING_PORT",
+                    "8005"),
 
     {.path = "workers.loops",
      .type = CONFIG_NUMBER,
@@ -310,6 +351,12 @@ const struct config_setting config_settings[] = {
      RANGE(1, 1000000000),
      .fallback = "100000",
      .about = "Requests after which a connection is closed behind its answer."},
+    {.path = "http.http2",
+     .type = CONFIG_SWITCH,
+     AT(http.http2),
+     .fallback = "true",
+     .about =
+         "Offers HTTP/2 to clients of a listener with a certificate; false is HTTP/1.1 alone."},
 
     {.path = "cors.allowed_origins",
      .environ = {"ALLOWED_ORIGINS"},
@@ -362,23 +409,24 @@ const struct config_setting config_settings[] = {
      .type = CONFIG_ROWS,
      AT(limits.routes),
      RANGE(0, 256),
-     ROWS_OF(route_row),
+     ROWS_OF(config_route_row, config_limit),
      .live = true,
      .about = "Limits of single routes."},
     {.path = "limits.plans",
      .type = CONFIG_ROWS,
      AT(limits.plans),
      RANGE(0, 64),
-     ROWS_OF(plan_row),
+     ROWS_OF(config_plan_row, config_limit),
      .live = true,
      .about = "Named limits that users can be on."},
     {.path = "limits.users",
      .type = CONFIG_ROWS,
      AT(limits.users),
      RANGE(0, 1024),
-     ROWS_OF(user_row),
+     ROWS_OF(config_user_row, config_limit),
      .live = true,
      .about = "Limits of single users, by a plan or by numbers."},
+    CONFIG_LIMITS_SHARED,
 
     {.path = "circuit_breaker.failure_threshold",
      .environ = {"CIRCUIT_BREAKER_FAILURE_THRESHOLD"},
@@ -710,8 +758,3 @@ const struct config_setting config_settings[] = {
 };
 const size_t config_setting_count = PC_COUNT(config_settings);
 _Static_assert(PC_COUNT(config_settings) <= CONFIG_SETTINGS_MAX, "origins have no room");
-
-const struct config_unserved config_unserved_names[] = {
-    {"REDIS_URL", "limits are kept in this process and are not shared"},
-};
-const size_t config_unserved_count = PC_COUNT(config_unserved_names);

@@ -43,6 +43,33 @@ static void bytes_that_are_no_text(void **state)
     assert_int_equal(config_test_load("\xFE\xFF", NULL), ERR_CONFIG);
 }
 
+/* The same of what stands in the items of a list. */
+static void assert_good_members(const struct config_setting *list)
+{
+    assert_true(list->row_bytes > 0);
+    for (size_t i = 0; i < list->row_count; i++) {
+        const struct config_setting *member = &list->row[i];
+        const char *values[] = {member->fallback, member->example};
+
+        assert_non_null(member->about);
+        assert_false(member->live);
+        assert_true(member->offset < list->row_bytes);
+        if (member->type == CONFIG_ROWS) {
+            assert_null(member->fallback);
+            for (size_t j = 0; j < member->row_count; j++)
+                assert_false(member->row[j].file); /* looked for in items of the file alone */
+            assert_good_members(member);
+        }
+        for (size_t j = 0; j < PC_COUNT(values); j++) {
+            char buffer[256];
+            struct sbuf why = sbuf_over(buffer, sizeof(buffer));
+
+            if (values[j] != NULL)
+                assert_true(config_value_check(member, span_from(values[j]), &why));
+        }
+    }
+}
+
 /* Every default in the table passes the check that a user's value would have to pass. */
 static void defaults_are_good_values(void **state)
 {
@@ -53,8 +80,9 @@ static void defaults_are_good_values(void **state)
         assert_true(strlen(setting->path) < CONFIG_PATH_BYTES_MAX);
         assert_non_null(setting->about);
         assert_true(setting->fallback == NULL || setting->type != CONFIG_ROWS);
-        assert_true(setting->live ||
-                    (setting->type != CONFIG_TEXTS && setting->type != CONFIG_ROWS));
+        assert_true(setting->live || setting->type != CONFIG_TEXTS);
+        if (setting->type == CONFIG_ROWS)
+            assert_good_members(setting);
         for (size_t j = 0; j < PC_COUNT(values); j++) {
             char buffer[256];
             struct sbuf why = sbuf_over(buffer, sizeof(buffer));
@@ -279,15 +307,15 @@ static void names_of_one_setting_agree(void **state)
     assert_string_equal(config_test.config.database.url, "sqlite:b.db");
 }
 
-/* A name that this version does not serve is not passed over in silence. */
-static void unserved_names_warn(void **state)
+/* Nobody should believe that limits are shared when they are not. */
+static void redis_alone_warns(void **state)
 {
-    static const char *const environ[] = {"REDIS_URL=redis://redis:6379/0", NULL};
+    static const char *const environ[] = {"REDIS_URL=redis://127.0.0.1:6379/0", NULL};
 
     assert_int_equal(config_test_load("", environ), ERR_OK);
     assert_string_equal(config_test_told(),
-                        "warning: environment REDIS_URL: has no effect: limits are kept "
-                        "in this process and are not shared");
+                        "warning: environment REDIS_URL: redis.url: has no effect: "
+                        "limits.shared.mode is off, so every limit is this process's own");
 }
 
 #define ISSUER "AUTH_JWT_ISSUER=https://auth.example.com"
@@ -316,6 +344,10 @@ static const struct {
      "account.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
      "transaction.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
+     "audit.tls.certificate: production does not listen in plain HTTP, set a certificate and "
+     "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS\n"
+     "monitoring.tls.certificate: production does not listen in plain HTTP, set a certificate and "
      "key, or tls_terminated_in_front: true when a proxy in front speaks HTTPS"},
     {{"ENVIRONMENT=production", "JWT_SECRET_KEY=" CONFIG_TEST_SECRET, ISSUER,
       "TLS_TERMINATED_IN_FRONT=true"},
@@ -574,8 +606,10 @@ static void many_problems_are_counted(void **state)
 static void memory_runs_out(void **state)
 {
     static const char *const environ[] = {"ALLOWED_ORIGINS=https://a.example", "PORT=1", NULL};
-    static const char text[] = "trusted_proxies: [10.0.0.0/8]\nlimits:\n  plans: [{plan: a, "
-                               "burst: 1}]\njwt:\n  secret: " CONFIG_TEST_SECRET "\n";
+    static const char text[] =
+        "trusted_proxies: [10.0.0.0/8]\nlimits:\n  plans: [{plan: a, "
+        "burst: 1}]\nupstreams: [{name: a, targets: [{url: http://a}]}]\n"
+        "routes: [{path: /a, upstream: a, access: open}]\njwt:\n  secret: " CONFIG_TEST_SECRET "\n";
     size_t refused = 0;
 
     arena_reset(&config_test.arena);
@@ -694,7 +728,7 @@ int main(void)
         cmocka_unit_test(bad_environment_is_told),
         cmocka_unit_test(environment_must_be_text),
         cmocka_unit_test(names_of_one_setting_agree),
-        cmocka_unit_test(unserved_names_warn),
+        cmocka_unit_test(redis_alone_warns),
         cmocka_unit_test(production_refuses),
         cmocka_unit_test(development_is_lenient),
         cmocka_unit_test(secrets_are_weighed),

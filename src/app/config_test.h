@@ -12,6 +12,8 @@ struct config_case {
 };
 extern const struct config_case config_bad_cases[];
 extern const size_t config_bad_case_count;
+extern const struct config_case config_proxy_bad_cases[];
+extern const size_t config_proxy_bad_case_count;
 
 enum { CONFIG_TEST_ARENA_BYTES_MAX = 8 * 1024 * 1024, CONFIG_TEST_TEXT_BYTES_MAX = 64 * 1024 };
 

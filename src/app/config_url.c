@@ -81,6 +81,84 @@ bool config_url_is_loopback(const struct config_url *url)
            all_loopback(config_url_query_value(url, "hostaddr"));
 }
 
+/* "./" and doubled slashes change nothing about where a path leads. */
+static void path_add(struct sbuf *out, struct span path)
+{
+    struct span part;
+
+    if (span_starts(path, SPAN_OF("/")))
+        sbuf_add_char(out, '/');
+    while (span_cut(&path, '/', &part)) {
+        if (part.len == 0 || span_is(part, "."))
+            continue;
+        sbuf_add(out, part);
+        sbuf_add_char(out, '/');
+    }
+}
+
+/* "Localhost" and "127.0.0.1:5432" are one place. */
+static void host_add(struct sbuf *out, struct span host)
+{
+    struct span name;
+    struct span port;
+    uint64_t number;
+
+    split_last(host, ':', &name, &port);
+    if (name.len == 0 || !span_to_u64(port, &number)) {
+        name = host;
+        port = SPAN_OF("5432");
+    }
+    if (name.len == 0 || span_is_nocase(name, "localhost"))
+        name = SPAN_OF("127.0.0.1");
+    for (size_t i = 0; i < name.len; i++)
+        sbuf_add_char(out, span_lower_char(name.ptr[i]));
+    sbuf_add_char(out, ':');
+    sbuf_add(out, port);
+    sbuf_add_char(out, ',');
+}
+
+static void postgres_add(struct sbuf *out, const struct config_url *url)
+{
+    static const char *const names[] = {"host", "hostaddr", "port", "dbname"};
+    struct span hosts = url->hosts.len > 0 ? url->hosts : SPAN_OF("");
+    struct span host;
+
+    while (span_cut(&hosts, ',', &host))
+        host_add(out, host);
+    sbuf_add(out, url->path);
+    for (size_t i = 0; i < PC_COUNT(names); i++) {
+        sbuf_add_char(out, '&');
+        sbuf_add(out, config_url_query_value(url, names[i]));
+    }
+}
+
+enum { PLACE_BYTES_MAX = 8192 };
+
+static void place_add(struct sbuf *out, struct span text, struct span data)
+{
+    struct config_url url = config_url_read(text);
+
+    if (!span_is(url.scheme, "sqlite")) {
+        postgres_add(out, &url);
+        return;
+    }
+    sbuf_add_lit(out, "sqlite:");
+    if (!span_starts(url.path, SPAN_OF("/")))
+        path_add(out, data);
+    path_add(out, url.path);
+}
+
+bool config_url_is_same(struct span a, struct span b, struct span data)
+{
+    char rooms[2][PLACE_BYTES_MAX];
+    struct sbuf places[2] = {sbuf_over(rooms[0], PLACE_BYTES_MAX),
+                             sbuf_over(rooms[1], PLACE_BYTES_MAX)};
+
+    place_add(&places[0], a, data);
+    place_add(&places[1], b, data);
+    return !places[0].full && span_equal(sbuf_span(&places[0]), sbuf_span(&places[1]));
+}
+
 void config_url_show(struct span url, struct sbuf *out)
 {
     struct config_url parts = config_url_read(url);

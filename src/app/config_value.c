@@ -39,23 +39,16 @@ static void add_range(struct sbuf *out, const struct config_setting *setting)
 
 static const char *form_kind(enum config_form form)
 {
-    switch (form) {
-    case CONFIG_ANY:
-        return "a text";
-    case CONFIG_HOST:
-        return "a host name or an address such as 127.0.0.1, 0.0.0.0 or ::";
-    case CONFIG_NETWORK:
-        return "a network such as 10.0.0.0/8 or 2001:db8::/32";
-    case CONFIG_ORIGIN:
-        return "an origin such as https://app.example.com, or *";
-    case CONFIG_DATABASE:
-        return "a database URL that begins with sqlite: or postgresql://";
-    case CONFIG_ROUTE:
-        return "a method and a path such as \"POST /api/v1/auth/login\"";
-    case CONFIG_URL:
-        return "a URL such as https://auth.example.com, without query and trailing slash";
-    }
-    PC_WRONG("unknown form");
+    static const char *const kinds[] = {
+        [CONFIG_ANY] = "a text",
+        [CONFIG_HOST] = "a host name or an address such as 127.0.0.1, 0.0.0.0 or ::",
+        [CONFIG_NETWORK] = "a network such as 10.0.0.0/8 or 2001:db8::/32",
+        [CONFIG_ORIGIN] = "an origin such as https://app.example.com, or *",
+        [CONFIG_DATABASE] = "a database URL that begins with sqlite: or postgresql://",
+        [CONFIG_ROUTE] = "a method and a path such as \"POST /api/v1/auth/login\"",
+        [CONFIG_URL] = "a URL such as https://auth.example.com, without query and trailing slash"};
+
+    return form >= CONFIG_NAME ? config_form_kind(form) : kinds[form];
 }
 
 void config_value_kind(const struct config_setting *setting, struct sbuf *out)
@@ -125,6 +118,11 @@ static bool is_host(struct span s)
     return is_address(s) || (is_one_of(s, "-._") && is_alnum(s.ptr[0]));
 }
 
+bool config_host_is_valid(struct span host)
+{
+    return is_host(host);
+}
+
 /* Are all bits after the first `bits` zero? */
 static bool ends_in_zeros(const unsigned char *bytes, size_t count, uint64_t bits)
 {
@@ -162,6 +160,11 @@ static bool is_port(struct span s)
     uint64_t port;
 
     return s.len <= 5 && span_to_u64(s, &port) && port > 0 && port <= 65535;
+}
+
+bool config_port_is_valid(struct span port)
+{
+    return is_port(port);
 }
 
 /* host[:port], where an IPv6 address stands in brackets. */
@@ -246,25 +249,20 @@ static bool is_url(struct span s)
            (is_one_of(span_slice(rest, end, rest.len), "/-._~") && !span_ends(rest, SPAN_OF("/")));
 }
 
+static bool is_any(struct span s)
+{
+    return true;
+}
+
 static bool has_form(enum config_form form, struct span s)
 {
-    switch (form) {
-    case CONFIG_ANY:
-        return true;
-    case CONFIG_HOST:
-        return is_host(s);
-    case CONFIG_NETWORK:
-        return is_network(s);
-    case CONFIG_ORIGIN:
-        return is_origin(s);
-    case CONFIG_DATABASE:
-        return is_database(s);
-    case CONFIG_ROUTE:
-        return is_route(s);
-    case CONFIG_URL:
-        return is_url(s);
-    }
-    PC_WRONG("unknown form");
+    static bool (*const checks[])(struct span) = {
+        [CONFIG_ANY] = is_any,       [CONFIG_HOST] = is_host,         [CONFIG_NETWORK] = is_network,
+        [CONFIG_ORIGIN] = is_origin, [CONFIG_DATABASE] = is_database, [CONFIG_ROUTE] = is_route,
+        [CONFIG_URL] = is_url};
+
+    PC_ASSERT(form < PC_COUNT(checks));
+    return checks[form](s);
 }
 
 /* ---- checking ---- */
@@ -354,6 +352,8 @@ static bool check_text(const struct config_setting *setting, struct span text, s
         sbuf_add_lit(why, "the text holds a NUL or is not UTF-8");
         return false;
     }
+    if (setting->form >= CONFIG_NAME)
+        return config_form_check(setting, text, why);
     if (!has_form(setting->form, text)) {
         add_is_not(setting, text, why);
         return false;
@@ -459,7 +459,7 @@ enum err config_value_set(const struct config_setting *setting, struct span text
         return ERR_OK;
     case CONFIG_CHOICE:
         PC_ASSERT(to_choice(setting->choices, text, &choice));
-        number = (uint32_t)choice;
+        number = (uint32_t)choice + setting->choice_first;
         memcpy(at, &number, sizeof(number));
         return ERR_OK;
     case CONFIG_TEXT:

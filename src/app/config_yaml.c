@@ -11,7 +11,12 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { DEPTH_MAX = 16, SECTIONS_MAX = 64, ROW_SETTINGS_MAX = 8 };
+enum {
+    DEPTH_MAX = 16,
+    SECTIONS_MAX = 64,
+    ROW_SETTINGS_MAX = 48,
+    SHOWN_BYTES_MAX = 3 * CONFIG_PATH_BYTES_MAX, /* "routes[2].request_headers.set[0].name" */
+};
 
 struct section {
     char path[CONFIG_PATH_BYTES_MAX];
@@ -28,13 +33,20 @@ struct reader {
     struct section sections[SECTIONS_MAX]; /* that were opened, to find duplicates */
 };
 
+/* An item of a list, and the lines of what was read in it; 0: nothing. */
+struct row {
+    const char *shown;                      /* "limits.routes[2]" */
+    size_t lines[ROW_SETTINGS_MAX];         /* by the member */
+    size_t section_lines[ROW_SETTINGS_MAX]; /* by the section's first member */
+};
+
 /* What the keys of a mapping may be. */
 struct scope {
     const struct config_setting *settings;
     size_t count;
-    const char *prefix; /* "gateway.tls"; "" at the top and in rows */
-    const char *shown;  /* "limits.routes[2]": how problems name it */
-    size_t *row_lines;  /* of the keys of a row; NULL: origins hold them */
+    const char *prefix; /* "gateway.tls", "check" in a row; "" at the top and for a row itself */
+    const char *shown;  /* "gateway.tls", "limits.routes[2]": how problems name it */
+    struct row *row;    /* NULL: outside of lists, where origins hold the lines */
 };
 
 static void mapping_read(struct reader *reader, const struct scope *scope);
@@ -169,21 +181,29 @@ static struct span last_part(const char *path)
 }
 
 /* A setting of this name in another section, which is likelier than any other spelling. */
-static const char *same_name_elsewhere(struct span key)
+static const char *same_name_elsewhere(const struct scope *scope, struct span key)
 {
-    for (size_t i = 0; i < config_setting_count; i++)
-        if (span_equal(key, last_part(config_settings[i].path)))
-            return config_settings[i].path;
+    for (size_t i = 0; i < scope->count; i++)
+        if (span_equal(key, last_part(scope->settings[i].path)))
+            return scope->settings[i].path;
     return NULL;
+}
+
+static bool is_path(const struct scope *scope, struct span key)
+{
+    for (size_t i = 0; i < scope->count; i++)
+        if (span_is(key, scope->settings[i].path))
+            return true;
+    return false;
 }
 
 static void suggest(const struct scope *scope, struct span key, struct sbuf *out)
 {
-    const char *elsewhere = same_name_elsewhere(key);
+    const char *elsewhere = same_name_elsewhere(scope, key);
     struct span best = span_from(elsewhere);
     size_t best_distance = key.len < 6 ? 2 : key.len / 3 + 1;
 
-    if (config_setting_find(key) != NULL) {
+    if (is_path(scope, key)) {
         sbuf_add_lit(out, ", sections are nested here, not dotted");
         return;
     }
@@ -283,6 +303,18 @@ static void scalar_check(struct reader *reader, const struct config_setting *set
                           "%.*s", SPAN_ARG(sbuf_span(&why)));
 }
 
+static void count_check(struct reader *reader, const struct config_setting *setting,
+                        const char *shown, yaml_mark_t mark, size_t count)
+{
+    if (count > setting->max)
+        config_problem_at(reader->loader, mark.line + 1, mark.column + 1,
+                          "%s: the list has more than %u items", shown, setting->max);
+    if (count < setting->min && !reader->stopped)
+        config_problem_at(reader->loader, mark.line + 1, mark.column + 1,
+                          "%s: the list needs at least %u item%s", shown, setting->min,
+                          setting->min == 1 ? "" : "s");
+}
+
 static void texts_read(struct reader *reader, const struct config_setting *setting,
                        const char *shown)
 {
@@ -302,27 +334,74 @@ static void texts_read(struct reader *reader, const struct config_setting *setti
             skip(reader);
         }
     }
-    if (count > setting->max)
-        config_problem_at(reader->loader, mark.line + 1, mark.column + 1,
-                          "%s: the list has more than %u items", shown, setting->max);
+    count_check(reader, setting, shown, mark, count);
+}
+
+/* Keeps the place for the rules. */
+static void place_add(struct reader *reader, const char *shown, yaml_mark_t mark)
+{
+    if (config_place_add(reader->loader, shown, mark.line + 1, mark.column + 1) != ERR_OK) {
+        reader->err = ERR_NO_MEMORY;
+        reader->stopped = true;
+    }
+}
+
+/* Where the first member of this section stands in the row's table; past its end: there is none. */
+static size_t section_at(const struct config_setting *row, size_t count, const char *path)
+{
+    size_t i = 0;
+
+    while (i < count && part_after(row[i].path, path).len == 0)
+        i++;
+    return i;
+}
+
+static bool is_lacking(const struct config_setting *setting, const struct row *row, size_t i)
+{
+    const char *path = setting->row[i].path;
+    const char *dot = strchr(path, '.');
+    char section[CONFIG_PATH_BYTES_MAX];
+
+    if (!setting->row[i].required || row->lines[i] > 0)
+        return false;
+    if (dot == NULL)
+        return true;
+    memcpy(section, path, (size_t)(dot - path));
+    section[dot - path] = '\0';
+    return row->section_lines[section_at(setting->row, setting->row_count, section)] > 0;
+}
+
+static void tell_lacking(struct reader *reader, const struct config_setting *member,
+                         const char *shown, yaml_mark_t mark)
+{
+    char buffer[CONFIG_LINE_BYTES_MAX];
+    struct sbuf out = sbuf_over(buffer, sizeof(buffer));
+
+    sbuf_add_format(&out, "%s: lacks \"%s\"", shown, member->path);
+    if (member->type == CONFIG_CHOICE) {
+        sbuf_add_lit(&out, ", give ");
+        config_value_kind(member, &out);
+    }
+    config_problem_at(reader->loader, mark.line + 1, mark.column + 1, "%.*s",
+                      SPAN_ARG(sbuf_span(&out)));
 }
 
 static void row_read(struct reader *reader, const struct config_setting *setting, const char *shown)
 {
-    size_t lines[ROW_SETTINGS_MAX] = {0};
+    struct row row = {.shown = shown};
     struct scope scope = {.settings = setting->row,
                           .count = setting->row_count,
                           .prefix = "",
                           .shown = shown,
-                          .row_lines = lines};
+                          .row = &row};
     yaml_mark_t mark = reader->event.start_mark;
 
     PC_ASSERT(setting->row_count <= ROW_SETTINGS_MAX);
+    place_add(reader, shown, mark);
     mapping_read(reader, &scope);
     for (size_t i = 0; i < setting->row_count && !reader->stopped; i++)
-        if (setting->row[i].required && lines[i] == 0)
-            config_problem_at(reader->loader, mark.line + 1, mark.column + 1, "%s: lacks \"%s\"",
-                              shown, setting->row[i].path);
+        if (is_lacking(setting, &row, i))
+            tell_lacking(reader, &setting->row[i], shown, mark);
 }
 
 static void rows_read(struct reader *reader, const struct config_setting *setting,
@@ -332,7 +411,7 @@ static void rows_read(struct reader *reader, const struct config_setting *settin
     size_t count = 0;
 
     while (next(reader) && reader->event.type != YAML_SEQUENCE_END_EVENT) {
-        char name[CONFIG_PATH_BYTES_MAX + 24];
+        char name[SHOWN_BYTES_MAX];
         struct sbuf out = sbuf_over(name, sizeof(name) - 1);
 
         sbuf_add_format(&out, "%s[%zu]", shown, count++);
@@ -346,9 +425,7 @@ static void rows_read(struct reader *reader, const struct config_setting *settin
             skip(reader);
         }
     }
-    if (count > setting->max)
-        config_problem_at(reader->loader, mark.line + 1, mark.column + 1,
-                          "%s: the list has more than %u items", shown, setting->max);
+    count_check(reader, setting, shown, mark, count);
 }
 
 static void value_read(struct reader *reader, const struct config_setting *setting,
@@ -381,9 +458,10 @@ static void setting_read(struct reader *reader, const struct scope *scope, size_
     yaml_mark_t mark = reader->event.start_mark;
     size_t line_before = 0;
 
-    if (scope->row_lines != NULL) {
-        line_before = scope->row_lines[i];
-        scope->row_lines[i] = mark.line + 1;
+    if (scope->row != NULL) {
+        line_before = scope->row->lines[i];
+        scope->row->lines[i] = mark.line + 1;
+        place_add(reader, shown, mark);
     } else {
         struct config_origin *origin = &reader->loader->origins->of[i];
 
@@ -414,13 +492,33 @@ static void section_note(struct reader *reader, const char *path, yaml_mark_t ma
     section->line = mark.line + 1;
 }
 
-/* A key that names a section. */
-static void section_read(struct reader *reader, const struct scope *scope, const char *path)
+/* The same within an item of a list. */
+static void row_section_note(struct reader *reader, const struct scope *scope, const char *path,
+                             const char *shown)
 {
-    struct scope inner = {
-        .settings = scope->settings, .count = scope->count, .prefix = path, .shown = path};
+    size_t *line = &scope->row->section_lines[section_at(scope->settings, scope->count, path)];
+    yaml_mark_t mark = reader->event.start_mark;
 
-    section_note(reader, path, reader->event.start_mark);
+    if (*line > 0)
+        tell_twice(reader, shown, mark, *line);
+    *line = mark.line + 1;
+    place_add(reader, shown, mark);
+}
+
+/* A key that names a section. */
+static void section_read(struct reader *reader, const struct scope *scope, const char *path,
+                         const char *shown)
+{
+    struct scope inner = {.settings = scope->settings,
+                          .count = scope->count,
+                          .prefix = path,
+                          .shown = shown,
+                          .row = scope->row};
+
+    if (scope->row != NULL)
+        row_section_note(reader, scope, path, shown);
+    else
+        section_note(reader, path, reader->event.start_mark);
     if (!next(reader))
         return;
     if (reader->event.type == YAML_MAPPING_START_EVENT) {
@@ -431,16 +529,13 @@ static void section_read(struct reader *reader, const struct scope *scope, const
         return;
     config_problem_at(reader->loader, reader->event.start_mark.line + 1,
                       reader->event.start_mark.column + 1,
-                      "%s: is a section: give it members or leave it out", path);
+                      "%s: is a section: give it members or leave it out", shown);
     skip(reader);
 }
 
 static bool is_section(const struct scope *scope, const char *path)
 {
-    for (size_t i = 0; i < scope->count; i++)
-        if (part_after(scope->settings[i].path, path).len > 0)
-            return true;
-    return false;
+    return section_at(scope->settings, scope->count, path) < scope->count;
 }
 
 static bool join(char path[CONFIG_PATH_BYTES_MAX], const char *prefix, struct span key)
@@ -465,15 +560,15 @@ static void unknown_read(struct reader *reader, const struct scope *scope)
 static void key_read(struct reader *reader, const struct scope *scope)
 {
     char path[CONFIG_PATH_BYTES_MAX];
-    char shown[2 * CONFIG_PATH_BYTES_MAX];
+    char shown[SHOWN_BYTES_MAX];
     struct sbuf out = sbuf_over(shown, sizeof(shown) - 1);
 
     if (!join(path, scope->prefix, scalar_of(&reader->event))) {
         unknown_read(reader, scope);
         return;
     }
-    if (scope->row_lines != NULL)
-        sbuf_add_format(&out, "%s.", scope->shown);
+    if (scope->row != NULL)
+        sbuf_add_format(&out, "%s.", scope->row->shown);
     sbuf_add_text(&out, path);
     shown[out.len] = '\0';
     for (size_t i = 0; i < scope->count; i++)
@@ -482,7 +577,7 @@ static void key_read(struct reader *reader, const struct scope *scope)
             return;
         }
     if (is_section(scope, path))
-        section_read(reader, scope, path);
+        section_read(reader, scope, path, shown);
     else
         unknown_read(reader, scope);
 }

@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/serve_events.h"
 #include "app/serve_priv.h"
 #include "base/alloc.h"
+#include "base/limits.h"
+#include "trail/trail_catalogue.h"
 
 enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...)
 {
@@ -55,18 +58,18 @@ static enum err start_store(struct serve *serve, struct serve_fault *fault)
                                           .sslmode = config->database.sslmode,
                                           .clock = serve->clock,
                                           .logger = serve->logger,
+                                          .seal = serve_audit_seal(serve),
                                           .readers = config->workers.readers,
-                                          .queue_max = config->workers.store_queue_max};
-    const struct store_migration *list;
+                                          .queue_max = config->workers.store_queue_max,
+                                          .clock_skew_ms_max = LIMIT_STORE_SKEW_MS};
     struct store_fault why = {0};
-    size_t count;
     enum err err = store_open(&options, &serve->store, &why);
 
-    if (!err) {
-        store_migrations(&list, &count);
-        err = store_migrate(serve->store, list, count, &why);
-    }
-    return err ? serve_fail(fault, err, "%s", why.text) : ERR_OK;
+    if (!err)
+        err = serve_store_migrate(serve->store, serve->clock, "start", &why);
+    if (err)
+        return serve_fail(fault, err, "%s", why.text);
+    return serve_audit_open(serve, fault);
 }
 
 struct crypto_password_policy serve_password_policy(const struct config *config)
@@ -143,8 +146,11 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
                                           .metrics = serve->metrics,
                                           .store = serve->store,
                                           .identity = oauth_identity(serve->oauth),
+                                          .keys = auth_key_identity(&serve->clock),
                                           .limit_slots = config->limits.clients_max,
                                           .access_log = config->log.access};
+    const struct serve_settings first = {.config = config};
+    struct serve_snapshot *made;
     enum err err = serve_routes_check(config, serve->services, fault);
 
     if (!err)
@@ -153,13 +159,39 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
         return err;
     options.hash_pool = serve->hash_pool;
     options.sign_pool = serve->sign_pool;
+    err = serve_limits_start(serve, fault);
+    if (err)
+        return err;
+    options.limits_shared = serve_limits_shared(serve);
     gateway_version_set(serve->version);
     err = http_engine_new(&options, &serve->engine);
     if (!err)
         err = serve_policy_make(config, &serve->policy);
     if (err)
         return serve_fail(fault, err, "the services cannot be set up: %s", err_sentence(err));
-    return serve_services_new(serve, fault);
+    err = serve_issuers_start(serve, fault);
+    if (!err)
+        err = serve_behind_start(serve, fault);
+    if (!err)
+        err = serve_services_new(serve, fault);
+    if (!err)
+        err = serve_snapshot_make(serve, &first, &made, fault);
+    if (!err)
+        serve_snapshot_take(made);
+    serve_doors_reload(serve, config);
+    return err;
+}
+
+static void on_minute(void *context)
+{
+    struct serve *serve = context;
+
+    serve_oauth_minute(serve);
+    http_strangers_tell(serve->engine);
+    if (pthread_mutex_trylock(&serve->change) != 0)
+        return; /* whoever changes something does the same */
+    (void)http_snapshot_reap(serve->engine);
+    PC_ASSERT(pthread_mutex_unlock(&serve->change) == 0);
 }
 
 static enum err start_net(struct serve *serve, bool unbound, struct serve_fault *fault)
@@ -191,7 +223,7 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
                                            .sweeps = oauth_sweeps,
                                            .sweep_count = oauth_sweep_count,
                                            .changed = serve_oauth_changed,
-                                           .minute = serve_oauth_minute,
+                                           .minute = on_minute,
                                            .context = serve};
     enum err err = net_server_new(&options, &serve->server);
 
@@ -202,6 +234,8 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
         err = auth_feed_start(&feed, &serve->feed);
     if (!err)
         err = serve_housekeeper_start(serve);
+    if (!err) /* nobody is answered before it is known who answers */
+        err = serve_event_started(serve, serve->origins, fault);
     if (!err)
         err = net_server_start(serve->server);
     return err;
@@ -226,7 +260,12 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
         return serve_fail(reterr, ERR_NO_MEMORY, "no memory");
     if (reterr != NULL)
         *reterr = (struct serve_fault){.text = "the program cannot start"};
-    serve->config = options->config;
+    serve->config = serve->settled = options->config;
+    serve->origins = options->origins;
+    serve->is_lenient = options->lenient;
+    serve->reload = options->reload;
+    serve->reload_context = options->reload_context;
+    PC_ASSERT(pthread_mutex_init(&serve->change, NULL) == 0);
     serve->version = options->version;
     serve->services = options->services ? options->services : CONFIG_SERVICES_ALL;
     serve->clock = options->clock ? options->clock : &clock_system;
@@ -234,6 +273,10 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     err = serve_data_folder(serve->config->data, reterr);
     if (!err)
         err = start_telemetry(serve, reterr);
+    if (!err)
+        err = serve_audit_prepare(serve);
+    if (!err)
+        err = serve_event_watch(serve);
     if (!err)
         err = start_store(serve, reterr);
     if (!err)
@@ -245,11 +288,21 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     if (!err)
         err = serve_ledger_start(serve, reterr);
     if (!err)
+        err = serve_monitor_start(serve, reterr);
+    if (!err)
+        err = serve_keeper_start(serve, reterr);
+    if (!err)
         err = start_http(serve, reterr);
     if (!err)
         err = serve_metrics(serve);
     if (!err)
+        err = serve_audit_start(serve);
+    if (!err)
         err = start_net(serve, options->unbound, reterr);
+    if (!err)
+        err = serve_monitor_watch(serve);
+    if (!err)
+        err = serve_admin_start(serve, reterr);
     if (err) {
         serve_stop(serve);
         return err;
@@ -271,58 +324,107 @@ size_t serve_clients_seeded(const struct serve *serve)
     return serve->clients_seeded;
 }
 
-enum err serve_reload(struct serve *serve, const struct config *config, struct serve_fault *reterr)
+static enum err take_over(struct serve *serve, const struct serve_settings *settings,
+                          struct serve_fault *reterr)
 {
-    struct serve_policy *policy;
+    const struct config *config = settings->config;
+    struct serve_snapshot *made;
     enum err err;
 
     log_reopen(serve->logger);
     err = serve_routes_check(config, serve->services, reterr);
     if (err)
         return err;
-    err = serve_policy_make(config, &policy);
+    err = serve_snapshot_make(serve, settings, &made, reterr);
     if (err)
-        return serve_fail(reterr, err, "%s", err_sentence(err));
+        return err;
     err = serve_listeners_reload(serve, config, reterr);
     if (err) {
-        serve_policy_free(policy);
+        serve_snapshot_drop(made);
         return err;
     }
-    policy->older = serve->policy;
-    serve->policy = policy;
-    err = serve_services_policy(serve, &policy->policy, &policy->older->policy);
-    if (err)
-        return serve_fail(reterr, err, "%s", err_sentence(err));
+    serve_snapshot_take(made);
+    serve_monitor_settings(serve, config);
     log_info(serve->logger, "configuration_reloaded");
     return ERR_OK;
 }
 
+enum err serve_reload(struct serve *serve, const struct serve_settings *settings,
+                      struct serve_fault *reterr)
+{
+    struct serve_fault fault = {{0}};
+    enum err err;
+
+    PC_ASSERT(pthread_mutex_lock(&serve->change) == 0);
+    err = take_over(serve, settings, &fault);
+    PC_ASSERT(pthread_mutex_unlock(&serve->change) == 0);
+    if (!err)
+        return ERR_OK;
+    serve_event_not_reloaded(serve, settings->config, span_from(fault.text));
+    if (reterr != NULL)
+        *reterr = fault;
+    return err;
+}
+
+void serve_not_reloaded(struct serve *serve, struct span why)
+{
+    log_reopen(serve->logger);
+    serve_event_not_reloaded(serve, NULL, why);
+}
+
+/* Until no request is on its way, or the time for that is over. */
+static bool drain(struct serve *serve, int64_t *ret_ns)
+{
+    int64_t begin_ns = clock_monotonic_ns(serve->clock);
+    bool drained = net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s * 1000);
+
+    *ret_ns = clock_monotonic_ns(serve->clock) - begin_ns;
+    log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
+    return drained;
+}
+
 void serve_stop(struct serve *serve)
 {
+    int64_t drain_ns = 0;
+    bool drained = false;
+
     if (serve == NULL)
         return;
-    if (serve->server != NULL && serve->feed != NULL) {
-        bool drained =
-            net_server_drain(serve->server, (int64_t)serve->config->shutdown.drain_s * 1000);
-
-        log_info(serve->logger, "stopped", LOG_BOOL("drained", drained));
-    }
+    serve_admin_stop(serve);
+    if (serve->server != NULL && serve->feed != NULL)
+        drained = drain(serve, &drain_ns);
+    serve_monitor_stop(serve);
     serve_housekeeper_stop(serve);
     auth_feed_stop(serve->feed);
     net_server_stop(serve->server); /* requests on their way still need what follows */
     net_pool_free(serve->hash_pool);
     net_pool_free(serve->sign_pool);
+    if (serve->engine != NULL)
+        http_strangers_tell(serve->engine);
+    serve_event_stopped(serve, drained, drain_ns);
+    serve_audit_stop(serve);
+    serve_keeper_stop(serve);  /* signs what was carried last */
     store_close(serve->store); /* its threads may still be waking a loop */
+    serve_audit_close(serve);
     net_server_free(serve->server);
     serve_listeners_free(serve);
     http_engine_free(serve->engine);
+    serve_limits_free(serve);
+    serve_behind_free(serve);
+    serve_issuers_free(serve);
     serve_policy_free(serve->policy);
+    serve_monitor_free(serve);
+    serve_keeper_free(serve);
     ledger_free(serve->ledger);
     serve_oauth_stop(serve);
     auth_free(serve->auth);
     crypto_keyset_free(serve->keys);
     crypto_key_free(serve->key);
+    trail_misfits_tell(NULL, NULL);
     log_close(serve->logger);
+    trail_count_stop();
     metrics_free(serve->metrics);
+    serve_audit_free(serve);
+    PC_ASSERT(pthread_mutex_destroy(&serve->change) == 0);
     alloc_free(serve);
 }

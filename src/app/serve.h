@@ -28,11 +28,17 @@ struct serve_fault {
 
 struct serve_options {
     const struct config *config;
-    const char *version;                /* of the program; lives as long */
-    const struct clock *clock;          /* NULL: clock_system */
-    const struct random_source *random; /* NULL: random_system */
-    unsigned services;                  /* bits of config_service; 0: all of them */
-    bool unbound;                       /* no socket: connections come by serve_adopt (tests) */
+    const struct config_origins *origins; /* of its settings, for the trail; may be NULL */
+    const char *version;                  /* of the program; lives as long */
+    const struct clock *clock;            /* NULL: clock_system */
+    const struct random_source *random;   /* NULL: random_system */
+    unsigned services;                    /* bits of config_service; 0: all of them */
+    /* What POST /reload of the operators' socket does; NULL: it is refused. Any thread. Writes an
+     * answer in JSON; false when the former settings stay. */
+    bool (*reload)(void *context, struct sbuf *answer);
+    void *reload_context;
+    bool lenient; /* an event that is not as the catalogue says is logged; else it is the end */
+    bool unbound; /* no socket: connections come by serve_adopt (tests) */
 };
 
 /* Opens the store, applies migrations, makes what is missing (keys; users in development), binds
@@ -52,9 +58,12 @@ struct serve_mounts {
 struct http_service_options serve_service_options(enum config_service service, const char *version,
                                                   struct serve_mounts *mounts);
 
-/* What TLS is made from; cert_path is NULL where the service is plain. */
-struct crypto_tls_options serve_tls_options(const struct config *config,
-                                            enum config_service service);
+/* What TLS is made from, pointing into `others`; cert_path is NULL where the service is plain. */
+struct crypto_tls_options
+serve_tls_options(const struct config *config, enum config_service service,
+                  struct crypto_tls_identity others[CRYPTO_TLS_CERTIFICATES_MAX]);
+/* The same of an upstream, but the host. */
+struct crypto_tls_client_options serve_upstream_tls_options(const struct config_upstream *from);
 
 /* How the issuer's keys are kept; makes their folder, whose path goes into `dir`. */
 PC_CHECKED enum err serve_oauth_keys_options(const struct config *config, struct store *store,
@@ -84,10 +93,23 @@ size_t serve_clients_seeded(const struct serve *serve);
 /* Gives a connected socket to a service that is served, as if it had been accepted. */
 PC_CHECKED enum err serve_adopt(struct serve *serve, enum config_service service, int fd);
 
-/* Takes over what may change while running (limits, CORS, proxies, certificates), opens the log
- * again. The new configuration must outlive the program as well. On failure everything stays. */
-PC_CHECKED enum err serve_reload(struct serve *serve, const struct config *config,
+/* Settings, and what to do when nothing points into them any more: on the thread that reloads or
+ * stops. */
+struct serve_settings {
+    const struct config *config;
+    void (*over)(void *context); /* may be NULL */
+    void *context;
+};
+
+/* Takes over what may change while running (upstreams, routes, limits, CORS, proxies,
+ * certificates), all in one, and opens the log again. Returns when every new request is served by
+ * it. On failure everything stays, and the settings are their owner's: `over` is not called. */
+PC_CHECKED enum err serve_reload(struct serve *serve, const struct serve_settings *settings,
                                  struct serve_fault *reterr);
+
+/* The settings that should have been taken over are wrong, and `why` says what: for the trail. The
+ * log is opened again all the same. */
+void serve_not_reloaded(struct serve *serve, struct span why);
 
 /* Answers what is in flight, for at most the configured time, and stops. Accepts NULL. */
 void serve_stop(struct serve *serve);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * GET /health of the account and the transaction service: open, never limited, answered on the
- * loop. Whether the store answers is asked at /readyz. */
+ * GET /health of the services behind the gateway: answered on the loop. Open and never limited at
+ * the account and the transaction service; the audit and the monitoring service want a token.
+ * Whether the store answers is asked at /readyz. */
 #include "app/serve_priv.h"
 
 struct health {
@@ -34,6 +35,21 @@ const struct http_route serve_health_routes[] = {
      .rate = HTTP_RATE_EXEMPT,
      .guard = HTTP_GUARD_NONE,
      .data = HTTP_DATA_PUBLIC,
+     .reply = &health_schema,
+     .handle = health,
+     .id = "health",
+     .tag = "Health",
+     .summary = "Does the service answer?"},
+    {.path = NULL},
+};
+
+const struct http_route serve_health_bearer_routes[] = {
+    {.method = NET_METHOD_GET,
+     .path = "/health",
+     .access = HTTP_ACCESS_BEARER,
+     .tokens = HTTP_TOKENS_ANY,
+     .guard = HTTP_GUARD_NONE,
+     .data = HTTP_DATA_INTERNAL,
      .reply = &health_schema,
      .handle = health,
      .id = "health",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The key that signs our tokens: given by the configuration, or made at first start and kept under
  * the data folder, readable by us alone. */
+#include "app/serve_events.h"
 #include "app/serve_priv.h"
 
 #include <errno.h>
@@ -122,7 +123,9 @@ static enum err symmetric_key(struct serve *serve, enum crypto_alg alg, struct s
         return err;
     err = secret_read(path, text, &len, fault);
     if (err == ERR_NOT_FOUND) {
-        err = secret_make(serve, path, fault);
+        err = serve_event_key(serve, SPAN_OF("key:session"), crypto_alg_name(alg), fault);
+        if (!err)
+            err = secret_make(serve, path, fault);
         if (!err)
             err = secret_read(path, text, &len, fault);
     }
@@ -150,6 +153,9 @@ static enum err private_key(struct serve *serve, enum crypto_alg alg, struct ser
     if (given == NULL && access(path, F_OK) != 0) {
         struct crypto_key *made = NULL;
 
+        err = serve_event_key(serve, SPAN_OF("key:session"), crypto_alg_name(alg), fault);
+        if (err)
+            return err;
         err = crypto_key_generate(alg, (struct span){0}, &made);
         if (!err)
             err = crypto_key_save(made, path, &why);

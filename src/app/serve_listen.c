@@ -2,7 +2,9 @@
  * The listeners of the services: where each one is, its certificate, and binding it. A port that
  * the system chooses is chosen before anything else is made, since the issuer names its own address
  * in its metadata; until net/ has bound it, a socket that does not listen keeps others away. */
+#include "app/serve_events.h"
 #include "app/serve_priv.h"
+#include "http/http_redirect.h"
 
 #include <errno.h>
 #include <string.h>
@@ -99,28 +101,39 @@ enum err serve_listeners_place(struct serve *serve, bool unbound, struct serve_f
 
 /* ---- TLS ---- */
 
-struct crypto_tls_options serve_tls_options(const struct config *config,
-                                            enum config_service service)
+struct crypto_tls_options
+serve_tls_options(const struct config *config, enum config_service service,
+                  struct crypto_tls_identity others[CRYPTO_TLS_CERTIFICATES_MAX])
 {
     static const enum crypto_tls_client clients[] = {
         [CONFIG_CLIENT_REQUIRED] = CRYPTO_TLS_CLIENT_REQUIRED,
         [CONFIG_CLIENT_OPTIONAL] = CRYPTO_TLS_CLIENT_OPTIONAL,
         [CONFIG_CLIENT_NONE] = CRYPTO_TLS_CLIENT_NONE};
     const struct config_listener *listener = &config->listeners[service];
+    size_t count = listener->certificates.count;
 
-    return (struct crypto_tls_options){.name = config_service_name(service),
-                                       .cert_path = listener->certificate,
-                                       .key_path = listener->key,
-                                       .client = clients[listener->client_auth],
-                                       .client_ca_path = listener->client_ca,
-                                       .alpn = {"http/1.1"}};
+    PC_ASSERT(count < CRYPTO_TLS_CERTIFICATES_MAX);
+    for (size_t i = 0; i < count; i++)
+        others[i] = (struct crypto_tls_identity){listener->certificates.items[i].cert_file,
+                                                 listener->certificates.items[i].key_file};
+    return (struct crypto_tls_options){
+        .name = config_service_name(service),
+        .cert_path = listener->certificate,
+        .key_path = listener->key,
+        .others = others,
+        .other_count = count,
+        .client = clients[listener->client_auth],
+        .client_ca_path = listener->client_ca,
+        .client_crl_path = listener->crl_file,
+        .alpn = {config->http.http2 ? "h2" : "http/1.1", config->http.http2 ? "http/1.1" : NULL}};
 }
 
 static enum err make_tls(const struct serve *serve, const struct config *config,
                          enum config_service service, struct crypto_tls_context **ret_tls,
                          struct serve_fault *fault)
 {
-    const struct crypto_tls_options options = serve_tls_options(config, service);
+    struct crypto_tls_identity others[CRYPTO_TLS_CERTIFICATES_MAX];
+    const struct crypto_tls_options options = serve_tls_options(config, service, others);
     struct crypto_fault why = {0};
     enum err err;
 
@@ -129,6 +142,14 @@ static enum err make_tls(const struct serve *serve, const struct config *config,
         return ERR_OK;
     err = crypto_tls_context_new(&options, serve->clock, ret_tls, &why);
     return err ? serve_fail(fault, err, "%s: %s", options.name, why.text) : ERR_OK;
+}
+
+/* A gauge rather than a callback: a reload frees the former context while /metrics is read. */
+static void take_over(struct serve_listener *listener, struct crypto_tls_context *tls)
+{
+    listener->tls = tls;
+    if (tls != NULL)
+        metric_set(listener->certificate_end, crypto_tls_context_end_s(tls));
 }
 
 /* ---- binding ---- */
@@ -142,12 +163,17 @@ static enum err bind_one(struct serve *serve, enum config_service service, bool 
                                            .port = listener->port,
                                            .app = &http_net_app,
                                            .app_context = listener->service};
+    struct crypto_tls_context *tls = NULL;
     int why = 0;
-    enum err err = make_tls(serve, serve->config, service, &listener->tls, fault);
+    enum err err = make_tls(serve, serve->config, service, &tls, fault);
 
     if (err)
         return err;
-    options.tls = listener->tls;
+    take_over(listener, tls);
+    options.tls = tls;
+    err = serve_door_make(serve, service, &options);
+    if (err)
+        return serve_fail(fault, err, "%s: %s", listener->name, err_sentence(err));
     if (unbound)
         return net_server_listen_none(serve->server, &options, &listener->net);
     err = net_server_listen(serve->server, &options, &listener->net, &why);
@@ -165,7 +191,9 @@ enum err serve_listeners_bind(struct serve *serve, bool unbound, struct serve_fa
         if (err)
             return err;
     }
-    return ERR_OK;
+    if (unbound || serve->config->redirect.port == 0 || !serve_serves(serve, CONFIG_GATEWAY))
+        return ERR_OK;
+    return serve_redirect_bind(serve, fault);
 }
 
 /* All certificates are read before the first is taken over. */
@@ -185,12 +213,16 @@ enum err serve_listeners_reload(struct serve *serve, const struct config *config
         else
             err = make_tls(serve, config, i, &made[i], fault);
     }
+    if (!err) /* nothing is wrong with them: from here on they are taken over */
+        err = serve_event_reloaded(serve, config, fault);
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
         struct crypto_tls_context *old = serve->listeners[i].tls;
 
         if (made[i] != NULL && !err) {
             net_listener_set_tls(serve->listeners[i].net, made[i]);
-            serve->listeners[i].tls = made[i];
+            if (i == CONFIG_GATEWAY && serve->redirect != NULL)
+                http_redirect_set_tls(serve->redirect, made[i]);
+            take_over(&serve->listeners[i], made[i]);
             made[i] = old;
         }
         crypto_tls_context_free(made[i]);
@@ -200,6 +232,8 @@ enum err serve_listeners_reload(struct serve *serve, const struct config *config
 
 void serve_listeners_free(struct serve *serve)
 {
+    http_redirect_free(serve->redirect);
+    serve_doors_free(serve);
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
         release(&serve->listeners[i]);
         crypto_tls_context_free(serve->listeners[i].tls);

@@ -160,9 +160,9 @@ void serve_oauth_changed(void *context, struct span what)
 }
 
 /* Private keys that are gone by now leave the disk. */
-void serve_oauth_minute(void *context)
+void serve_oauth_minute(struct serve *serve)
 {
-    keys_reload(context);
+    keys_reload(serve);
 }
 
 void serve_oauth_stop(struct serve *serve)

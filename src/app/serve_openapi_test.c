@@ -95,7 +95,11 @@ static void assert_operation(const struct http_route *row, const struct json_val
     assert_int_equal(json_get(operation, "requestBody") != NULL, row->body != NULL);
     assert_int_equal(json_get(answers, "413") != NULL, usual && row->body != NULL);
     assert_int_equal(json_get(answers, "422") != NULL,
-                     usual && (row->body != NULL || row->input != NULL));
+                     usual && (row->body != NULL ||
+                               (row->input != NULL && row->input_error != ERR_BAD_REQUEST)));
+    if (row->input_error != ERR_OK)
+        assert_int_equal(row->input_error, ERR_BAD_REQUEST);
+    assert_true(row->input_error == ERR_OK || json_get(answers, "400") != NULL);
 }
 
 /* Where the mount puts the row. */

@@ -44,8 +44,10 @@ static enum err make_routes(const struct config *config, struct serve_policy *ma
     if (list == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < from->count; i++)
-        list[i] = (struct http_rate_override){.what = span_from(from->items[i].route),
-                                              .rate = rate_of(config, &from->items[i])};
+        list[i] =
+            (struct http_rate_override){.what = span_from(from->items[i].route),
+                                        .rate = rate_of(config, &from->items[i]),
+                                        .sharing = serve_sharing(config, &from->items[i].sharing)};
     made->policy.route_rates = list;
     made->policy.route_rate_count = from->count;
     return ERR_OK;
@@ -111,6 +113,7 @@ static enum err fill(const struct config *config, struct serve_policy *made)
     policy->rate = per_minute(requests, config->limits.burst);
     policy->rate_verify = per_minute(
         requests > UINT32_MAX / VERIFY_FACTOR ? UINT32_MAX : requests * VERIFY_FACTOR, 0);
+    policy->sharing = serve_sharing(config, &config->limits.shared.general);
     policy->origin_credentials = config->cors.allow_credentials;
     policy->origin_max_age_s = config->cors.max_age_s;
     policy->body_bytes_max = config->http.body_bytes_max;
@@ -133,7 +136,8 @@ static enum err fill(const struct config *config, struct serve_policy *made)
 
 /* Whether one of the services has that route; `nearest` is the name most like it, of any of them.
  */
-static bool is_limited(struct span name, unsigned services, struct sbuf *nearest)
+static bool is_limited(struct span name, unsigned services, struct sbuf *nearest,
+                       enum http_rate *ret_rate)
 {
     for (enum config_service i = 0; i < CONFIG_SERVICE_COUNT; i++) {
         struct serve_mounts mounts;
@@ -143,7 +147,7 @@ static bool is_limited(struct span name, unsigned services, struct sbuf *nearest
 
         if ((services & CONFIG_SERVICE_BIT(i)) == 0)
             continue;
-        if (http_route_is_limited(&service, name, &near))
+        if (http_route_is_limited(&service, name, &near, ret_rate))
             return true;
         if (near.len == 0 || (nearest->len > 0 && span_distance(name, sbuf_span(nearest)) <=
                                                       span_distance(name, sbuf_span(&near))))
@@ -161,8 +165,17 @@ enum err serve_routes_check(const struct config *config, unsigned services,
         const char *name = config->limits.routes.items[i].route;
         char text[256];
         struct sbuf nearest = sbuf_over(text, sizeof(text));
+        bool shared = config->limits.routes.items[i].sharing.mode > CONFIG_LIMIT_OFF;
+        enum http_rate rate = HTTP_RATE_LIMITED;
+        bool limited =
+            is_limited(span_from(name), services ? services : CONFIG_SERVICES_ALL, &nearest, &rate);
 
-        if (is_limited(span_from(name), services ? services : CONFIG_SERVICES_ALL, &nearest))
+        if (limited && shared && rate == HTTP_RATE_CLIENT)
+            return serve_fail(reterr, ERR_CONFIG,
+                              "limits.routes: \"%s\" is limited by client and address, which "
+                              "each process does by itself: it takes no mode",
+                              name);
+        if (limited)
             continue;
         if (nearest.len == 0)
             return serve_fail(reterr, ERR_CONFIG,
@@ -196,11 +209,29 @@ enum err serve_policy_make(const struct config *config, struct serve_policy **re
 
 void serve_policy_free(struct serve_policy *policy)
 {
-    while (policy != NULL) {
-        struct serve_policy *older = policy->older;
+    if (policy == NULL)
+        return;
+    arena_reset(&policy->arena);
+    alloc_free(policy);
+}
 
-        arena_reset(&policy->arena);
-        alloc_free(policy);
-        policy = older;
-    }
+enum err serve_policy_part(struct serve_snapshot *made, const struct serve_snapshot *now,
+                           struct serve_fault *fault)
+{
+    const struct http_policy *first = &made->serve->policy->policy;
+    enum err err = serve_policy_make(made->config, &made->policy);
+
+    (void)now;
+    if (err)
+        return serve_fail(fault, err, "%s", err_sentence(err));
+    made->policy->policy.breaker_failures = first->breaker_failures; /* wait for a restart */
+    made->policy->policy.breaker_open_ns = first->breaker_open_ns;
+    made->policy->policy.breaker_probes = first->breaker_probes;
+    return ERR_OK;
+}
+
+void serve_policy_part_free(struct serve_snapshot *snapshot)
+{
+    serve_policy_free(snapshot->policy);
+    snapshot->policy = NULL;
 }

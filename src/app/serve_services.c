@@ -6,31 +6,68 @@
 #include <string.h>
 
 /* Whose functions the rows of a table call. */
-enum owner { OWNER_NOBODY, OWNER_AUTH, OWNER_OAUTH, OWNER_LEDGER, OWNER_ACCOUNTS };
+enum owner {
+    OWNER_NOBODY,
+    OWNER_AUTH,
+    OWNER_OAUTH,
+    OWNER_LEDGER,
+    OWNER_ACCOUNTS,
+    OWNER_AUDIT,
+    OWNER_MONITOR,
+};
 
 struct mounted {
     const struct http_route *rows;
     const char *from, *to;
     const char *only; /* the path of the only row that is offered; NULL: all */
     enum owner owner;
+    enum config_service home; /* which service answers, in this process or behind the gateway */
 };
 
 static const struct mounted gateway_tables[] = {
     {.rows = gateway_routes},
+    {.rows = gateway_console_routes},
     {.rows = auth_routes, .owner = OWNER_AUTH},
     {.rows = auth_admin_routes, .owner = OWNER_AUTH},
     {.rows = gateway_order_routes, .owner = OWNER_LEDGER},
-    {.rows = account_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_ACCOUNTS},
-    {.rows = ledger_transaction_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_LEDGER},
-    {.rows = ledger_transfer_routes, .from = "/", .to = "/api/v1/", .owner = OWNER_LEDGER},
-    {.rows = oauth_api_routes, .from = "/auth", .to = "/api/v1/oauth", .owner = OWNER_OAUTH},
+    {.rows = account_routes,
+     .home = CONFIG_ACCOUNT,
+     .from = "/",
+     .to = "/api/v1/",
+     .owner = OWNER_ACCOUNTS},
+    {.rows = ledger_transaction_routes,
+     .home = CONFIG_TRANSACTION,
+     .from = "/",
+     .to = "/api/v1/",
+     .owner = OWNER_LEDGER},
+    {.rows = ledger_transfer_routes,
+     .home = CONFIG_TRANSACTION,
+     .from = "/",
+     .to = "/api/v1/",
+     .owner = OWNER_LEDGER},
+    {.rows = audit_read_routes,
+     .home = CONFIG_AUDIT,
+     .from = "/",
+     .to = "/api/v1/",
+     .owner = OWNER_AUDIT},
+    {.rows = monitor_read_routes,
+     .home = CONFIG_MONITORING,
+     .from = "/",
+     .to = "/api/v1/",
+     .owner = OWNER_MONITOR},
+    {.rows = oauth_api_routes,
+     .home = CONFIG_AUTH,
+     .from = "/auth",
+     .to = "/api/v1/oauth",
+     .owner = OWNER_OAUTH},
     {.rows = oauth_self_routes,
+     .home = CONFIG_AUTH,
      .only = "/whoami",
      .from = "/whoami",
      .to = "/api/v1/oauth/whoami",
      .owner = OWNER_OAUTH},
-    {.rows = oauth_page_routes, .owner = OWNER_OAUTH},
-    {.rows = oauth_metadata_routes, .owner = OWNER_OAUTH},
+    {.rows = oauth_page_routes, .home = CONFIG_AUTH, .owner = OWNER_OAUTH},
+    {.rows = oauth_metadata_routes, .home = CONFIG_AUTH, .owner = OWNER_OAUTH},
 };
 
 static const struct mounted auth_tables[] = {
@@ -61,6 +98,20 @@ static const struct mounted transaction_tables[] = {
     SIGN_IN_TABLES,
 };
 
+static const struct mounted audit_tables[] = {
+    {.rows = serve_health_bearer_routes},
+    {.rows = audit_write_routes, .owner = OWNER_AUDIT},
+    {.rows = audit_read_routes, .owner = OWNER_AUDIT},
+    SIGN_IN_TABLES,
+};
+
+static const struct mounted monitoring_tables[] = {
+    {.rows = serve_health_bearer_routes},
+    {.rows = monitor_write_routes, .owner = OWNER_MONITOR},
+    {.rows = monitor_read_routes, .owner = OWNER_MONITOR},
+    SIGN_IN_TABLES,
+};
+
 #define AUTH_ABOUT                                                                                 \
     "OAuth 2.0 and OpenID Connect: tokens for clients and for users who signed in here.\n\n"       \
     "The token endpoint answers errors as RFC 6749 says; all others are "                          \
@@ -77,6 +128,17 @@ static const struct mounted transaction_tables[] = {
     "behind both.\n\n"                                                                             \
     "Every request that moves money takes an `Idempotency-Key`: the same key and body are "        \
     "answered with the same bytes again. Errors are `application/problem+json` (RFC 9457)."
+
+#define AUDIT_ABOUT                                                                                \
+    "The audit log: every event is a leaf of an RFC 6962 Merkle tree, and nothing in it can be "   \
+    "changed, dropped or put in between without the proofs telling.\n\n"                           \
+    "Writers show a client certificate besides their token; its common name is the event's "       \
+    "`source_service`. Errors are `application/problem+json` (RFC 9457)."
+
+#define MONITORING_ABOUT                                                                           \
+    "Alerts as Alertmanager sends them, who looks after them, and the state of every service and " \
+    "node.\n\n"                                                                                    \
+    "Errors are `application/problem+json` (RFC 9457)."
 
 static const struct {
     const char *name, *title, *about, *docs_base, *token_path;
@@ -111,6 +173,20 @@ static const struct {
                             .token_path = "/auth/token",
                             .tables = transaction_tables,
                             .table_count = PC_COUNT(transaction_tables)},
+    [CONFIG_AUDIT] = {.name = "audit-service",
+                      .title = "Portcullis Audit Service",
+                      .about = AUDIT_ABOUT,
+                      .docs_base = "/",
+                      .token_path = "/auth/token",
+                      .tables = audit_tables,
+                      .table_count = PC_COUNT(audit_tables)},
+    [CONFIG_MONITORING] = {.name = "monitoring-service",
+                           .title = "Portcullis Monitoring Service",
+                           .about = MONITORING_ABOUT,
+                           .docs_base = "/",
+                           .token_path = "/auth/token",
+                           .tables = monitoring_tables,
+                           .table_count = PC_COUNT(monitoring_tables)},
 };
 
 static void *context_of(struct serve *serve, enum owner owner)
@@ -126,10 +202,20 @@ static void *context_of(struct serve *serve, enum owner owner)
         return serve->ledger;
     case OWNER_ACCOUNTS:
         return &serve->accounts;
+    case OWNER_AUDIT:
+        return &serve->audit;
+    case OWNER_MONITOR:
+        return serve->monitor;
     case OWNER_NOBODY:
         break;
     }
     return NULL;
+}
+
+/* The log may be in a database of its own. */
+static struct store *store_of(const struct serve *serve, enum owner owner)
+{
+    return serve != NULL && owner == OWNER_AUDIT ? serve->audit.store : NULL;
 }
 
 /* The table's rows, or its only one that is offered. */
@@ -147,15 +233,29 @@ static const struct http_route *rows_of(const struct mounted *table, struct http
     return one;
 }
 
+/* Rows of a service that runs elsewhere are passed on to it. */
+static const struct http_route *rows_here(struct serve *serve, const struct mounted *table,
+                                          struct http_route one[2])
+{
+    const struct http_route *rows = rows_of(table, one);
+
+    if (serve == NULL || serve->behind == NULL || serve_serves(serve, table->home))
+        return rows;
+    return serve_behind_rows(serve, table->home, rows, table->from, table->to);
+}
+
 static struct http_service_options options_of(struct serve *serve, enum config_service service,
                                               const char *version, struct serve_mounts *mounts)
 {
-    for (size_t i = 0; i < services[service].table_count; i++) {
+    size_t count = services[service].table_count;
+
+    PC_ASSERT(count < SERVE_MOUNTS_MAX);
+    for (size_t i = 0; i < count; i++) {
         const struct mounted *table = &services[service].tables[i];
 
-        PC_ASSERT(i < SERVE_MOUNTS_MAX);
-        mounts->list[i] = (struct http_mount){.rows = rows_of(table, mounts->one[i]),
+        mounts->list[i] = (struct http_mount){.rows = rows_here(serve, table, mounts->one[i]),
                                               .context = context_of(serve, table->owner),
+                                              .store = store_of(serve, table->owner),
                                               .from = table->from,
                                               .to = table->to};
     }
@@ -165,7 +265,7 @@ static struct http_service_options options_of(struct serve *serve, enum config_s
                                          .version = version,
                                          .docs_base = services[service].docs_base,
                                          .mounts = mounts->list,
-                                         .mount_count = services[service].table_count,
+                                         .mount_count = count,
                                          .oauth_authorize_url = "/oauth/authorize",
                                          .oauth_token_url = services[service].token_path,
                                          .oauth_client_id = "api-docs"};
@@ -197,7 +297,12 @@ enum err serve_services_new(struct serve *serve, struct serve_fault *fault)
 
         if (!serve_serves(serve, i))
             continue;
+        for (size_t m = 0; m < options.mount_count; m++) {
+            if (mounts.list[m].rows == NULL)
+                return serve_fail(fault, ERR_NO_MEMORY, "no memory for the routes");
+        }
         options.policy = &serve->policy->policy;
+        options.areas = i == CONFIG_GATEWAY ? config_areas : NULL;
         add_settings(serve->config, &options);
         err = http_service_new(serve->engine, &options, &serve->listeners[i].service, &why);
         if (err)
@@ -205,30 +310,4 @@ enum err serve_services_new(struct serve *serve, struct serve_fault *fault)
                               why ? why : err_sentence(err));
     }
     return ERR_OK;
-}
-
-static enum err set_policy(struct serve *serve, size_t count, const struct http_policy *policy,
-                           size_t *ret_done)
-{
-    for (*ret_done = 0; *ret_done < count; ++*ret_done) {
-        struct http_service *service = serve->listeners[*ret_done].service;
-        enum err err = service ? http_service_policy(service, policy) : ERR_OK;
-
-        if (err)
-            return err;
-    }
-    return ERR_OK;
-}
-
-/* All services or none: those that took it over before one failed get the former one back. */
-enum err serve_services_policy(struct serve *serve, const struct http_policy *policy,
-                               const struct http_policy *former)
-{
-    size_t done;
-    size_t back;
-    enum err err = set_policy(serve, CONFIG_SERVICE_COUNT, policy, &done);
-
-    if (err && set_policy(serve, done, former, &back) != ERR_OK)
-        log_error(serve->logger, "policies_differ", LOG_U64("services", done - back));
-    return err;
 }

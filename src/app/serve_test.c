@@ -3,28 +3,31 @@
  * is left on disk. What it answers is played by tests/scenarios. */
 #include "app/config_test.h"
 #include "app/serve.h"
+#include "base/folder_test_kit.h"
 
 #include <arpa/inet.h>
 #include <ftw.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/portcullis-serve-XXXXXX";
+static char folder[TEST_FOLDER_BYTES];
 static struct serve *serve;
 static struct serve_fault fault;
 
 static int folder_make(void **state)
 {
-    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-    return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
+    return test_folder("serve", folder) && chdir(folder) == 0 ? 0 : -1;
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
@@ -40,15 +43,22 @@ static int folder_remove(void **state)
 }
 
 #define QUICK "log:\n  path: log\nworkers:\n  loops: 1\nshutdown:\n  drain_seconds: 0\n"
-#define FREE  "gateway: {port: 0}\nauth: {port: 0}\naccount: {port: 0}\ntransaction: {port: 0}\n"
+#define FREE                                                                                       \
+    "gateway: {port: 0}\nauth: {port: 0}\naccount: {port: 0}\ntransaction: {port: 0}\n"            \
+    "audit: {port: 0}\nmonitoring: {port: 0}\n"
 
-static enum err start(const char *yaml, unsigned services)
+static enum err start_at(const char *yaml, unsigned services, const struct clock *clock)
 {
     const struct serve_options options = {
-        .config = &config_test.config, .version = "0.0.0", .services = services};
+        .config = &config_test.config, .version = "0.0.0", .services = services, .clock = clock};
 
     assert_int_equal(config_test_load(yaml, NULL), ERR_OK);
     return serve_start(&options, &serve, &fault);
+}
+
+static enum err start(const char *yaml, unsigned services)
+{
+    return start_at(yaml, services, NULL);
 }
 
 /* A socket at a port of this machine; -1 when nobody listens there. */
@@ -88,23 +98,31 @@ static void only_what_is_wanted(void **state)
     assert_int_equal(serve_port(serve, CONFIG_GATEWAY), 0);
 }
 
-/* A port that is taken stops the start with the name of the service. */
-static void a_taken_port_is_told(void **state)
+/* Listens at a free port of this machine. */
+static int listen_here(uint16_t *ret_port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char yaml[256];
-    char told[128];
 
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
-    (void)snprintf(yaml, sizeof(yaml), QUICK "gateway:\n  port: 0\nauth:\n  port: %u\n",
-                   ntohs(at.sin_port));
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* A port that is taken stops the start with the name of the service. */
+static void a_taken_port_is_told(void **state)
+{
+    uint16_t port;
+    int fd = listen_here(&port);
+    char yaml[256];
+    char told[128];
+
+    (void)snprintf(yaml, sizeof(yaml), QUICK "gateway:\n  port: 0\nauth:\n  port: %u\n", port);
     (void)snprintf(told, sizeof(told),
-                   "auth: 127.0.0.1 port %u cannot be bound: Address already in use",
-                   ntohs(at.sin_port));
+                   "auth: 127.0.0.1 port %u cannot be bound: Address already in use", port);
     assert_int_equal(start(yaml, 0), ERR_IO);
     assert_string_equal(fault.text, told);
     (void)close(fd);
@@ -133,7 +151,7 @@ static void a_first_start_makes_what_is_missing(void **state)
     assert_private("data/keys");
     assert_private("data/keys/oauth");
     assert_int_equal(serve_seeded(serve), 3);
-    assert_int_equal(serve_clients_seeded(serve), 5);
+    assert_int_equal(serve_clients_seeded(serve), 6);
     serve_stop(serve);
     serve = NULL;
     assert_int_equal(start(QUICK FREE, 0), ERR_OK);
@@ -156,6 +174,13 @@ static void no_room_for_keys_is_told(void **state)
                                     "it is something else");
 }
 
+static enum err reload(const struct config *config)
+{
+    const struct serve_settings settings = {.config = config};
+
+    return serve_reload(serve, &settings, &fault);
+}
+
 /* What a reload cannot do is told with the name of the service, and all stays as it was. */
 static void a_reload_is_whole(void **state)
 {
@@ -163,11 +188,90 @@ static void a_reload_is_whole(void **state)
 
     assert_int_equal(start(QUICK FREE, 0), ERR_OK);
     wanted = config_test.config;
-    assert_int_equal(serve_reload(serve, &wanted, &fault), ERR_OK);
+    assert_int_equal(reload(&wanted), ERR_OK);
     wanted.listeners[CONFIG_AUTH].certificate = "a.pem";
-    assert_int_equal(serve_reload(serve, &wanted, &fault), ERR_CONFIG);
+    assert_int_equal(reload(&wanted), ERR_CONFIG);
     assert_string_equal(fault.text,
                         "auth: TLS cannot be switched on or off by a reload; restart instead");
+}
+
+static atomic_bool gone;
+
+static void on_gone(void *context)
+{
+    (void)context;
+    atomic_store(&gone, true);
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* All that is said until the end. */
+static void hear_end(int fd)
+{
+    char text[4096];
+
+    while (recv(fd, text, sizeof(text), 0) > 0)
+        continue;
+    (void)close(fd);
+}
+
+/* Former settings are let go of when their last request is over, not at the next reload. */
+static void former_settings_go_with_their_last_request(void **state)
+{
+    static struct config before, after;
+    const struct serve_settings settings = {.config = &before, .over = on_gone};
+    struct clock_fake now;
+    char yaml[512];
+    uint16_t port;
+    int upstream = listen_here(&port);
+    int client, target;
+    char head[1024];
+
+    clock_fake_init(&now, INT64_C(1800000000) * CLOCK_NS_PER_S);
+    (void)snprintf(yaml, sizeof(yaml),
+                   QUICK FREE "upstreams: [{name: a, targets: [{url: \"http://127.0.0.1:%u\"}]}]\n"
+                              "routes: [{path: /a, upstream: a, access: open}]\n",
+                   port);
+    assert_int_equal(start_at(yaml, 0, &now.clock), ERR_OK);
+    before = after = config_test.config;
+    assert_int_equal(serve_reload(serve, &settings, &fault), ERR_OK);
+    client = reach(serve_port(serve, CONFIG_GATEWAY));
+    say(client, "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    target = accept(upstream, NULL, NULL);
+    assert_true(recv(target, head, sizeof(head), 0) > 0);
+    assert_int_equal(reload(&after), ERR_OK);
+    say(target, "HTTP/1.1 204 No Content\r\n\r\n");
+    hear_end(client);
+    client = reach(serve_port(serve, CONFIG_GATEWAY)); /* the loop is beyond it */
+    say(client, "GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    hear_end(client);
+    assert_false(atomic_load(&gone));
+    clock_fake_move(&now, 60 * CLOCK_NS_PER_S);
+    while (!atomic_load(&gone))
+        (void)sched_yield();
+    serve_stop(serve);
+    serve = NULL;
+    (void)close(target);
+    (void)close(upstream);
+}
+
+/* A node that is there, too busy to take another connection, is not pushed aside or waited for. */
+static void a_busy_operators_socket_is_anothers(void **state)
+{
+    const struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "busy.sock"};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(connect(first, (const struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(start(QUICK FREE "admin: {socket: busy.sock}\n", 0), ERR_IO);
+    assert_non_null(strstr(fault.text, "another node answers there"));
+    (void)close(first);
+    (void)close(fd);
 }
 
 /* A rate is for a route of a service that is served. */
@@ -188,17 +292,122 @@ static void rates_are_for_routes(void **state)
                                     "did you mean \"GET /whoami\"?");
 }
 
+/* ---- what the trail was told ------------------------------------------------------------------
+ */
+
+static const struct store_statement told_find = {
+    .name = "test_serve_told",
+    .sqlite = "SELECT count(*) FROM trail_events WHERE event = ?1 AND outcome = ?2 AND "
+              "actor_kind = 'system' AND (reason || ' ' || coalesce(details, '') LIKE ?3 OR "
+              "details LIKE ?3)"};
+
+struct told {
+    const char *event, *outcome, *like;
+    int64_t count;
+};
+
+static enum err told_run(struct store_conn *conn, struct store_job *job)
+{
+    struct told *told = job->context;
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(conn, &told_find,
+                               STORE_PARAMS(STORE_TEXT(span_from(told->event)),
+                                            STORE_TEXT(span_from(told->outcome)),
+                                            STORE_TEXT(span_from(told->like))),
+                               &rows);
+
+    if (err)
+        return err;
+    told->count = store_next(rows) ? store_rows_i64(rows, 0) : -1;
+    return store_rows_err(rows);
+}
+
+/* From outside, as an operator would look. */
+static int64_t told(const char *event, const char *outcome, const char *like)
+{
+    const struct store_options options = {.data_dir = "data"};
+    struct told asked = {.event = event, .outcome = outcome, .like = like};
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&options, &store, NULL), ERR_OK);
+    assert_int_equal(store_do(store, told_run, &asked, false), ERR_OK);
+    store_close(store);
+    return asked.count;
+}
+
+/* What ran, with which settings, and how it ended; a first start makes a schema and a key too. */
+static void a_run_is_told(void **state)
+{
+    assert_int_equal(start(QUICK FREE, CONFIG_SERVICE_BIT(CONFIG_GATEWAY)), ERR_OK);
+    assert_int_equal(told("schema.migrated", "done", "start {\"from\":\"0\",%"), 1);
+    assert_int_equal(told("key.created", "done", "first start {\"alg\":\"HS256\"}"), 1);
+    assert_int_equal(told("key.created", "done", "first start {\"alg\":\"EdDSA\"}"), 1);
+    assert_int_equal(told("program.started", "done",
+                          "{\"version\":\"0.0.0\",\"services\":\"gateway\",\"config\":%"),
+                     1);
+    assert_int_equal(told("config.loaded", "done", "start {\"config\":%"), 1);
+    assert_int_equal(told("program.stopped", "done", "%"), 0);
+    serve_stop(serve);
+    serve = NULL;
+    assert_int_equal(told("program.stopped", "done", "{\"drained\":\"yes\",%"), 1);
+    assert_int_equal(start(QUICK FREE, 0), ERR_OK);
+    assert_int_equal(told("program.started", "done", "%"), 2);
+    assert_int_equal(told("schema.migrated", "done", "%"), 1);
+    assert_int_equal(told("key.created", "done", "first start {\"alg\":\"HS256\"}"), 1);
+}
+
+/* A reload tells what it took over and what waits; a refused one what was wrong. */
+static void a_reload_is_told(void **state)
+{
+    struct config wanted;
+
+    assert_int_equal(start(QUICK FREE, 0), ERR_OK);
+    wanted = config_test.config;
+    wanted.limits.burst++;
+    wanted.workers.loops++;
+    assert_int_equal(reload(&wanted), ERR_OK);
+    assert_int_equal(told("config.loaded", "done",
+                          "reload %\"changed\":\"limits.burst\",\"waiting\":\"workers.loops\"}"),
+                     1);
+    assert_int_equal(reload(&wanted), ERR_OK);
+    assert_int_equal(told("config.loaded", "done", "reload %\"changed\"%"), 1);
+    wanted.listeners[CONFIG_AUTH].certificate = "a.pem";
+    assert_int_equal(reload(&wanted), ERR_CONFIG);
+    assert_int_equal(told("config.loaded", "refused", "auth: TLS cannot be switched%"), 1);
+    serve_not_reloaded(serve, SPAN_OF("portcullis.yaml:1:1: unknown key"));
+    assert_int_equal(told("config.loaded", "refused", "portcullis.yaml:1:1: unknown key%"), 1);
+}
+
+/* What cannot be written down does not happen. */
+static void nothing_starts_untold(void **state)
+{
+    struct config wanted;
+
+    assert_int_equal(start(QUICK FREE, 0), ERR_OK);
+    wanted = config_test.config;
+    store_fail_at(STORE_FAIL_ALWAYS);
+    assert_int_equal(reload(&wanted), ERR_STORE_UNAVAILABLE);
+    store_fail_at(0);
+    assert_string_equal(fault.text, "the trail cannot be written: The store cannot be reached");
+    assert_int_equal(told("config.loaded", "done", "reload%"), 0);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(each_service_has_its_place),
+        IN_FOLDER(a_run_is_told),
+        IN_FOLDER(a_reload_is_told),
+        IN_FOLDER(nothing_starts_untold),
         IN_FOLDER(only_what_is_wanted),
         IN_FOLDER(a_taken_port_is_told),
         IN_FOLDER(a_strange_host_is_told),
         IN_FOLDER(a_first_start_makes_what_is_missing),
         IN_FOLDER(no_room_for_keys_is_told),
         IN_FOLDER(a_reload_is_whole),
+        IN_FOLDER(former_settings_go_with_their_last_request),
+        IN_FOLDER(a_busy_operators_socket_is_anothers),
         cmocka_unit_test(rates_are_for_routes),
     };
 #undef IN_FOLDER

@@ -54,12 +54,12 @@ void auth_free(struct auth *auth)
 
 enum { SEEDS = 3, SEED_ARENA_BYTES_MAX = 64 * 1024 };
 
-/* Contract, section 6. */
+/* Contract, section 6. This administrator may look at everything, the audit log too. */
 static const struct {
     const char *username, *email, *password, *role;
     bool is_admin;
 } seeds[SEEDS] = {
-    {"admin", "admin@example.com", "admin123", "admin", true},
+    {"admin", "admin@example.com", "admin123", "auditor admin", true},
     {"user", "user@example.com", "user123", "customer", false},
     {"analyst", "analyst@example.com", "P@ssw0rd!", "payments", false},
 };

@@ -191,6 +191,8 @@ static enum err record_change(struct http_request *req, int64_t user_id,
     sbuf_add_i64(&on, user_id);
     add_change(&why, change->sets_active, "is_active", change->is_active);
     add_change(&why, change->sets_admin, "is_admin", change->is_admin);
+    if (why.len == 0) /* nothing was asked for, and nothing has changed */
+        return ERR_OK;
     event.object = sbuf_span(&on);
     event.reason = sbuf_span(&why);
     return auth_record(req, &event);

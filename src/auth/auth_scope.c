@@ -17,10 +17,10 @@ const struct auth_scope auth_scopes[] = {
     {"transactions:write", NULL, "Move money from your accounts"},
     {"orders:read", NULL, "See your orders"},
     {"orders:write", NULL, "Place and cancel orders for you"},
-    {"audit:read", "auditor admin", "Read the audit trail"},
+    {"audit:read", "auditor", "Read the audit trail"},
     {"audit:write", "", NULL},
     {"monitoring:read", "auditor admin", "See alerts and the state of the services"},
-    {"monitoring:write", "", NULL},
+    {"monitoring:write", "admin", "Take and close alerts"},
     {"admin", "admin", "Administer users and clients"},
     {.name = NULL},
 };

@@ -22,7 +22,8 @@ static void roles_give_scopes(void **state)
         {"payments risk broker", EVERYBODY},
         {"auditor", EVERYBODY " audit:read monitoring:read"},
         {"customer auditor", EVERYBODY " audit:read monitoring:read"},
-        {"admin", EVERYBODY " audit:read monitoring:read admin"},
+        {"admin", EVERYBODY " monitoring:read monitoring:write admin"},
+        {"auditor admin", EVERYBODY " audit:read monitoring:read monitoring:write admin"},
         {"auditors", EVERYBODY},
         {"administrator", EVERYBODY},
     };

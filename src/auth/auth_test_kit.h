@@ -5,6 +5,7 @@
 
 #include "auth/auth_priv.h"
 #include "store/store_test_kit.h"
+#include "trail/trail_catalogue.h"
 
 enum { T0_S = 1800000000, ARENA_BYTES_MAX = 4 * 1024 * 1024 };
 #define T0 (T0_S * CLOCK_NS_PER_S)
@@ -33,6 +34,8 @@ static inline int bench_setup(void **state)
     if (kit_setup(state) != 0)
         return -1;
     bench.kit = *state;
+    bench.kit->options.seal = &trail_seal;
+    trail_misfits_tell(trail_misfit_ends, NULL);
     bench.store = bench_open();
     arena_init(&bench.arena, NULL, 0, ARENA_BYTES_MAX);
     return 0;

@@ -80,6 +80,24 @@ static void span_utf8_follows_rfc3629(void **state)
         assert_false(span_is_utf8(span_from(bad[i])));
 }
 
+/* Wherever it stands among the eight bytes that are looked at together. */
+static void span_utf8_finds_one_bad_byte(void **state)
+{
+    char text[40];
+
+    (void)state;
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        for (size_t at = 0; at < len; at++) {
+            memset(text, 'a', sizeof(text));
+            assert_true(span_is_utf8(span_make(text, len)));
+            text[at] = '\xFF';
+            assert_false(span_is_utf8(span_make(text, len)));
+            memcpy(text + at, "\xC3\xA9", at + 1 < len ? 2 : 1);
+            assert_int_equal(span_is_utf8(span_make(text, len)), at + 1 < len);
+        }
+    }
+}
+
 static void span_distance_counts_swaps_once(void **state)
 {
     (void)state;
@@ -185,6 +203,26 @@ static void sbuf_prints_numbers_and_formats(void **state)
     sbuf_add_format(&out, " %s-%03d ", "a", 7);
     sbuf_add_hex(&out, "\xAB\x01", 2);
     assert_true(span_is(sbuf_span(&out), "-9223372036854775808 0 a-007 ab01"));
+}
+
+/* Eight bytes are looked at in one go: each byte at each place must still be seen. */
+static void sbuf_json_sees_every_byte(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 0x80; c++) {
+        bool plain = c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
+
+        for (size_t at = 0; at < 20; at++) {
+            char text[20], room[64];
+            struct sbuf out = sbuf_over(room, sizeof(room));
+
+            memset(text, 'a', sizeof(text));
+            text[at] = (char)c;
+            sbuf_add_json(&out, span_make(text, sizeof(text)));
+            assert_true(plain == (out.len == sizeof(text) + 2));
+            assert_true(plain == (room[at + 1] == text[at] && room[at + 1] != '\\'));
+        }
+    }
 }
 
 static void sbuf_json_is_always_valid(void **state)
@@ -346,6 +384,7 @@ int main(void)
         cmocka_unit_test(span_cuts_and_trims),
         cmocka_unit_test(span_numbers_refuse_the_edges),
         cmocka_unit_test(span_utf8_follows_rfc3629),
+        cmocka_unit_test(span_utf8_finds_one_bad_byte),
         cmocka_unit_test(span_distance_counts_swaps_once),
         cmocka_unit_test(span_secret_comparison_is_exact),
         cmocka_unit_test(arena_stops_at_its_cap),
@@ -354,6 +393,7 @@ int main(void)
         cmocka_unit_test(sbuf_grows_to_its_bound),
         cmocka_unit_test(sbuf_prints_numbers_and_formats),
         cmocka_unit_test(sbuf_json_is_always_valid),
+        cmocka_unit_test(sbuf_json_sees_every_byte),
         cmocka_unit_test(clock_prints_known_dates),
         cmocka_unit_test(clock_round_trips_every_day),
         cmocka_unit_test(clock_fake_stands_still),

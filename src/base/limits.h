@@ -32,8 +32,14 @@ enum {
     LIMIT_STORE_VALUE_BYTES_MAX = 16 * 1024 * 1024,
     LIMIT_STORE_TRIES_MAX = 6,     /* of one job, after serialization failures */
     LIMIT_STORE_FATE_MS = 5000,    /* for asking what became of a COMMIT */
+    LIMIT_STORE_SKEW_MS = 60000,   /* a node's clock against its database server's */
+    LIMIT_STORE_STALL_MS = 3000,   /* of one transaction, until others are refused */
+    LIMIT_STORE_WAIT_MS = 10000,   /* of a write for its turn */
     LIMIT_STORE_TAKE_MAX = 512,    /* jobs that a writer takes from the queue at once */
     LIMIT_STORE_WEIGHT_MAX = 4096, /* of the jobs that are done together, in their own unit */
+
+    /* trail */
+    LIMIT_TRAIL_COMMIT_BYTES_MAX = 64 * 1024 * 1024, /* memory for the events of one commit */
 
     /* ledger */
     LIMIT_LEDGER_LEGS_MAX = 100,   /* of one posting */
@@ -47,7 +53,10 @@ enum {
     LIMIT_HTTP_HEAD_BYTES_MAX = 32 * 1024,
     LIMIT_HTTP_TARGET_BYTES_MAX = 8 * 1024,
     LIMIT_HTTP_ARENA_BYTES_MAX = 4 * 1024 * 1024,
-    LIMIT_FORM_FIELDS_MAX = 64, /* of one body */
+    LIMIT_HTTP_DENIED_MAX = 256,           /* requests whose denial is on its way to the store */
+    LIMIT_HTTP_BREAKERS_TOLD_MAX = 64,     /* transitions on their way to the store */
+    LIMIT_HTTP_STRANGERS_PER_MINUTE = 600, /* denials of nobody known that are written each */
+    LIMIT_FORM_FIELDS_MAX = 64,            /* of one body */
     LIMIT_PAGE_ITEMS_MAX = 500,
 };
 

@@ -335,3 +335,15 @@ void metric_callback(struct metric_series *series, metric_read_fn *read, void *c
     series->read_context = context;
     metric_unlock(series->metrics);
 }
+
+void metric_callback_end(struct metric_series *series, const void *context)
+{
+    if (series == NULL)
+        return;
+    metric_lock(series->metrics);
+    if (series->read_context == context) {
+        series->read = NULL;
+        series->read_context = NULL;
+    }
+    metric_unlock(series->metrics);
+}

@@ -76,6 +76,8 @@ void metric_observe_ns(struct metric_series *series, int64_t ns); /* histogram; 
  * it must not register or look up. */
 typedef int64_t metric_read_fn(void *context);
 void metric_callback(struct metric_series *series, metric_read_fn *read, void *context);
+/* Nothing is asked any more, unless somebody else with another context is by now. */
+void metric_callback_end(struct metric_series *series, const void *context);
 
 /* The value now: counter or gauge; for a histogram how many were observed. For tests and health. */
 int64_t metric_value(struct metric_series *series);

@@ -137,11 +137,27 @@ static void add_escape(struct sbuf *out, unsigned char c)
     sbuf_add_bytes(out, text, sizeof(text));
 }
 
+/* May all eight bytes be copied as they are? Each term lifts the top bit of a byte that may not be:
+ * control, quote, backslash, DEL, beyond ASCII. (A borrow may lift one bit too many: then the bytes
+ * are looked at one by one.) */
+static bool plain_eight(const char *bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x;
+
+    memcpy(&x, bytes, sizeof(x));
+    return (((x - ones * 0x20) | ((x ^ (ones * '"')) - ones) | ((x ^ (ones * '\\')) - ones) | x |
+             (x + ones)) &
+            (ones * 0x80)) == 0;
+}
+
 /* How many bytes from `at` may be copied as they are. */
 static size_t plain_run(struct span s, size_t at)
 {
     size_t end = at;
 
+    while (s.len - end >= 8 && plain_eight(s.ptr + end))
+        end += 8;
     while (end < s.len) {
         unsigned char c = (unsigned char)s.ptr[end];
 

@@ -7,32 +7,6 @@
 
 enum { DISTANCE_BYTES_MAX = 64 };
 
-struct span span_from(const char *text)
-{
-    return (struct span){.ptr = text, .len = text ? strlen(text) : 0};
-}
-
-struct span span_make(const void *ptr, size_t len)
-{
-    PC_ASSERT(ptr != NULL || len == 0);
-    return (struct span){.ptr = ptr, .len = len};
-}
-
-struct span span_slice(struct span s, size_t from, size_t to)
-{
-    PC_ASSERT(s.ptr != NULL || s.len == 0);
-    if (to > s.len)
-        to = s.len;
-    if (from > to)
-        from = to;
-    return (struct span){.ptr = s.ptr ? s.ptr + from : NULL, .len = to - from};
-}
-
-bool span_equal(struct span a, struct span b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool span_equal_nocase(struct span a, struct span b)
 {
     if (a.len != b.len)
@@ -44,24 +18,9 @@ bool span_equal_nocase(struct span a, struct span b)
     return true;
 }
 
-bool span_is(struct span a, const char *text)
-{
-    return span_equal(a, span_from(text));
-}
-
 bool span_is_nocase(struct span a, const char *text)
 {
     return span_equal_nocase(a, span_from(text));
-}
-
-bool span_starts(struct span s, struct span prefix)
-{
-    return s.len >= prefix.len && span_equal(span_slice(s, 0, prefix.len), prefix);
-}
-
-bool span_ends(struct span s, struct span suffix)
-{
-    return s.len >= suffix.len && span_equal(span_slice(s, s.len - suffix.len, s.len), suffix);
 }
 
 int span_compare(struct span a, struct span b)
@@ -161,12 +120,37 @@ static size_t utf8_char(const unsigned char *p, size_t left)
     return 0;
 }
 
+static bool eight_are_ascii(const unsigned char *p)
+{
+    uint64_t eight;
+
+    memcpy(&eight, p, sizeof(eight));
+    return (eight & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* Most text is: eight bytes are looked at at once, the last of them with some before them again. */
+static bool is_ascii(const unsigned char *p, size_t len)
+{
+    size_t i = 0;
+
+    if (len < 8) {
+        while (i < len && p[i] < 0x80)
+            i++;
+        return i == len;
+    }
+    while (i + 8 <= len && eight_are_ascii(p + i))
+        i += 8;
+    return i + 8 > len && eight_are_ascii(p + len - 8);
+}
+
 bool span_is_utf8(struct span s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
 
+    if (is_ascii(p, s.len))
+        return true;
     for (size_t i = 0; i < s.len;) {
-        size_t step = utf8_char(p + i, s.len - i);
+        size_t step = s.len - i >= 8 && eight_are_ascii(p + i) ? 8 : utf8_char(p + i, s.len - i);
 
         if (step == 0)
             return false;

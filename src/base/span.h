@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -27,16 +28,55 @@ struct span {
 /* For printf's "%.*s". */
 #define SPAN_ARG(span) (int)(span).len, (span).ptr ? (span).ptr : ""
 
-struct span span_from(const char *text);                       /* NULL gives the empty span */
-struct span span_make(const void *ptr, size_t len);            /* from a pointer and a length */
-struct span span_slice(struct span s, size_t from, size_t to); /* [from, to), both clamped */
+/* These are asked for every header of every request: here, so that a literal's length is known when
+ * the program is compiled. */
 
-bool span_equal(struct span a, struct span b);
+/* NULL gives the empty span. */
+static inline struct span span_from(const char *text)
+{
+    return (struct span){.ptr = text, .len = text ? strlen(text) : 0};
+}
+
+/* From a pointer and a length. */
+static inline struct span span_make(const void *ptr, size_t len)
+{
+    PC_ASSERT(ptr != NULL || len == 0);
+    return (struct span){.ptr = ptr, .len = len};
+}
+
+/* [from, to), both clamped. */
+static inline struct span span_slice(struct span s, size_t from, size_t to)
+{
+    PC_ASSERT(s.ptr != NULL || s.len == 0);
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        from = to;
+    return (struct span){.ptr = s.ptr ? s.ptr + from : NULL, .len = to - from};
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool span_is(struct span a, const char *text)
+{
+    return span_equal(a, span_from(text));
+}
+
+static inline bool span_starts(struct span s, struct span prefix)
+{
+    return s.len >= prefix.len && span_equal(span_slice(s, 0, prefix.len), prefix);
+}
+
+static inline bool span_ends(struct span s, struct span suffix)
+{
+    return s.len >= suffix.len && span_equal(span_slice(s, s.len - suffix.len, s.len), suffix);
+}
+
 bool span_equal_nocase(struct span a, struct span b); /* ASCII letters only */
-bool span_is(struct span a, const char *text);
 bool span_is_nocase(struct span a, const char *text);
-bool span_starts(struct span s, struct span prefix);
-bool span_ends(struct span s, struct span suffix);
 int span_compare(struct span a, struct span b); /* by bytes, like memcmp */
 
 /* The index of `c`, or s.len when it is absent. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * base64url, one text for one value: what a lenient decoder would pass over is refused, so that a
- * token cannot be changed without breaking it. RFC 4648, 3.5 and 5; RFC 7515, 2. */
+ * base64url and base64, one text for one value: what a lenient decoder would pass over is refused,
+ * so that a token cannot be changed without breaking it. RFC 4648, 3.5, 4 and 5; RFC 7515, 2.
+ *
+ * base64 is base64url with two other characters and padding, and is read and written as that. */
 #include "crypto/digest.h"
 
 static const char characters[64] =
@@ -96,5 +98,63 @@ enum err crypto_base64url_read(struct span text, struct arena *arena, struct spa
     if (err)
         return err;
     *ret_data = span_make(buffer, bytes);
+    return ERR_OK;
+}
+
+/* ---- base64 ---- */
+
+void crypto_base64_add(struct sbuf *out, struct span data)
+{
+    size_t begin = out->len;
+
+    crypto_base64url_add(out, data);
+    for (size_t i = begin; i < out->len; i++) {
+        if (out->ptr[i] == '-')
+            out->ptr[i] = '+';
+        else if (out->ptr[i] == '_')
+            out->ptr[i] = '/';
+    }
+    for (size_t i = data.len; i % 3 != 0; i++)
+        sbuf_add_char(out, '=');
+}
+
+/* The characters of base64url in `text`, four at a time; false for what is none of base64. */
+static bool group_translate(struct span text, size_t at, char group[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        char c = text.ptr[at + i];
+
+        if (c == '-' || c == '_')
+            return false;
+        group[i] = c == '+' ? '-' : c == '/' ? '_' : c;
+    }
+    return true;
+}
+
+enum err crypto_base64_decode(struct span text, void *buffer, size_t buffer_bytes,
+                              size_t *ret_bytes)
+{
+    unsigned char *out = buffer;
+    size_t bytes = 0;
+
+    if (text.len % 4 != 0)
+        return ERR_BAD_REQUEST;
+    for (size_t at = 0; at < text.len; at += 4) {
+        char group[4];
+        size_t count = 4;
+        size_t got = 0;
+        enum err err;
+
+        if (!group_translate(text, at, group))
+            return ERR_BAD_REQUEST;
+        while (at + 4 == text.len && count > 2 && group[count - 1] == '=')
+            count--;
+        err = crypto_base64url_decode(span_make(group, count), out + bytes, buffer_bytes - bytes,
+                                      &got);
+        if (err)
+            return err;
+        bytes += got;
+    }
+    *ret_bytes = bytes;
     return ERR_OK;
 }

@@ -18,7 +18,6 @@
 #include "crypto/crypto_priv.h"
 
 enum {
-    DAYS_DEFAULT = 365,
     DAYS_MAX = 3650,
     CA_DAYS = 3650,
     BACKDATE_S = 300, /* for clocks that differ a little */
@@ -152,16 +151,16 @@ static enum err target_check(const struct crypto_certs_options *options, const c
     return ERR_OK;
 }
 
-static enum err clients_check(const struct crypto_certs_options *options,
-                              struct crypto_fault *fault)
+static enum err leaves_check(const struct crypto_certs_options *options, const char *const *names,
+                             struct crypto_fault *fault)
 {
-    for (size_t i = 0; options->clients != NULL && options->clients[i] != NULL; i++) {
-        const char *name = options->clients[i];
+    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
+        const char *name = names[i];
         enum err err;
 
         if (i == CRYPTO_CERTS_NAMES_MAX || !name_is_plain(name, CLIENT_CHARS_MAX) ||
             strcmp(name, "ca") == 0 || strcmp(name, "server") == 0) {
-            crypto_fault_set(fault, "\"%.60s\" cannot be the name of a client", name);
+            crypto_fault_set(fault, "\"%.60s\" cannot be the name of a certificate", name);
             return ERR_USAGE;
         }
         err = target_check(options, name, fault);
@@ -348,6 +347,17 @@ static enum err ca_load(const char *folder, struct identity *ret, struct crypto_
     return err;
 }
 
+enum err crypto_certs_ca_load(const char *folder, EVP_PKEY **ret_pkey, X509 **ret_ca,
+                              struct crypto_fault *fault)
+{
+    struct identity ca = {NULL, NULL};
+    enum err err = ca_load(folder, &ca, fault);
+
+    *ret_pkey = ca.pkey;
+    *ret_ca = ca.certificate;
+    return err;
+}
+
 /* ---- the whole ---- */
 
 static enum err folder_make(const char *folder, struct crypto_fault *fault)
@@ -401,10 +411,22 @@ static enum err leaves_make(const struct crypto_certs_options *options, const ch
         .usage = "critical,digitalSignature",
         .extended = "serverAuth",
         .names = names,
-        .days = options->days == 0 ? DAYS_DEFAULT : options->days,
+        .days = options->days == 0 ? CRYPTO_CERTS_DAYS : options->days,
     };
     enum err err = leaf_make(options, "server", &profile, ca, now_s, fault);
 
+    for (size_t i = 0; !err && options->servers != NULL && options->servers[i] != NULL; i++) {
+        char own[2 * NAME_CHARS_MAX];
+        struct sbuf out = sbuf_over(own, sizeof(own));
+
+        names_add(&out, options->servers[i]);
+        sbuf_add_lit(&out, ",DNS:localhost,IP:127.0.0.1,IP:::1");
+        sbuf_add_char(&out, '\0');
+        profile.cn = options->servers[i];
+        profile.names = own;
+        err = out.full ? ERR_NO_SPACE
+                       : leaf_make(options, options->servers[i], &profile, ca, now_s, fault);
+    }
     profile.extended = "clientAuth";
     profile.names = NULL;
     for (size_t i = 0; !err && options->clients != NULL && options->clients[i] != NULL; i++) {
@@ -433,7 +455,9 @@ enum err crypto_certs_make(const struct crypto_certs_options *options, struct cr
     err = target_check(options, "server", fault);
     if (err)
         return err;
-    err = clients_check(options, fault);
+    err = leaves_check(options, options->clients, fault);
+    if (!err)
+        err = leaves_check(options, options->servers, fault);
     if (err)
         return err;
     err = ca_take(options, now_s, ca, fault);

@@ -13,7 +13,7 @@
 #include "base/span.h"
 #include "crypto/fault.h"
 
-enum { CRYPTO_CERTS_NAMES_MAX = 32 };
+enum { CRYPTO_CERTS_NAMES_MAX = 32, CRYPTO_CERTS_DAYS = 365 };
 
 /* Lists end with NULL and may be NULL. Names are letters, digits, '.', '-' and '_', a server's with
  * "*." in front if need be; all are looked at before anything is written. */
@@ -21,15 +21,22 @@ struct crypto_certs_options {
     const char *folder;       /* made with mode 0700 when it is missing */
     const char *const *names; /* of the server, beside localhost, its addresses and the host name */
     const char *const *clients; /* common names of client certificates, and their files' names */
+    const char *const *servers; /* names of further servers, one certificate each, and its files */
     const struct clock *clock;
     int64_t days; /* how long the certificates last; 0: 365 */
     bool force;   /* replace what is there */
 };
 
 /* Writes ca.crt, ca.key, server.crt (with the CA behind it), server.key and NAME.crt, NAME.key for
- * each client. Keys are EC P-256, PKCS #8, mode 0600. A CA that is there is used again unless
- * forced. ERR_USAGE for a name that cannot be one. */
+ * each client and each further server. Keys are EC P-256, PKCS #8, mode 0600. A CA that is there is
+ * used again unless forced. ERR_USAGE for a name that cannot be one. */
 PC_CHECKED enum err crypto_certs_make(const struct crypto_certs_options *options,
                                       struct crypto_fault *fault);
+
+/* Writes ca.crl, the list of what is revoked, over the former one: what was on it, and the
+ * certificates of these names (closed by NULL; may be NULL). It lasts as long as certificates do.
+ */
+PC_CHECKED enum err crypto_certs_revoke(const struct crypto_certs_options *options,
+                                        const char *const *names, struct crypto_fault *fault);
 
 #endif

@@ -43,6 +43,7 @@ struct crypto_key {
     _Atomic unsigned references;
     enum crypto_alg alg;
     bool is_private;
+    int64_t end_s; /* of the certificate that it came in; 0: none */
     size_t kid_bytes;
     char kid[CRYPTO_KID_BYTES_MAX];
     char thumbprint[CRYPTO_THUMBPRINT_CHARS + 1];
@@ -78,6 +79,10 @@ PC_CHECKED enum err crypto_file_write(const char *path, unsigned mode, bool forc
 /* The private key as PKCS #8 PEM into a new file of mode 0600. */
 PC_CHECKED enum err crypto_pkey_save(EVP_PKEY *pkey, const char *path, bool force,
                                      struct crypto_fault *fault);
+
+/* The development authority of a folder; both are the caller's, also on failure. */
+PC_CHECKED enum err crypto_certs_ca_load(const char *folder, EVP_PKEY **ret_pkey, X509 **ret_ca,
+                                         struct crypto_fault *fault);
 
 /* OpenSSL's oldest queued reason as text ("" if none), and an empty queue. */
 void crypto_openssl_reason(char *text, size_t text_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Digests through OpenSSL's EVP with everything slow done once: algorithms are fetched at the first
- * use in the process, and each thread keeps one context per hash. Starting such a context again
- * takes no allocation and no look-up.
+ * use in the process, and each thread keeps one context per hash, so starting one again takes no
+ * look-up. What is hashed by the dozen goes through digest_sha256.c.
  *
  * An HMAC key is kept as its two padded blocks. Hashing a block costs tens of nanoseconds, less
  * than copying a prepared context would, and a plain value can be shared by all threads. */
@@ -88,14 +88,6 @@ size_t crypto_hash_bytes(enum crypto_hash hash)
 {
     PC_ASSERT(hash < CRYPTO_HASH_COUNT);
     return hash_rows[hash].bytes;
-}
-
-void crypto_sha256(struct span data, unsigned char ret_digest[CRYPTO_SHA256_BYTES])
-{
-    EVP_MD_CTX *context = context_begin(CRYPTO_SHA256);
-
-    context_add(context, data.ptr, data.len);
-    context_end(context, ret_digest);
 }
 
 void crypto_digest(enum crypto_hash hash, struct span data,

@@ -25,6 +25,8 @@ size_t crypto_hash_bytes(enum crypto_hash hash);
 
 /* Never fails: a machine that cannot hash stops the process. */
 void crypto_sha256(struct span data, unsigned char ret_digest[CRYPTO_SHA256_BYTES]);
+void crypto_sha256_pieces(const struct span *pieces, size_t count,
+                          unsigned char ret_digest[CRYPTO_SHA256_BYTES]);
 void crypto_digest(enum crypto_hash hash, struct span data,
                    unsigned char ret_digest[CRYPTO_HASH_BYTES_MAX]);
 
@@ -64,5 +66,10 @@ PC_CHECKED enum err crypto_base64url_decode(struct span text, void *buffer, size
 /* The same into the arena; ERR_NO_MEMORY when it is full. */
 PC_CHECKED enum err crypto_base64url_read(struct span text, struct arena *arena,
                                           struct span *ret_data);
+
+/* base64 with its padding (RFC 4648, 4), as strict. */
+void crypto_base64_add(struct sbuf *out, struct span data);
+PC_CHECKED enum err crypto_base64_decode(struct span text, void *buffer, size_t buffer_bytes,
+                                         size_t *ret_bytes);
 
 #endif

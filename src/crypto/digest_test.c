@@ -54,6 +54,29 @@ static void pieces_hash_like_the_whole(void **state)
     assert_memory_equal(whole, parts, 64);
 }
 
+/* Every length around a block's end, cut at every place, as EVP hashes it. */
+static void sha256_is_that_of_evp(void **state)
+{
+    unsigned char right[CRYPTO_HASH_BYTES_MAX], whole[CRYPTO_SHA256_BYTES];
+    unsigned char parts[CRYPTO_SHA256_BYTES];
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (char)(7 * i);
+    for (size_t len = 0; len < sizeof(text); len++) {
+        crypto_digest(CRYPTO_SHA256, span_make(text, len), right);
+        crypto_sha256(span_make(text, len), whole);
+        assert_memory_equal(whole, right, sizeof(whole));
+        for (size_t cut = 0; cut <= len; cut++) {
+            const struct span pieces[] = {{text, cut}, {NULL, 0}, {text + cut, len - cut}};
+
+            crypto_sha256_pieces(pieces, PC_COUNT(pieces), parts);
+            assert_memory_equal(parts, right, sizeof(parts));
+        }
+    }
+}
+
 /* RFC 4231: test case 2 (a short key) and test case 6 (a key longer than a block). */
 static void hmac_matches_rfc_4231(void **state)
 {
@@ -181,11 +204,49 @@ static void threads_do_not_share_a_context(void **state)
     }
 }
 
+/* RFC 4648, 10, and what a lenient reader would pass over. */
+static void base64_has_one_text(void **state)
+{
+    static const struct {
+        const char *text;
+        struct span data;
+    } good[] = {{"", SPAN("")},
+                {"Zg==", SPAN("f")},
+                {"Zm8=", SPAN("fo")},
+                {"Zm9v", SPAN("foo")},
+                {"Zm9vYg==", SPAN("foob")},
+                {"Zm9vYmE=", SPAN("fooba")},
+                {"Zm9vYmFy", SPAN("foobar")},
+                {"+/+/", SPAN("\xfb\xff\xbf")}};
+    static const char *const bad[] = {"Z",     "Zg",     "Zg=",  "Zh==",     "Zm9=",
+                                      "Zm9v=", "====",   "Z===", "Zg==Zg==", "Zm8=Zm9v",
+                                      "-_-_",  "Zm9v\n", "Zm 9", "Zg=g"};
+    unsigned char data[16];
+    char text[32];
+    size_t bytes;
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(good); i++) {
+        struct sbuf out = sbuf_over(text, sizeof(text));
+
+        crypto_base64_add(&out, good[i].data);
+        assert_true(span_is(sbuf_span(&out), good[i].text));
+        assert_int_equal(crypto_base64_decode(sbuf_span(&out), data, sizeof(data), &bytes), ERR_OK);
+        assert_true(span_equal(span_make(data, bytes), good[i].data));
+    }
+    for (size_t i = 0; i < PC_COUNT(bad); i++)
+        assert_int_equal(crypto_base64_decode(span_from(bad[i]), data, sizeof(data), &bytes),
+                         ERR_BAD_REQUEST);
+    assert_int_equal(crypto_base64_decode(SPAN_OF("Zm9v"), data, 2, &bytes), ERR_NO_SPACE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_has_one_text),
         cmocka_unit_test(digests_match_the_standard),
         cmocka_unit_test(pieces_hash_like_the_whole),
+        cmocka_unit_test(sha256_is_that_of_evp),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(hmac_refuses_any_other_tag),
         cmocka_unit_test(base64url_round_trips),

@@ -234,6 +234,36 @@ enum err crypto_key_generate(enum crypto_alg alg, struct span kid, struct crypto
     return ERR_OK;
 }
 
+enum err crypto_key_ed25519(const struct crypto_key *key, unsigned char ret[CRYPTO_ED25519_BYTES])
+{
+    size_t bytes = CRYPTO_ED25519_BYTES;
+
+    if (key->alg != CRYPTO_EDDSA)
+        return ERR_KEY;
+    PC_ASSERT(EVP_PKEY_get_raw_public_key(key->pkey, ret, &bytes) == 1);
+    return ERR_OK;
+}
+
+enum err crypto_key_from_ed25519(const unsigned char bytes[CRYPTO_ED25519_BYTES],
+                                 struct crypto_key **ret_key, struct crypto_fault *fault)
+{
+    EVP_PKEY *pkey =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, CRYPTO_ED25519_BYTES);
+    struct crypto_key *key;
+    enum err err;
+
+    if (pkey == NULL) {
+        ERR_clear_error();
+        return ERR_NO_MEMORY;
+    }
+    err = crypto_key_adopt(pkey, CRYPTO_EDDSA, false, (struct span){0}, &key, fault);
+    if (err)
+        return err;
+    crypto_key_name_default(key);
+    *ret_key = key;
+    return ERR_OK;
+}
+
 void crypto_key_name_default(struct crypto_key *key)
 {
     if (key->kid_bytes == 0)
@@ -279,6 +309,11 @@ struct span crypto_key_kid(const struct crypto_key *key)
 bool crypto_key_is_private(const struct crypto_key *key)
 {
     return key->is_private;
+}
+
+int64_t crypto_key_end_s(const struct crypto_key *key)
+{
+    return key->end_s;
 }
 
 struct span crypto_key_thumbprint(const struct crypto_key *key)

@@ -75,6 +75,15 @@ PC_CHECKED enum err crypto_key_save(const struct crypto_key *key, const char *pa
 /* Appends the public key as PEM. ERR_KEY for a symmetric key. */
 PC_CHECKED enum err crypto_key_add_public_pem(const struct crypto_key *key, struct sbuf *out);
 
+/* The 32 bytes of a public Ed25519 key (RFC 8032), out of a key and into one that can only verify.
+ * ERR_KEY for a key of another algorithm. */
+enum { CRYPTO_ED25519_BYTES = 32 };
+PC_CHECKED enum err crypto_key_ed25519(const struct crypto_key *key,
+                                       unsigned char ret[CRYPTO_ED25519_BYTES]);
+PC_CHECKED enum err crypto_key_from_ed25519(const unsigned char bytes[CRYPTO_ED25519_BYTES],
+                                            struct crypto_key **ret_key,
+                                            struct crypto_fault *fault);
+
 struct crypto_key *crypto_key_share(struct crypto_key *key); /* one more reference */
 void crypto_key_free(struct crypto_key *key);                /* accepts NULL */
 void crypto_key_auto(struct crypto_key **key);
@@ -82,6 +91,9 @@ void crypto_key_auto(struct crypto_key **key);
 enum crypto_alg crypto_key_alg(const struct crypto_key *key);
 struct span crypto_key_kid(const struct crypto_key *key); /* lives as long as the key */
 bool crypto_key_is_private(const struct crypto_key *key); /* can sign */
+
+/* When the certificate that a public key came in ends, seconds since 1970; 0: it came in none. */
+int64_t crypto_key_end_s(const struct crypto_key *key);
 
 /* RFC 7638 with SHA-256, as 43 characters of base64url that live as long as the key. */
 struct span crypto_key_thumbprint(const struct crypto_key *key);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -101,16 +102,20 @@ static bool text_holds(struct span text, const char *part)
     return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
-static EVP_PKEY *certificate_key(BIO *bio)
+static EVP_PKEY *certificate_key(BIO *bio, int64_t *ret_end_s)
 {
     X509 *certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
     EVP_PKEY *pkey = certificate == NULL ? NULL : X509_get_pubkey(certificate);
+    struct tm end;
 
+    if (pkey != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+        *ret_end_s = (int64_t)timegm(&end);
     X509_free(certificate);
     return pkey;
 }
 
-static EVP_PKEY *pem_read(struct span pem, bool is_private)
+/* *ret_end_s is written for a certificate only. */
+static EVP_PKEY *pem_read(struct span pem, bool is_private, int64_t *ret_end_s)
 {
     CRYPTO_AUTO(BIO) bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
 
@@ -119,7 +124,7 @@ static EVP_PKEY *pem_read(struct span pem, bool is_private)
     if (is_private)
         return PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     if (text_holds(pem, "-----BEGIN CERTIFICATE"))
-        return certificate_key(bio);
+        return certificate_key(bio, ret_end_s);
     return PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
 }
 
@@ -129,6 +134,7 @@ enum err crypto_key_from_pem(struct span pem, enum crypto_alg alg, struct span k
     bool is_private = text_holds(pem, "PRIVATE KEY-----");
     char reason[REASON_BYTES];
     struct crypto_key *key;
+    int64_t end_s = 0;
     EVP_PKEY *pkey;
     enum err err;
 
@@ -136,7 +142,7 @@ enum err crypto_key_from_pem(struct span pem, enum crypto_alg alg, struct span k
         crypto_fault_set(fault, "the key is encrypted with a passphrase; store it decrypted");
         return ERR_KEY;
     }
-    pkey = pem_read(pem, is_private);
+    pkey = pem_read(pem, is_private, &end_s);
     if (pkey == NULL) {
         crypto_openssl_reason(reason, sizeof(reason));
         crypto_fault_set(fault, "there is no readable PEM key (%s)", reason);
@@ -146,6 +152,7 @@ enum err crypto_key_from_pem(struct span pem, enum crypto_alg alg, struct span k
     if (err)
         return err;
     crypto_key_name_default(key);
+    key->end_s = end_s;
     *ret_key = key;
     return ERR_OK;
 }

@@ -379,6 +379,9 @@ static void a_certificate_gives_its_key(void **state)
     assert_int_equal(crypto_key_sign(whole, text, signature, &bytes), ERR_OK);
     assert_true(crypto_key_verify(open, text, span_make(signature, bytes)));
     assert_int_equal(crypto_key_save(open, path, NULL), ERR_KEY);
+    assert_int_equal(crypto_key_end_s(whole), 0);
+    assert_in_range(crypto_key_end_s(open), clock_realtime_s(&clock_system) + INT64_C(364) * 86400,
+                    clock_realtime_s(&clock_system) + INT64_C(365) * 86400);
     for (size_t i = 0; i < PC_COUNT(names); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
         assert_int_equal(unlink(path), 0);

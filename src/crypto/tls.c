@@ -16,6 +16,8 @@ struct crypto_tls {
     struct crypto_tls_context *context;
     struct crypto_tls_peer *peer; /* NULL: no certificate */
     const char *reason;           /* static; NULL unless it failed */
+    bool agreed;                  /* the handshake is done */
+    bool refused;                 /* by what was said, not by the socket */
 };
 
 static const struct crypto_tls_peer nobody;
@@ -37,7 +39,12 @@ enum err crypto_tls_new(struct crypto_tls_context *context, int fd, struct crypt
         return ERR_NO_MEMORY;
     }
     SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_accept_state(tls->ssl);
+    if (context->host == NULL) {
+        SSL_set_accept_state(tls->ssl);
+    } else if (!crypto_tls_client_use(tls->ssl, context)) {
+        crypto_tls_free(tls);
+        return ERR_NO_MEMORY;
+    }
     *ret_tls = tls;
     return ERR_OK;
 }
@@ -64,12 +71,18 @@ static enum crypto_tls_state fail(struct crypto_tls *tls, const char *reason)
 static enum crypto_tls_state fail_openssl(struct crypto_tls *tls)
 {
     long verified = SSL_get_verify_result(tls->ssl);
+    unsigned long code = ERR_peek_error();
     const char *reason = NULL;
+
+    tls->refused = ERR_GET_LIB(code) == ERR_LIB_SSL &&
+                   ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING;
 
     if (!SSL_is_init_finished(tls->ssl) && verified != X509_V_OK)
         reason = X509_verify_cert_error_string(verified);
     if (reason == NULL)
-        reason = ERR_reason_error_string(ERR_peek_error());
+        reason = ERR_reason_error_string(code);
+    if (!tls->agreed && tls->context->host != NULL)
+        crypto_tls_client_forget(tls->context);
     return fail(tls, reason == NULL ? "the connection was closed or reset" : reason);
 }
 
@@ -99,6 +112,9 @@ enum crypto_tls_state crypto_tls_handshake(struct crypto_tls *tls)
     result = SSL_do_handshake(tls->ssl);
     if (result != 1)
         return outcome(tls, result);
+    tls->agreed = true;
+    if (tls->context->host != NULL)
+        return CRYPTO_TLS_DONE; /* it is the host we asked for: nothing else of it matters */
     if (tls->peer == NULL && crypto_tls_peer_read(tls->ssl, &tls->peer, &why) != ERR_OK)
         return fail(tls, why);
     return CRYPTO_TLS_DONE;
@@ -143,9 +159,9 @@ enum crypto_tls_state crypto_tls_shutdown(struct crypto_tls *tls)
     return result >= 0 ? CRYPTO_TLS_DONE : outcome(tls, result);
 }
 
-size_t crypto_tls_pending(const struct crypto_tls *tls)
+bool crypto_tls_pending(const struct crypto_tls *tls)
 {
-    return (size_t)SSL_pending(tls->ssl);
+    return SSL_has_pending(tls->ssl) == 1;
 }
 
 const struct crypto_tls_peer *crypto_tls_peer(const struct crypto_tls *tls)
@@ -180,4 +196,9 @@ bool crypto_tls_resumed(const struct crypto_tls *tls)
 const char *crypto_tls_reason(const struct crypto_tls *tls)
 {
     return tls->reason == NULL ? "" : tls->reason;
+}
+
+bool crypto_tls_is_refused(const struct crypto_tls *tls)
+{
+    return tls->reason != NULL && (tls->refused || !tls->agreed);
 }

@@ -2,9 +2,9 @@
  * The settings of a TLS listener, read once from its files. Everything that can be wrong with the
  * files is found here, with a sentence that names the file, and never at the first handshake.
  *
- * Sessions resume by ticket only: the server keeps nothing. The ticket key is the context's own, so
- * a reload ends all of them, and tickets carry the listener's name and its rule for client
- * certificates, so that none opens another door. */
+ * Sessions resume by ticket only: the server keeps nothing (tls_ticket.c). Tickets carry the
+ * listener's name, its rule for client certificates and the certificate that it showed, so that
+ * none opens another door. */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -21,7 +21,6 @@
 #define GROUPS "X25519:P-256:P-384"
 
 enum {
-    SESSION_LIFE_S = 3600,
     CHAIN_DEPTH_MAX = 4,
     CHAIN_CERTIFICATES_MAX = 8,
     REASON_BYTES = 128,
@@ -35,7 +34,7 @@ static enum err config_fault(struct crypto_fault *fault, const char *path, const
 }
 
 /* The same with OpenSSL's reason, if it has one. */
-static enum err openssl_fault(struct crypto_fault *fault, const char *path, const char *what)
+enum err crypto_tls_fault(struct crypto_fault *fault, const char *path, const char *what)
 {
     char reason[REASON_BYTES];
 
@@ -86,28 +85,27 @@ static enum err chain_read(SSL_CTX *ssl, BIO *bio, const char *path, struct cryp
         }
         if (SSL_CTX_add0_chain_cert(ssl, link) != 1) {
             X509_free(link);
-            return openssl_fault(fault, path, "a certificate of the chain is refused");
+            return crypto_tls_fault(fault, path, "a certificate of the chain is refused");
         }
     }
     return config_fault(fault, path, "the chain has more than 8 certificates");
 }
 
-static enum err certificate_use(struct crypto_tls_context *context, struct span pem,
-                                const struct clock *clock, const char *path,
-                                struct crypto_fault *fault)
+static enum err certificate_use(SSL_CTX *ssl, struct span pem, const struct clock *clock,
+                                const char *path, int64_t *ret_end_s, struct crypto_fault *fault)
 {
     CRYPTO_AUTO(BIO) bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
     CRYPTO_AUTO(X509) certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
     enum err err;
 
     if (certificate == NULL)
-        return openssl_fault(fault, path, "there is no PEM certificate");
-    err = certificate_check(certificate, clock, path, &context->end_s, fault);
+        return crypto_tls_fault(fault, path, "there is no PEM certificate");
+    err = certificate_check(certificate, clock, path, ret_end_s, fault);
     if (err)
         return err;
-    if (SSL_CTX_use_certificate(context->ssl, certificate) != 1)
-        return openssl_fault(fault, path, "the certificate is refused");
-    return chain_read(context->ssl, bio, path, fault);
+    if (SSL_CTX_use_certificate(ssl, certificate) != 1)
+        return crypto_tls_fault(fault, path, "the certificate is refused");
+    return chain_read(ssl, bio, path, fault);
 }
 
 static int no_passphrase(char *buffer, int bytes, int writing, void *unused)
@@ -123,36 +121,35 @@ static enum err key_use(SSL_CTX *ssl, struct span pem, const char *path, struct 
     pkey = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 
     if (pkey == NULL)
-        return openssl_fault(fault, path, "there is no PEM private key without a passphrase");
+        return crypto_tls_fault(fault, path, "there is no PEM private key without a passphrase");
     if (X509_check_private_key(SSL_CTX_get0_certificate(ssl), pkey) != 1) {
         ERR_clear_error();
         return config_fault(fault, path, "the key does not match the certificate");
     }
     if (SSL_CTX_use_PrivateKey(ssl, pkey) != 1)
-        return openssl_fault(fault, path, "the key is refused");
+        return crypto_tls_fault(fault, path, "the key is refused");
     return ERR_OK;
 }
 
 /* Both files through one buffer, which is wiped. */
-static enum err identity_use(struct crypto_tls_context *context,
-                             const struct crypto_tls_options *options, const struct clock *clock,
-                             struct crypto_fault *fault)
+enum err crypto_tls_identity_use(SSL_CTX *ssl, const char *cert_path, const char *key_path,
+                                 const struct clock *clock, int64_t *ret_end_s,
+                                 struct crypto_fault *fault)
 {
-    const char *key_path = options->key_path == NULL ? options->cert_path : options->key_path;
     char *buffer = alloc_zero(LIMIT_KEY_FILE_BYTES_MAX);
     struct span pem;
     enum err err;
 
+    key_path = key_path == NULL ? cert_path : key_path;
     if (buffer == NULL)
         return ERR_NO_MEMORY;
-    err =
-        crypto_file_read(options->cert_path, false, buffer, LIMIT_KEY_FILE_BYTES_MAX, &pem, fault);
+    err = crypto_file_read(cert_path, false, buffer, LIMIT_KEY_FILE_BYTES_MAX, &pem, fault);
     if (!err)
-        err = certificate_use(context, pem, clock, options->cert_path, fault);
+        err = certificate_use(ssl, pem, clock, cert_path, ret_end_s, fault);
     if (!err)
         err = crypto_file_read(key_path, true, buffer, LIMIT_KEY_FILE_BYTES_MAX, &pem, fault);
     if (!err)
-        err = key_use(context->ssl, pem, key_path, fault);
+        err = key_use(ssl, pem, key_path, fault);
     alloc_wipe(buffer, LIMIT_KEY_FILE_BYTES_MAX);
     alloc_free(buffer);
     return err == ERR_IO ? ERR_CONFIG : err;
@@ -160,22 +157,48 @@ static enum err identity_use(struct crypto_tls_context *context,
 
 /* ---- client certificates, protocols, rules ---- */
 
-static enum err clients_use(SSL_CTX *ssl, const struct crypto_tls_options *options,
+static enum err roots_use(SSL_CTX *ssl, const struct crypto_tls_options *options,
+                          const struct clock *clock, struct crypto_fault *fault)
+{
+    STACK_OF(X509_NAME) * names;
+
+    if (SSL_CTX_load_verify_file(ssl, options->client_ca_path) != 1)
+        return crypto_tls_fault(fault, options->client_ca_path,
+                                "there are no readable certificates");
+    names = SSL_load_client_CA_file(options->client_ca_path);
+    if (names == NULL)
+        return crypto_tls_fault(fault, options->client_ca_path,
+                                "there are no readable certificates");
+    SSL_CTX_set_client_CA_list(ssl, names);
+    if (options->client_crl_path == NULL)
+        return ERR_OK;
+    return crypto_tls_crl_use(ssl, options->client_crl_path, clock, fault);
+}
+
+/* The roots of the first certificate are those of the others. */
+static void roots_share(SSL_CTX *ssl, SSL_CTX *from)
+{
+    SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(from));
+    SSL_CTX_set_client_CA_list(ssl, SSL_dup_CA_list(SSL_CTX_get_client_CA_list(from)));
+}
+
+static enum err clients_use(struct crypto_tls_context *context, SSL_CTX *ssl,
+                            const struct crypto_tls_options *options, const struct clock *clock,
                             struct crypto_fault *fault)
 {
     int mode = SSL_VERIFY_PEER;
-    STACK_OF(X509_NAME) * names;
+    enum err err = ERR_OK;
 
     if (options->client == CRYPTO_TLS_CLIENT_NONE)
         return ERR_OK;
     if (options->client_ca_path == NULL)
         return config_fault(fault, options->name, "client certificates need a CA file");
-    if (SSL_CTX_load_verify_file(ssl, options->client_ca_path) != 1)
-        return openssl_fault(fault, options->client_ca_path, "there are no readable certificates");
-    names = SSL_load_client_CA_file(options->client_ca_path);
-    if (names == NULL)
-        return openssl_fault(fault, options->client_ca_path, "there are no readable certificates");
-    SSL_CTX_set_client_CA_list(ssl, names);
+    if (ssl == context->ssl)
+        err = roots_use(ssl, options, clock, fault);
+    else
+        roots_share(ssl, context->ssl);
+    if (err)
+        return err;
     if (options->client == CRYPTO_TLS_CLIENT_REQUIRED)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ssl, mode, NULL);
@@ -198,7 +221,8 @@ static int alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_b
     return SSL_TLSEXT_ERR_OK;
 }
 
-static void alpn_use(struct crypto_tls_context *context, const struct crypto_tls_options *options)
+static void alpn_use(struct crypto_tls_context *context, SSL_CTX *ssl,
+                     const struct crypto_tls_options *options)
 {
     struct sbuf out = sbuf_over(context->alpn, sizeof(context->alpn));
 
@@ -209,80 +233,136 @@ static void alpn_use(struct crypto_tls_context *context, const struct crypto_tls
     PC_ASSERT(!out.full);
     context->alpn_bytes = out.len;
     if (out.len > 0)
-        SSL_CTX_set_alpn_select_cb(context->ssl, alpn_select, context);
+        SSL_CTX_set_alpn_select_cb(ssl, alpn_select, context);
 }
 
-/* Tickets of one listener and one rule for client certificates are worthless elsewhere. */
+/* Tickets of one listener, one rule for client certificates and one certificate of ours are
+ * worthless elsewhere. */
 static bool sessions_bind(SSL_CTX *ssl, const struct crypto_tls_options *options)
 {
     const char *ca = options->client_ca_path == NULL ? "" : options->client_ca_path;
     const unsigned char client = (unsigned char)options->client;
-    const struct span pieces[] = {span_make(options->name, strlen(options->name) + 1),
-                                  span_make(&client, 1), span_from(ca)};
+    unsigned char shown[EVP_MAX_MD_SIZE];
+    unsigned shown_bytes = 0;
     unsigned char digest[CRYPTO_HASH_BYTES_MAX];
 
+    if (X509_digest(SSL_CTX_get0_certificate(ssl), EVP_sha256(), shown, &shown_bytes) != 1)
+        return false;
+    const struct span pieces[] = {span_make(options->name, strlen(options->name) + 1),
+                                  span_make(&client, 1), span_make(shown, shown_bytes),
+                                  span_from(ca)};
     crypto_digest_pieces(CRYPTO_SHA256, pieces, PC_COUNT(pieces), digest);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_timeout(ssl, SESSION_LIFE_S);
+    SSL_CTX_set_timeout(ssl, CRYPTO_TLS_SESSION_LIFE_S);
     return SSL_CTX_set_session_id_context(ssl, digest, CRYPTO_SHA256_BYTES) == 1 &&
            SSL_CTX_set_num_tickets(ssl, 1) == 1;
 }
 
-static enum err rules_use(SSL_CTX *ssl, const struct crypto_tls_options *options,
-                          struct crypto_fault *fault)
+bool crypto_tls_rules_use(SSL_CTX *ssl, bool tls13_only)
 {
-    const char *ciphers = options->ciphers12 == NULL ? CIPHERS_12 : options->ciphers12;
     char groups[] = GROUPS; /* the macro below wants it changeable */
-    int version = options->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION;
+    int version = tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION;
 
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    return SSL_CTX_set_min_proto_version(ssl, version) == 1 &&
+           SSL_CTX_set1_groups_list(ssl, groups) == 1 &&
+           SSL_CTX_set_cipher_list(ssl, CIPHERS_12) == 1;
+}
+
+static enum err rules_use(SSL_CTX *ssl, const struct crypto_tls_options *options,
+                          struct crypto_fault *fault)
+{
     SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
-    if (SSL_CTX_set_min_proto_version(ssl, version) != 1 ||
-        SSL_CTX_set1_groups_list(ssl, groups) != 1 || !sessions_bind(ssl, options))
-        return openssl_fault(fault, options->name, "TLS could not be set up");
-    if (SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
-        return openssl_fault(fault, options->name, "no cipher of the list is known");
+    SSL_CTX_set_read_ahead(ssl, 1); /* a record is one read, not one for its head and one more */
+    if (!crypto_tls_rules_use(ssl, options->tls13_only))
+        return crypto_tls_fault(fault, options->name, "TLS could not be set up");
+    if (options->ciphers12 != NULL && SSL_CTX_set_cipher_list(ssl, options->ciphers12) != 1)
+        return crypto_tls_fault(fault, options->name, "no cipher of the list is known");
     return ERR_OK;
+}
+
+/* One certificate of the listener, with the rules of all. */
+static enum err side_fill(struct crypto_tls_context *context, size_t which,
+                          const struct crypto_tls_options *options, const struct clock *clock,
+                          struct crypto_fault *fault)
+{
+    const struct crypto_tls_identity own = {options->cert_path, options->key_path};
+    const struct crypto_tls_identity *identity = which == 0 ? &own : &options->others[which - 1];
+    SSL_CTX *ssl = which == 0 ? context->ssl : context->others[which - 1];
+    int64_t end_s = 0;
+    enum err err = rules_use(ssl, options, fault);
+
+    if (!err)
+        err = crypto_tls_identity_use(ssl, identity->cert_path, identity->key_path, clock, &end_s,
+                                      fault);
+    if (!err)
+        err = clients_use(context, ssl, options, clock, fault);
+    if (err)
+        return err;
+    if (!sessions_bind(ssl, options) ||
+        !crypto_tls_tickets_use(context, ssl, options->client != CRYPTO_TLS_CLIENT_NONE))
+        return crypto_tls_fault(fault, options->name, "sessions could not be set up");
+    alpn_use(context, ssl, options);
+    if (which == 0 || end_s < context->end_s)
+        context->end_s = end_s;
+    return crypto_tls_names_add(&context->names, SSL_CTX_get0_certificate(ssl), which);
 }
 
 static enum err context_fill(struct crypto_tls_context *context,
                              const struct crypto_tls_options *options, const struct clock *clock,
                              struct crypto_fault *fault)
 {
-    enum err err;
+    enum err err = crypto_tls_tickets_new(clock, &context->tickets);
 
-    err = rules_use(context->ssl, options, fault);
-    if (err)
-        return err;
-    err = identity_use(context, options, clock, fault);
-    if (err)
-        return err;
-    err = clients_use(context->ssl, options, fault);
-    if (err)
-        return err;
-    alpn_use(context, options);
+    PC_ASSERT(options->other_count < CRYPTO_TLS_CERTIFICATES_MAX);
+    if (!err)
+        err = side_fill(context, 0, options, clock, fault);
+    for (size_t i = 0; i < options->other_count && !err; i++) {
+        context->others[i] = SSL_CTX_new(TLS_server_method());
+        if (context->others[i] == NULL) {
+            ERR_clear_error();
+            return ERR_NO_MEMORY;
+        }
+        context->other_count++;
+        err = side_fill(context, i + 1, options, clock, fault);
+    }
+    if (!err)
+        crypto_tls_names_use(context);
+    return err;
+}
+
+enum err crypto_tls_context_make(const SSL_METHOD *method, struct crypto_tls_context **ret_context)
+{
+    struct crypto_tls_context *context = alloc_zero(sizeof(*context));
+
+    if (context == NULL)
+        return ERR_NO_MEMORY;
+    atomic_init(&context->references, 1);
+    PC_ASSERT(pthread_mutex_init(&context->lock, NULL) == 0);
+    context->ssl = method == NULL ? NULL : SSL_CTX_new(method);
+    if (context->ssl == NULL && method != NULL) {
+        ERR_clear_error();
+        crypto_tls_context_free(context);
+        return ERR_NO_MEMORY;
+    }
+    *ret_context = context;
     return ERR_OK;
 }
 
 enum err crypto_tls_context_new(const struct crypto_tls_options *options, const struct clock *clock,
                                 struct crypto_tls_context **ret_context, struct crypto_fault *fault)
 {
-    PC_AUTO(crypto_tls_context) context = alloc_zero(sizeof(*context));
+    PC_AUTO(crypto_tls_context) context = NULL;
     enum err err;
 
     PC_ASSERT(options->name != NULL && options->cert_path != NULL);
-    if (context == NULL)
-        return ERR_NO_MEMORY;
-    atomic_init(&context->references, 1);
-    context->ssl = SSL_CTX_new(TLS_server_method());
-    if (context->ssl == NULL) {
-        ERR_clear_error();
-        return ERR_NO_MEMORY;
-    }
+    err = crypto_tls_context_make(TLS_server_method(), &context);
+    if (err)
+        return err;
     err = context_fill(context, options, clock, fault);
     if (err)
         return err;
@@ -303,6 +383,13 @@ void crypto_tls_context_free(struct crypto_tls_context *context)
         atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(context->ssl);
+    for (size_t i = 0; i < context->other_count; i++)
+        SSL_CTX_free(context->others[i]);
+    crypto_tls_names_free(&context->names);
+    crypto_tls_tickets_free(context->tickets);
+    SSL_SESSION_free(context->session);
+    PC_ASSERT(pthread_mutex_destroy(&context->lock) == 0);
+    alloc_free(context->host);
     alloc_free(context);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the gateway listener answers itself: who it is, how it is, and the caller's orders. The
- * tables of other services are mounted beside these by app/.
+ * What the gateway listener answers itself: who it is, how it is, the caller's orders, and
+ * the console for operators. The tables of other services are mounted beside these by app/.
  *
  * Threads, memory: as http/ says of handlers. */
 #ifndef PC_GATEWAY_GATEWAY_H
@@ -17,6 +17,7 @@
 
 extern const struct http_route gateway_routes[];
 extern const struct http_route gateway_order_routes[];
+extern const struct http_route gateway_console_routes[];
 
 /* The version that GET / tells; constant text. Set once, before the first request. */
 void gateway_version_set(const char *version);

@@ -246,6 +246,15 @@ bool gateway_sees_all_orders(const struct http_principal *principal)
     return http_has_role(principal, "broker") || ledger_sees_all(principal);
 }
 
+static enum err not_owner(struct http_request *req, struct span id)
+{
+    struct sbuf object = sbuf_on(req->arena, 64);
+
+    sbuf_add_lit(&object, "order:");
+    sbuf_add(&object, id);
+    return http_denied(req, ERR_NOT_FOUND, "not-owner", sbuf_span(&object));
+}
+
 enum err gateway_order_find(struct http_request *req, struct store_conn *conn, struct span id,
                             struct gateway_order *ret_order)
 {
@@ -263,7 +272,7 @@ enum err gateway_order_find(struct http_request *req, struct store_conn *conn, s
     if (err)
         return err;
     if (order.user_id != req->principal->user_id && !gateway_sees_all_orders(req->principal))
-        return ERR_NOT_FOUND;
+        return not_owner(req, id);
     *ret_order = order;
     return ERR_OK;
 }

@@ -11,6 +11,7 @@
 #include "ledger/ledger_book.h"
 #include "ledger/ledger_call.h"
 #include "store/store_test_kit.h"
+#include "trail/trail_catalogue.h"
 
 #define CUSTOMER "2.customer.rw"
 #define STRANGER "3.customer.rw"
@@ -128,6 +129,8 @@ static inline int bench_setup(void **state)
     if (kit_setup(state) != 0)
         return -1;
     bench.kit = *state;
+    bench.kit->options.seal = &trail_seal;
+    trail_misfits_tell(trail_misfit_ends, NULL);
     clock_fake_init(&bench.clock, INT64_C(1800000000) * CLOCK_NS_PER_S);
     arena_init(&bench.arena, NULL, 0, (size_t)64 * 1024 * 1024);
     bench_open_store();

@@ -5,6 +5,8 @@
  *   canonical request -> route -> limit per address -> authenticate -> limit per user -> authorize
  *   -> body read and validated -> circuit breaker -> run -> reply -> headers, metrics, access log
  *
+ * Whoever is not let in (401, 403) is told so behind the commit of an event of the trail.
+ *
  * A route is one row that holds all of its protection. Zero means strict: a row without an access
  * decision is refused when the service is made.
  *
@@ -25,13 +27,19 @@
 #include "base/sbuf.h"
 #include "base/span.h"
 #include "json/json_schema.h"
+#include "limit/breaker.h"
 #include "limit/limit.h"
 #include "net/net.h"
 #include "store/store.h"
+#include "trail/trail.h"
 
+struct upstream;     /* upstream/upstream.h */
+struct limit_shared; /* limit/limit_shared.h */
+struct web_asset;    /* web/web.h */
 struct http_engine;  /* the process: store, pools, clock, logger, metrics, identity */
 struct http_service; /* one listener: its routes, name and policy */
 struct http_request;
+struct http_principal;
 
 /* Who may come in. */
 enum http_access {
@@ -40,6 +48,7 @@ enum http_access {
     HTTP_ACCESS_NETWORK,    /* addresses of the allow-list (loopback by default) */
     HTTP_ACCESS_BEARER,     /* any valid token */
     HTTP_ACCESS_ADMIN,      /* a token of an active administrator */
+    HTTP_ACCESS_KEY,        /* any valid API key */
 };
 
 enum http_rate {
@@ -103,7 +112,123 @@ struct http_problem {
 };
 typedef void http_problem_fn(struct http_request *req, struct http_problem *problem);
 
+/* A bearer of the route's own, besides tokens: for callers that can hold nothing but a constant
+ * secret. True, with the principal filled, when `bearer` is it, which takes the same time whatever
+ * it is; else it is taken for a token. What the row asks of a principal is asked of this one too.
+ * On the loop. */
+typedef bool http_bearer_fn(const struct http_request *req, struct span bearer,
+                            struct http_principal *ret_principal);
+
 enum { HTTP_PARAMS_MAX = 4, HTTP_ROUTE_ERRORS_MAX = 16 };
+
+/* ---- routes to upstreams ----------------------------------------------------------------------
+ * A row with a `proxy` has no handler: once the journey let the request through, it goes to the
+ * upstream, and what the upstream says comes back, both ways as a stream (http_proxy.c). */
+struct http_edit {
+    struct span name; /* lower case */
+    struct span value;
+};
+
+/* What requests that should go to the same target have in common. */
+enum http_hash_on {
+    HTTP_HASH_ADDRESS = 0,
+    HTTP_HASH_USER, /* the token's subject; without one the address */
+    HTTP_HASH_HEADER,
+    HTTP_HASH_COOKIE,
+};
+
+/* An issuer outside of this program, whose tokens a route may take: the port that app/ fills. Its
+ * tokens say all that there is to know of who shows them; no store is asked. */
+struct http_issuer {
+    const char *name;
+    struct span iss;
+    void *context;
+    /* On a loop: the whole verdict. Fills the principal's texts, times and epoch; ERR_TOKEN_...,
+     * ERR_ISSUER_UNAVAILABLE. */
+    enum err (*verify)(void *context, struct span token, int64_t now_s, int64_t now_ns,
+                       struct arena *arena, struct http_principal *ret_principal);
+    /* Whether a verdict of this epoch still holds. */
+    bool (*is_fresh)(const void *context, uint32_t epoch, int64_t now_ns);
+};
+
+/* Which scripts of other origins may call a route, in place of what the policy says. */
+struct http_cors {
+    const struct span *origins; /* "*" alone allows any */
+    size_t origin_count;
+    bool credentials;
+    uint32_t max_age_s;
+    struct span headers; /* that scripts may send besides the usual ones: ", X-Shop" */
+    struct span exposed; /* that they may read besides */
+};
+
+struct http_proxy {
+    struct upstream *upstream;
+    struct span strip;           /* taken off the front of the path */
+    struct span prefix;          /* put in front of what is left of it */
+    const struct span *upgrades; /* protocols that a connection may go on in: http_tunnel.c */
+    size_t upgrade_count;        /* 0: none */
+    int64_t upgrade_idle_ms;     /* such a connection that is silent for so long is over */
+    bool trailers;               /* pass, both ways: http_trailer.c */
+    const struct http_edit *request_set, *response_set;
+    size_t request_set_count, response_set_count;
+    const struct span *request_remove, *response_remove; /* lower case */
+    size_t request_remove_count, response_remove_count;
+    enum http_hash_on hash_on;
+    const char *hash_name; /* of the header (lower case) or cookie */
+    bool is_ours; /* a service of ours in another process: bodies are its to read, and the row tells
+                     of them for the document; paths in Link and Location are made the client's */
+    bool keeps_host;                    /* the client's Host goes on, not the target's */
+    const struct upstream_times *times; /* complete; NULL: the upstream's */
+    struct breaker_options breaker;     /* of the route; what is 0 is the policy's */
+    struct http_breaker *shared;        /* of its upstream; NULL: none */
+};
+
+/* The breaker that all routes to an upstream share. `service` and `upstream` name it in logs,
+ * metrics and the trail; the first outlives it. Any thread; freed when no service asks it any more.
+ * A former one (NULL: none) with the same options is given again, and freed as often as given: made
+ * and freed by one thread. */
+PC_CHECKED enum err http_breaker_new(struct http_engine *engine, const char *service,
+                                     const char *upstream, const struct breaker_options *options,
+                                     struct http_breaker *former,
+                                     struct http_breaker **ret_breaker);
+void http_breaker_free(struct http_breaker *breaker); /* accepts NULL */
+void http_breaker_show(struct http_breaker *breaker); /* metrics ask this one; accepts NULL */
+/* The breakers of all routes, one call each. Not from a loop. */
+struct http_breaker_seen {
+    const char *service, *route, *host; /* host NULL: any */
+    struct span method;
+    enum breaker_state state;
+    int64_t open_left_ns; /* until it may be tried */
+};
+typedef void http_breaker_see_fn(void *context, const struct http_breaker_seen *seen);
+void http_breakers_see(struct http_engine *engine, http_breaker_see_fn *see, void *context);
+const struct breaker *http_breaker_inner(const struct http_breaker *breaker); /* to look at */
+
+/* ---- limits of a route's own ------------------------------------------------------------------
+ */
+
+/* Whose requests are counted together. */
+enum http_limit_key {
+    HTTP_LIMIT_ADDRESS = 0,
+    HTTP_LIMIT_USER,   /* or the client itself, when its token speaks for nobody else */
+    HTTP_LIMIT_CLIENT, /* of an issued token, whoever it speaks for; else the user */
+    HTTP_LIMIT_HEADER, /* its value; all that lack it are one */
+    HTTP_LIMIT_ROUTE,  /* everybody's */
+};
+
+struct http_limit {
+    struct limit_rate rate; /* its id is limit_name_id of `name` */
+    enum http_limit_key key;
+    struct span header; /* lower case */
+    struct span name;   /* of its own, the same on every node */
+};
+
+struct http_limits {
+    const struct http_limit *list; /* all of them must admit; at most LIMIT_ASKS_MAX */
+    size_t count;                  /* 0: limited as without a list */
+    bool has_sharing;
+    struct limit_sharing sharing; /* in place of the policy's */
+};
 
 struct http_route {
     enum net_method method;
@@ -112,11 +237,15 @@ struct http_route {
     const char *scopes; /* all of them, separated by spaces; NULL: none */
     const char *roles;  /* one of them; NULL: none */
     enum http_tokens tokens;
+    bool certificate;       /* a verified client certificate besides the token */
+    http_bearer_fn *bearer; /* NULL: tokens only */
     enum http_rate rate;
-    uint32_t per_minute; /* 0: the service's default */
+    uint32_t per_minute;              /* 0: the service's default */
+    const struct http_limits *limits; /* NULL: none of its own; a list is in place of per_minute */
     enum http_guard guard;
     enum http_data data;
     const struct json_schema *input; /* path parameters by name, the rest from the query */
+    enum err input_error;            /* what wrong ones are told as; 0: ERR_VALIDATION */
     const struct json_schema *body;  /* NULL: a body is dropped unread */
     enum http_form form;             /* of the body */
     uint32_t body_bytes_max;         /* 0: the policy's */
@@ -127,10 +256,16 @@ struct http_route {
     const char *csp;                 /* of a page; NULL: that of an API */
     http_problem_fn *problem;        /* NULL: application/problem+json */
     const struct json_schema *problem_reply; /* what it writes; NULL: of the reply_type */
+    const struct http_cors *cors;            /* NULL: the policy's */
     bool same_origin;                        /* no CORS: other origins' scripts may not call it */
     bool keyed;                              /* takes an Idempotency-Key: ledger/ledger_call.h */
     enum http_run run;
     http_handler_fn *handle;
+    const struct http_proxy *proxy;           /* in place of a handler */
+    const struct http_issuer *const *issuers; /* whose tokens it takes, in place of our own */
+    size_t issuer_count;                      /* 0: our own */
+    struct span key_header; /* lower case: where an API key stands; empty: x-api-key */
+    const char *host;       /* lower case: only requests to this host; NULL: any */
 
     /* For the documents. */
     const char *id; /* operationId: "admin_users_list" */
@@ -144,13 +279,17 @@ struct http_route {
 enum http_token_kind {
     HTTP_TOKEN_SESSION, /* a user's own session: POST /api/v1/auth/login */
     HTTP_TOKEN_ISSUED,  /* an access token of the OAuth issuer */
+    HTTP_TOKEN_FOREIGN, /* of an issuer outside of this program */
+    HTTP_TOKEN_KEY,     /* an API key, which is no token */
 };
 
 /* Whom a verified token speaks for, with the rights the store gives now. */
 struct http_principal {
     enum http_token_kind kind;
-    int64_t user_id;      /* 0: the client itself (client_credentials) */
-    int64_t client_key;   /* of an issued token's client; else 0 */
+    const struct http_issuer *issuer; /* NULL: we ourselves */
+    int64_t user_id;                  /* 0: the client itself (client_credentials) */
+    int64_t client_key;               /* of an issued token's client, of an API key; else 0 */
+    int64_t payer;        /* whose requests are counted together; 0: the user's or client's */
     struct span subject;  /* the claim sub */
     struct span username; /* of the user; else empty */
     struct span email;
@@ -164,7 +303,8 @@ struct http_principal {
     int64_t expires_at_s;   /* of the token */
     bool is_admin;
     uint64_t scope_bits, role_bits; /* http/ fills them from the texts */
-    uint32_t epoch; /* of user and client when the rights were read; see http_epoch.h */
+    uint32_t epoch; /* of user and client when the rights were read, see http_epoch.h; of the
+                       issuer's keys, where there is one */
 };
 
 /* How tokens become principals: the port that app/ fills with auth/'s functions. */
@@ -213,6 +353,9 @@ PC_CHECKED enum err http_reply_list(struct http_request *req, struct json_list l
 PC_CHECKED enum err http_reply_text(struct http_request *req, int status, const char *content_type,
                                     struct span body);
 PC_CHECKED enum err http_reply_empty(struct http_request *req, int status);
+/* A file that lives as long as the program: with its tag, policy and form (gzip or not), or 304. On
+ * the loop. */
+PC_CHECKED enum err http_reply_asset(struct http_request *req, const struct web_asset *file);
 
 /* One more header line of the reply; the text is copied. Like all that is said of a reply, it is
  * forgotten when the handler asks for another stop. */
@@ -277,6 +420,32 @@ PC_CHECKED enum err http_fail_retry(struct http_request *req, enum err err, int6
  * that must be remembered. Returns ERR_OK. */
 PC_CHECKED enum err http_refuse(struct http_request *req, enum err err);
 
+/* ---- who is not let in ------------------------------------------------------------------------
+ * A returned error of status 401 or 403 is an event of the trail, written before the answer leaves;
+ * if it cannot be written the answer is 503. What a handler refuses by http_refuse it has recorded
+ * by an event of its own. */
+
+/* Returns `err`, the answer to give for something that is there but not the caller's (404, like one
+ * that there is not), and has it recorded as a denial. `reason` is a literal ("not-owner"), the
+ * object ("account:17") lives in the arena. */
+PC_CHECKED enum err http_denied(struct http_request *req, enum err err, const char *reason,
+                                struct span object);
+
+/* Of those whose identity nobody has verified, only so many a minute are written each
+ * (http_engine_options.strangers); those beyond are answered at once and counted. This writes the
+ * counts since it was called last: one event for each route that has one. Blocks; one thread at a
+ * time, each minute and once the last request is answered. What cannot be written stays counted,
+ * and is logged. */
+void http_strangers_tell(struct http_engine *engine);
+
+/* "account:17" in the arena; the empty span when there is no memory. */
+struct span http_object(struct http_request *req, const char *kind, int64_t id);
+
+/* For who writes events in a commit of its own (a group): whether answering with `err` is such a
+ * denial, and the event to be written in place of one's own. Forgets what http_denied said. */
+PC_CHECKED bool http_denial(struct http_request *req, enum err err,
+                            struct trail_record *ret_record);
+
 /* Runs once, on the loop, when the answer is decided and before it leaves: `err` is ERR_OK or what
  * the answer's problem is. For what must follow a commit, and for giving back. */
 typedef void http_finally_fn(struct http_request *req, enum err err);
@@ -299,6 +468,11 @@ PC_CHECKED enum err http_limit_client(struct http_request *req, struct span key)
 /* Wrong credentials on such a route: charged to the address like any anonymous request, so that
  * keys that do not exist are no way around. ERR_RATE_LIMITED when that is used up. Any thread. */
 PC_CHECKED enum err http_limit_failure(struct http_request *req);
+
+/* Where requests differ much in what they cost: draws `cost` tokens from a bucket of the subject's
+ * own, beside that of its requests, or none of them. ERR_RATE_LIMITED. On the loop, with a token.
+ */
+PC_CHECKED enum err http_limit_cost(struct http_request *req, uint32_t per_minute, uint32_t cost);
 
 /* The subject's rights, sessions or tokens changed: whatever is cached about it is stale from now
  * on. A user's id, or minus a client's key; 0: everybody. Any thread. */
@@ -325,7 +499,10 @@ struct http_engine_options {
     struct net_pool *hash_pool; /* optional only if no route needs it */
     struct net_pool *sign_pool; /* the same */
     struct http_identity identity;
-    size_t limit_slots; /* of the table of rate limits; 0: 65536 */
+    struct http_identity keys; /* API keys as principals; optional unless a route takes them */
+    size_t limit_slots;        /* of the table of rate limits; 0: 65536 */
+    struct limit_shared *limits_shared; /* NULL: every limit is this process's own */
+    uint32_t strangers; /* denials without an identity that are written each, a minute; 0: 600 */
     bool access_log;
 };
 PC_CHECKED enum err http_engine_new(const struct http_engine_options *options,
@@ -351,18 +528,23 @@ struct http_network {
 PC_CHECKED bool http_network_read(struct span text, struct http_network *ret_network);
 bool http_network_holds(const struct http_network *list, size_t count,
                         const unsigned char bytes[16]);
+/* The same of who is at the other end of a connection. */
+bool http_network_holds_peer(const struct http_network *list, size_t count,
+                             const struct net_peer *peer);
 /* "192.0.2.1", "2001:db8::1" (no brackets, no port) to its 16 bytes. */
 PC_CHECKED bool http_address_read(struct span text, unsigned char ret_bytes[16]);
 
 struct http_rate_override {
     struct span what; /* "GET /api/v1/auth/me", or a user's id */
     struct limit_rate rate;
+    struct limit_sharing sharing; /* of a route */
 };
 
-/* What may change while running; swapped whole. All memory is the owner's. */
+/* What may change while running; swapped whole (http_snapshot.h). All memory is the owner's. */
 struct http_policy {
     struct limit_rate rate;        /* default for each client */
     struct limit_rate rate_verify; /* unverified tokens per address */
+    struct limit_sharing sharing;  /* of routes that say nothing else */
     const struct http_rate_override *route_rates;
     size_t route_rate_count;
     const struct http_rate_override *user_rates;
@@ -387,6 +569,7 @@ struct http_mount {
     const struct http_route *rows; /* end with a NULL path */
     void *context;                 /* for their handlers: http_context(req) */
     const char *from, *to;         /* NULL: as they are */
+    struct store *store;           /* where their handlers read and write; NULL: the engine's */
 };
 
 struct http_service_options {
@@ -397,6 +580,8 @@ struct http_service_options {
     const char *docs_base; /* "/api/": where docs, redoc and openapi.json are; NULL: none */
     const struct http_mount *mounts;
     size_t mount_count;
+    const char *const *areas; /* closed by NULL: "/api/v1"; no route to an upstream takes what is in
+                                 one; NULL: none */
     const struct http_policy *policy; /* the first one; must outlive the service */
     /* How the documentation pages sign in: authorization code with PKCE. Addresses may be relative
      * to the listener's root; NULL: not offered. */
@@ -411,15 +596,10 @@ PC_CHECKED enum err http_service_new(struct http_engine *engine,
                                      struct http_service **ret_service, const char **reterr_why);
 void http_service_free(struct http_service *service);
 
-/* Whether `name` ("GET /api/v1/auth/me") is a route whose rate can be set. If not, the name most
- * like it is appended to `nearest`, unless none is near. */
+/* Whether `name` ("GET /api/v1/auth/me") is a route whose rate can be set, and how it is. If not,
+ * the name most like it is appended to `nearest`, unless none is near. */
 bool http_route_is_limited(const struct http_service_options *options, struct span name,
-                           struct sbuf *nearest);
-
-/* New requests see the new policy at once; the old one must stay until the service is freed. The
- * settings of breakers stay as they were at start. One thread at a time. */
-PC_CHECKED enum err http_service_policy(struct http_service *service,
-                                        const struct http_policy *policy);
+                           struct sbuf *nearest, enum http_rate *ret_rate);
 
 void *http_context(const struct http_request *req);
 struct http_engine *http_engine_of(const struct http_request *req);

@@ -62,21 +62,35 @@ static unsigned kinds_taken(const struct http_route *row)
     unsigned session = 1U << HTTP_TOKEN_SESSION;
     unsigned issued = 1U << HTTP_TOKEN_ISSUED;
 
+    if (row->access == HTTP_ACCESS_KEY)
+        return 1U << HTTP_TOKEN_KEY;
+    if (row->issuer_count > 0)
+        return 1U << HTTP_TOKEN_FOREIGN;
     if (row->tokens == HTTP_TOKENS_ISSUED)
         return issued;
     return row->tokens == HTTP_TOKENS_ANY || row->scopes != NULL ? session | issued : session;
 }
 
-const char *http_needs_compile(struct http_engine *engine, struct http_route_state *state)
+const char *http_needs_compile(struct http_names *scopes, struct http_names *roles,
+                               struct http_route_state *state)
 {
     const struct http_route *row = &state->row;
 
     state->needs.kinds = kinds_taken(row);
-    if (!http_names_add(&engine->scopes, row->scopes, &state->needs.scopes))
+    if (row->access == HTTP_ACCESS_KEY &&
+        (row->proxy == NULL || state->service->engine->options.keys.verify == NULL))
+        return "a route takes API keys, but leads to no upstream, or nobody here knows them";
+    if (!http_names_add(scopes, row->scopes, &state->needs.scopes))
         return "a route's scopes are malformed, or all routes name too many of them";
-    if (!http_names_add(&engine->roles, row->roles, &state->needs.roles))
+    if (!http_names_add(roles, row->roles, &state->needs.roles))
         return "a route's roles are malformed, or all routes name too many of them";
     return NULL;
+}
+
+/* The connection's own, and verified: what a header claims is nothing. */
+static bool certificate_shown(const struct http_call *call)
+{
+    return !call->req.route->certificate || http_peer(&call->req)->tls_subject.len > 0;
 }
 
 /* Who cannot have the right at all is told so before he is told to ask for a scope. A client that
@@ -96,10 +110,10 @@ enum err http_authorize(const struct http_call *call)
     entitled = (needs->roles == 0 || (principal->role_bits & needs->roles) != 0) &&
                (principal->is_admin || call->req.route->access != HTTP_ACCESS_ADMIN);
     if (scoped && entitled)
-        return ERR_OK;
+        return certificate_shown(call) ? ERR_OK : ERR_CERTIFICATE;
     if (scoped)
         return ERR_FORBIDDEN;
-    return entitled || principal->kind == HTTP_TOKEN_ISSUED ? ERR_SCOPE : ERR_FORBIDDEN;
+    return entitled || principal->kind != HTTP_TOKEN_SESSION ? ERR_SCOPE : ERR_FORBIDDEN;
 }
 
 bool http_has_role(const struct http_principal *principal, const char *role)

@@ -41,6 +41,7 @@ static const struct http_principal tokens[] = {
 #define WEB      "3"
 #define BOUND    "4"
 #define BARE     "5"
+#define CONSTANT "a-constant-secret-of-a-machine"
 
 static atomic_int loads;
 static _Atomic int64_t moved_while_loading;
@@ -99,6 +100,18 @@ static enum err whoami(struct http_request *req)
     return http_reply_text(req, 200, "text/plain", sbuf_span(&out));
 }
 
+/* A machine's constant secret; it may write and has no role. */
+static bool constant(const struct http_request *req, struct span bearer,
+                     struct http_principal *ret_principal)
+{
+    (void)req;
+    *ret_principal = (struct http_principal){.kind = HTTP_TOKEN_ISSUED,
+                                             .client_id = SPAN_OF("machine"),
+                                             .scope = SPAN_OF("a:write"),
+                                             .roles = SPAN_OF("")};
+    return span_equal_secret(bearer, SPAN_OF(CONSTANT));
+}
+
 #define ROW .method = NET_METHOD_GET, .handle = whoami, .access = HTTP_ACCESS_BEARER
 
 static const struct http_route routes[] = {
@@ -110,6 +123,11 @@ static const struct http_route routes[] = {
     {ROW, .path = "/pay", .scopes = "a:read", .roles = "payments risk", .id = "pay"},
     {ROW, .path = "/pay-write", .scopes = "a:write", .roles = "payments risk", .id = "pay_write"},
     {ROW, .path = "/any-both", .tokens = HTTP_TOKENS_ANY, .scopes = "a:write", .id = "any_both"},
+    {ROW, .path = "/machine", .scopes = "a:write", .bearer = constant, .id = "machine"},
+    {ROW, .path = "/machine-any", .bearer = constant, .id = "machine_any"},
+    {ROW, .path = "/machine-both", .scopes = "a:read a:write", .bearer = constant, .id = "m_both"},
+    {ROW, .path = "/machine-pay", .scopes = "a:write", .roles = "payments", .bearer = constant,
+     .id = "machine_pay"},
     {.method = NET_METHOD_GET,
      .handle = whoami,
      .access = HTTP_ACCESS_ADMIN,
@@ -180,6 +198,16 @@ static void rows_say_which_tokens_they_take(void **state)
         {"/admin", CUSTOMER, 403, "forbidden"},
         {"/admin", WEB, 403, "insufficient-scope"},
         {"/read", "9", 401, "invalid-token"},
+        {"/machine", CONSTANT, 200, NULL},
+        {"/machine", CUSTOMER, 200, NULL},
+        {"/machine", ROBOT, 403, "insufficient-scope"},
+        {"/machine", "a-constant-secret-of-a-machinf", 401, "invalid-token"},
+        {"/machine", "", 401, "unauthenticated"},
+        {"/machine-any", CONSTANT, 401, "wrong-token"},
+        {"/machine-both", CONSTANT, 403, "insufficient-scope"},
+        {"/machine-pay", CONSTANT, 403, "forbidden"},
+        {"/read", CONSTANT, 401, "invalid-token"},
+        {"/both", CONSTANT, 401, "invalid-token"},
     };
 
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A token that is bound to a certificate, over TLS with curl: good for the one who holds the
- * certificate's key, for nobody else, and not for who shows no certificate. */
+ * certificate's key, for nobody else, and not for who shows no certificate. And routes that want a
+ * certificate of whoever comes. */
 #include "http/http_test_kit.h"
 
 #include "crypto/certs.h"
@@ -14,10 +15,10 @@ static enum err verify(void *port, struct span token, int64_t now_s, struct aren
                        struct http_principal *ret_principal)
 {
     (void)port;
-    (void)token;
     (void)arena;
-    *ret_principal = (struct http_principal){
-        .user_id = 1, .expires_at_s = now_s + 3600, .thumbprint = span_from(bound)};
+    *ret_principal = (struct http_principal){.user_id = 1, .expires_at_s = now_s + 3600};
+    if (span_is(token, "/secret"))
+        ret_principal->thumbprint = span_from(bound);
     return ERR_OK;
 }
 
@@ -47,6 +48,12 @@ static const struct http_route routes[] = {
      .access = HTTP_ACCESS_BEARER,
      .handle = peer,
      .id = "secret"},
+    {.method = NET_METHOD_GET,
+     .path = "/known",
+     .access = HTTP_ACCESS_BEARER,
+     .certificate = true,
+     .handle = peer,
+     .id = "known"},
     {.path = NULL},
 };
 
@@ -108,7 +115,8 @@ static int stop(void **state)
     return system(command);
 }
 
-/* What curl shows of the answer, in site.text: its body, a space and its status. */
+/* What curl shows of the answer, in site.text: its body, a space and its status. The path is the
+ * token too. */
 static void curl(const char *path, const char *client)
 {
     char command[512];
@@ -120,14 +128,26 @@ static void curl(const char *path, const char *client)
         (void)snprintf(cert, sizeof(cert), "--cert %s/%s.crt --key %s/%s.key", folder, client,
                        folder, client);
     (void)snprintf(command, sizeof(command),
-                   "curl --silent --cacert %s/ca.crt %s --header 'Authorization: Bearer t' "
+                   "curl --silent --cacert %s/ca.crt %s --header 'Authorization: Bearer %s' "
+                   "--header 'X-MTLS-Client-CN: teller' "
                    "--write-out ' %%{http_code}' https://localhost:%u%s",
-                   folder, cert, (unsigned)net_listener_port(site.listener), path);
+                   folder, cert, path, (unsigned)net_listener_port(site.listener), path);
     pipe = popen(command, "r");
     assert_non_null(pipe);
     len = fread(site.text, 1, SITE_TEXT_BYTES - 1, pipe);
     site.text[len] = '\0';
     assert_int_equal(pclose(pipe), 0);
+}
+
+/* What a header says of a certificate is nothing. */
+static void a_certificate_is_asked_for(void **state)
+{
+    (void)state;
+    curl("/known", "teller");
+    assert_says(" 200");
+    curl("/known", NULL);
+    assert_says("client-certificate");
+    assert_says(" 403");
 }
 
 static void a_bound_token_is_its_owners_alone(void **state)
@@ -152,7 +172,8 @@ static void a_bound_token_is_its_owners_alone(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_bound_token_is_its_owners_alone)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_certificate_is_asked_for),
+                                       cmocka_unit_test(a_bound_token_is_its_owners_alone)};
 
     return cmocka_run_group_tests_name("http_bound", tests, start, stop);
 }

@@ -106,26 +106,35 @@ static bool takes_gzip(struct span accept)
     return false;
 }
 
-static enum err asset(struct http_request *req)
+enum err http_reply_asset(struct http_request *req, const struct web_asset *file)
 {
     struct http_call *call = http_call_of(req);
-    const struct web_asset *found = call->state->asset;
-    bool gzip = found->gzip.len > 0 && takes_gzip(call->known.accept_encoding);
-    struct span etag = gzip ? found->etag_gzip : found->etag;
+    bool gzip = file->gzip.len > 0 && takes_gzip(call->known.accept_encoding);
+    struct span etag = gzip ? file->etag_gzip : file->etag;
 
-    call->csp = span_is(found->path, "docs") ? req->service->docs_csp : found->csp;
-    call->cache_control = found->immutable ? web_cache_immutable : web_cache_page;
+    call->csp = file->csp;
+    call->cache_control = file->immutable ? web_cache_immutable : web_cache_page;
     http_reply_header(req, "ETag", etag);
-    if (found->gzip.len > 0)
+    if (file->gzip.len > 0)
         http_reply_header(req, "Vary", SPAN_OF("Accept-Encoding"));
     if (none_match(call, etag))
         return http_reply_empty(req, 304);
     if (gzip)
         http_reply_header(req, "Content-Encoding", SPAN_OF("gzip"));
     call->status = 200;
-    call->content_type = found->content_type;
-    call->reply_body = gzip ? found->gzip : found->identity;
+    call->content_type = file->content_type;
+    call->reply_body = gzip ? file->gzip : file->identity;
     return ERR_OK;
+}
+
+static enum err asset(struct http_request *req)
+{
+    struct http_call *call = http_call_of(req);
+    enum err err = http_reply_asset(req, call->state->asset);
+
+    if (span_is(call->state->asset->path, "docs"))
+        call->csp = req->service->docs_csp;
+    return err;
 }
 
 const struct http_route http_builtin_routes[] = {

@@ -175,6 +175,15 @@ static void map_address(const struct net_peer *peer, unsigned char bytes[16])
     }
 }
 
+bool http_network_holds_peer(const struct http_network *list, size_t count,
+                             const struct net_peer *peer)
+{
+    unsigned char bytes[16];
+
+    map_address(peer, bytes);
+    return http_network_holds(list, count, bytes);
+}
+
 /* The hops of X-Forwarded-For from the nearest on: right to left, and the last line first. */
 struct hops {
     const struct net_head *head;

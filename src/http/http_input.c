@@ -77,6 +77,13 @@ static enum err bind_field(struct http_call *call, const struct json_field *fiel
     return json_bind_text(field, value, call->req.arena, input, problems);
 }
 
+static enum err wrong_input(const struct http_call *call)
+{
+    enum err err = call->req.route->input_error;
+
+    return err != ERR_OK ? err : ERR_VALIDATION;
+}
+
 enum err http_input_bind(struct http_call *call)
 {
     const struct json_schema *schema = call->req.route->input;
@@ -92,7 +99,7 @@ enum err http_input_bind(struct http_call *call)
             return err;
     }
     call->req.input = input;
-    return problems->count > 0 ? ERR_VALIDATION : ERR_OK;
+    return problems->count > 0 ? wrong_input(call) : ERR_OK;
 }
 
 static bool is_json(struct span content_type)

@@ -7,6 +7,10 @@
  *                                         +--------+                                 v  |
  *                                                    answer <- RUN <- BREAKER <- INPUT -+
  *                                                               ^ (store or hash threads)
+ *   401 and 403, at any stop -> DENIED (store: the event) -> answer             http_denied.c
+ *
+ * Limits that nodes share may have to be asked for: then the request waits at its stop, on its
+ * loop (http_limits_draw.c).
  *
  * A request is on one thread at a time. Before it leaves its loop the stream is held and paused;
  * it comes home as a task (journey_home). */
@@ -34,7 +38,8 @@ void http_call_fail(struct http_call *call, enum err err)
     call->err = err;
     if (call->retry_after_ns == 0 && err_status(err) == 503)
         call->retry_after_ns = CLOCK_NS_PER_S;
-    http_call_answer(call);
+    if (!http_denied_go(call))
+        http_call_answer(call);
 }
 
 /* ---- stops ------------------------------------------------------------------------------------
@@ -43,7 +48,7 @@ void http_call_fail(struct http_call *call, enum err err)
 /* Whether a route of this path keeps other origins' scripts away: then all of them do. */
 static bool path_is_same_origin(const struct http_call *call, uint32_t methods)
 {
-    const struct http_service *service = call->req.service;
+    const struct http_service *service = call->req.service; /* no route to an upstream does */
     struct http_match match;
 
     for (size_t i = 0; i < NET_METHOD_COUNT; i++) {
@@ -66,7 +71,7 @@ static enum verdict answer_options(struct http_call *call, uint32_t methods)
     http_reply_header(&call->req, "Allow", sbuf_span(&allow));
     call->same_origin = path_is_same_origin(call, methods);
     if (!call->same_origin && http_cors_is_preflight(call))
-        http_cors_preflight(call, methods);
+        http_cors_preflight(call, methods & http_cors_find(call));
     http_call_answer(call);
     return DONE;
 }
@@ -96,22 +101,69 @@ static enum verdict refuse_method(struct http_call *call, uint32_t methods)
     return refuse_route(call, ERR_METHOD_NOT_ALLOWED);
 }
 
+/* In what is the service's own a path that it lacks is nowhere, and no upstream's. */
+static bool is_in_area(const struct http_service *service, struct span path)
+{
+    for (const char *const *area = service->options.areas; area != NULL && *area != NULL; area++) {
+        struct span own = span_from(*area);
+
+        if (span_starts(path, own) && (path.len == own.len || path.ptr[own.len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* To what others put behind us; our own services may run elsewhere too. */
+static bool leads_away(const struct http_route *row)
+{
+    return row->proxy != NULL && !row->proxy->is_ours;
+}
+
+enum err http_route_find(const struct http_call *call, enum net_method method,
+                         const struct http_service **ret_owner, struct http_match *ret)
+{
+    const struct http_request *req = &call->req;
+    const struct http_service *own = req->service;
+    const struct http_service *proxied = http_snapshot_routes(call);
+    enum err err;
+
+    *ret_owner = own;
+    if (proxied == NULL || is_in_area(own, req->path))
+        return http_host_find(own, req->host, method, req->path, ret);
+    *ret_owner = proxied;
+    err = http_host_find_own(proxied, req->host, method, req->path, ret);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    *ret_owner = own;
+    err = http_host_find(own, req->host, method, req->path, ret);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    *ret_owner = proxied;
+    return http_router_find(proxied->router, method, req->path, ret);
+}
+
 static enum verdict stop_route(struct http_call *call)
 {
     struct http_request *req = &call->req;
     enum net_method method = req->method == NET_METHOD_HEAD ? NET_METHOD_GET : req->method;
+    const struct http_service *owner;
     struct http_match match;
-    enum err err = http_router_find(req->service->router, method, req->path, &match);
+    enum err err = http_route_find(call, method, &owner, &match);
 
     if (span_is(req->path, "*"))
         return answer_options(call, with_implied(0));
+    if (err == ERR_OK && owner == req->service && leads_away(&owner->routes[match.index].row) &&
+        is_in_area(owner, req->path))
+        return refuse_route(call, ERR_NOT_FOUND);
     if (err == ERR_METHOD_NOT_ALLOWED && method == NET_METHOD_OPTIONS)
         return answer_options(call, with_implied(match.methods));
+    if (err == ERR_OK && method == NET_METHOD_OPTIONS && http_cors_is_ours(call))
+        return answer_options(call, with_implied(http_cors_find(call)));
     if (err == ERR_METHOD_NOT_ALLOWED)
         return refuse_method(call, with_implied(match.methods));
     if (err)
         return refuse_route(call, err);
-    call->state = &req->service->routes[match.index];
+    call->state = &owner->routes[match.index];
     req->route = &call->state->row;
     memcpy(req->params, match.params, sizeof(match.params));
     return GO_ON;
@@ -120,7 +172,8 @@ static enum verdict stop_route(struct http_call *call)
 static bool needs_token(const struct http_call *call)
 {
     return call->req.route->access == HTTP_ACCESS_BEARER ||
-           call->req.route->access == HTTP_ACCESS_ADMIN;
+           call->req.route->access == HTTP_ACCESS_ADMIN ||
+           call->req.route->access == HTTP_ACCESS_KEY;
 }
 
 /* Who shows no token is limited by address. */
@@ -129,16 +182,16 @@ static enum verdict stop_address_limit(struct http_call *call)
     enum err err;
 
     if (call->req.route->rate != HTTP_RATE_LIMITED ||
-        (needs_token(call) && call->known.authorization_count > 0))
+        (needs_token(call) && http_token_is_shown(call)))
         return GO_ON;
-    err = http_limit_address(call);
-    return err ? finish(call, err) : GO_ON;
+    err = http_limit_draw(call, false);
+    return err == ERR_AGAIN ? WAIT : err ? finish(call, err) : GO_ON;
 }
 
 /* A bad token is charged to its address; over the limit, that is the answer. */
 static enum verdict refuse_token(struct http_call *call, enum err err)
 {
-    if (call->req.route->rate != HTTP_RATE_EXEMPT && call->known.authorization_count > 0) {
+    if (call->req.route->rate != HTTP_RATE_EXEMPT && http_token_is_shown(call)) {
         enum err limited = http_limit_address(call);
 
         if (limited)
@@ -157,9 +210,30 @@ static enum verdict admit(struct http_call *call)
     return GO_ON;
 }
 
+static bool knows_bearer(struct http_call *call, struct span bearer)
+{
+    struct http_principal principal = {0};
+
+    if (call->req.route->bearer == NULL || !call->req.route->bearer(&call->req, bearer, &principal))
+        return false;
+    principal.scope_bits = http_names_bits(http_scopes_of(call), principal.scope);
+    principal.role_bits = http_names_bits(http_roles_of(call), principal.roles);
+    call->principal = principal;
+    call->by_bearer = true;
+    return true;
+}
+
+static const struct http_identity *identity_of(const struct http_call *call)
+{
+    const struct http_engine_options *options = &call->lane->engine->options;
+
+    return call->req.route->access == HTTP_ACCESS_KEY ? &options->keys : &options->identity;
+}
+
 static enum verdict stop_token(struct http_call *call)
 {
     const struct http_engine *engine = call->lane->engine;
+    const struct http_identity *identity;
     int64_t now_s = net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_S;
     struct span token;
     enum err err;
@@ -169,6 +243,8 @@ static enum verdict stop_token(struct http_call *call)
     err = http_token_take(call, &token);
     if (err)
         return refuse_token(call, err);
+    if (knows_bearer(call, token))
+        return admit(call);
     crypto_sha256(token, call->token_hash);
     if (http_cache_find(call)) {
         metric_add(engine->token_seen[1], 1);
@@ -178,15 +254,21 @@ static enum verdict stop_token(struct http_call *call)
     err = http_limit_verify(call);
     if (err)
         return finish(call, err);
-    err = engine->options.identity.verify(engine->options.identity.context, token, now_s,
-                                          call->req.arena, &call->principal);
+    if (call->req.route->issuer_count > 0) {
+        err = http_issuer_verify(call, token, now_s);
+        if (err == ERR_ISSUER_UNAVAILABLE)
+            return finish(call, err); /* which is not the bearer's doing */
+        return err ? refuse_token(call, err) : admit(call);
+    }
+    identity = identity_of(call);
+    err = identity->verify(identity->context, token, now_s, call->req.arena, &call->principal);
     return err ? refuse_token(call, err) : GO_ON;
 }
 
 /* ---- to other threads and back ----------------------------------------------------------------
  */
 
-static void leave(struct http_call *call)
+void http_call_leave(struct http_call *call)
 {
     call->waiting = true;
     net_stream_hold(call->stream);
@@ -207,6 +289,31 @@ static enum verdict turn_away(struct http_call *call, enum err err)
     return DONE;
 }
 
+/* Recorded as the client's doing, answered to nobody. */
+static void give_up(struct http_call *call)
+{
+    call->answered = true;
+    call->status = 499;
+    http_record(call, net_loop_now_ns(call->lane->loop) - call->req.begun_ns);
+}
+
+/* While it was away its body was refused, or its client went: an upstream is not asked for nobody,
+ * and nobody waits for a body that does not come. What has run is answered all the same. */
+static bool ends_early(struct http_call *call)
+{
+    enum err err = call->over;
+
+    if (err == ERR_OK || call->stop > HTTP_STOP_RUN ||
+        (call->body_done && call->req.route->proxy == NULL))
+        return false;
+    call->close = true;
+    if (err == ERR_END)
+        give_up(call);
+    else
+        http_call_fail(call, err);
+    return true;
+}
+
 /* On the loop again, with run_err set. The journey goes on first: only a stop that waits for the
  * body keeps what comes of it, and resuming may bring all of it at once. */
 static void journey_home(struct net_task *task)
@@ -215,17 +322,22 @@ static void journey_home(struct net_task *task)
     struct net_stream *stream = call->stream;
 
     call->waiting = false;
-    if (!call->answered)
+    if (!call->answered && !ends_early(call))
         journey_go(call);
-    if (!call->body_done && !call->waiting)
+    if (!call->body_done && !call->waiting && !http_proxy_holds(call))
         net_stream_resume(stream);
     net_stream_release(stream);
 }
 
-static void go_home(struct http_call *call)
+void http_call_go_home(struct http_call *call)
 {
     call->back.run = journey_home;
     net_loop_post(call->lane->loop, &call->back);
+}
+
+void http_call_back(struct http_call *call)
+{
+    journey_home(&call->back);
 }
 
 /* What one of many in a commit is told: its own answer, if there was a commit. A statement that was
@@ -249,13 +361,13 @@ static void store_done(struct store_job *job)
     call->req.store = NULL;
     if (call->run_err != call->visit_err) /* what a handler said of its answer is void */
         http_call_forget(call);
-    go_home(call);
+    http_call_go_home(call);
 }
 
 static enum err rights_run(struct store_conn *conn, struct store_job *job)
 {
     struct http_call *call = PC_CONTAINER(job, struct http_call, store);
-    const struct http_identity *identity = &call->lane->engine->options.identity;
+    const struct http_identity *identity = identity_of(call);
 
     return identity->load(identity->context, conn, call->req.arena, &call->principal);
 }
@@ -272,7 +384,7 @@ static enum verdict stop_rights(struct http_call *call)
     if (call->store.run == NULL) {
         http_rights_ask(call);
         call->store = (struct store_job){.run = rights_run, .done = store_done};
-        leave(call);
+        http_call_leave(call);
         err = store_read(engine->options.store, &call->store);
         return err == ERR_OK ? WAIT : turn_away(call, err);
     }
@@ -289,8 +401,8 @@ static enum verdict stop_user_limit(struct http_call *call)
 
     if (call->req.route->rate != HTTP_RATE_LIMITED || call->req.principal == NULL)
         return GO_ON;
-    err = http_limit_user(call);
-    return err ? finish(call, err) : GO_ON;
+    err = http_limit_draw(call, true);
+    return err == ERR_AGAIN ? WAIT : err ? finish(call, err) : GO_ON;
 }
 
 static enum verdict stop_authorize(struct http_call *call)
@@ -303,10 +415,11 @@ static enum verdict stop_authorize(struct http_call *call)
         return GO_ON;
     case HTTP_ACCESS_NETWORK:
         if (http_network_holds(policy->metrics_from, policy->metrics_from_count, call->address))
-            return GO_ON;
-        return finish(call, ERR_NOT_FOUND); /* a stranger need not know that it exists */
+            return GO_ON; /* a stranger need not know that it exists */
+        return finish(call, http_denied(&call->req, ERR_NOT_FOUND, "network", (struct span){0}));
     case HTTP_ACCESS_BEARER:
     case HTTP_ACCESS_ADMIN:
+    case HTTP_ACCESS_KEY:
         err = http_authorize(call);
         return err ? finish(call, err) : GO_ON;
     case HTTP_ACCESS_DENIED:
@@ -328,7 +441,7 @@ static enum verdict stop_body(struct http_call *call)
 {
     enum err err;
 
-    if (call->req.route->body == NULL)
+    if (call->req.route->body == NULL || call->req.route->proxy != NULL)
         return GO_ON;
     if (call->body_done && call->req.head->has_body)
         return GO_ON;
@@ -345,6 +458,8 @@ static enum verdict stop_input(struct http_call *call)
 {
     enum err err = ERR_OK;
 
+    if (call->req.route->proxy != NULL)
+        return GO_ON;
     if (call->req.route->input != NULL)
         err = http_input_bind(call);
     if (err == ERR_OK && call->req.route->body != NULL)
@@ -356,13 +471,8 @@ static enum verdict stop_breaker(struct http_call *call)
 {
     int64_t retry_after_ns;
 
-    if (call->state->breaker == NULL)
+    if (http_breaker_admit(call, &retry_after_ns))
         return GO_ON;
-    if (breaker_admit(call->state->breaker, net_loop_now_ns(call->lane->loop), &call->ticket,
-                      &retry_after_ns)) {
-        call->breaker_held = true;
-        return GO_ON;
-    }
     return finish(call, http_fail_retry(&call->req, ERR_BREAKER_OPEN, retry_after_ns));
 }
 
@@ -377,6 +487,7 @@ void http_call_forget(struct http_call *call)
     call->retry_after_ns = 0;
     call->extra = (struct sbuf){0};
     call->csp = call->cache_control = (struct span){0};
+    call->denied = (struct http_why_denied){0};
     if (call->problems != NULL)
         call->problems->count = 0;
 }
@@ -404,12 +515,13 @@ static void handle_in_pool(struct net_job *job)
     struct http_call *call = PC_CONTAINER(job, struct http_call, hash);
 
     call->run_err = http_call_visit(call);
-    go_home(call);
+    http_call_go_home(call);
 }
 
 static enum err dispatch(struct http_call *call)
 {
     const struct http_engine_options *options = &call->lane->engine->options;
+    struct store *store = call->state->store;
 
     call->store = (struct store_job){.run = handle_in_store, .done = store_done};
     call->finally_before = call->finally;
@@ -418,13 +530,13 @@ static enum err dispatch(struct http_call *call)
                                          .group = call->group,
                                          .weight = call->weight,
                                          .done = store_done};
-        return store_write(options->store, &call->store);
+        return store_write(store, &call->store);
     }
     switch (call->run) {
     case HTTP_RUN_READ:
-        return store_read(options->store, &call->store);
+        return store_read(store, &call->store);
     case HTTP_RUN_WRITE:
-        return store_write(options->store, &call->store);
+        return store_write(store, &call->store);
     case HTTP_RUN_HASH:
         call->hash.run = handle_in_pool;
         return net_pool_submit(options->hash_pool, &call->hash);
@@ -448,13 +560,12 @@ enum err http_hop(struct http_request *req, enum http_run run, http_handler_fn *
     return ERR_OK;
 }
 
-/* A full queue is our own refusal: it says nothing about what the breaker guards. */
+/* A full queue is our own refusal: it says nothing about what the breaker guards. A store that
+ * stands still does. */
 static enum verdict refuse_busy(struct http_call *call, enum err err)
 {
-    if (call->breaker_held) {
-        breaker_abandon(call->state->breaker, call->ticket);
-        call->breaker_held = false;
-    }
+    if (err != ERR_STORE_SLOW)
+        http_breaker_leave(call);
     return turn_away(call, err);
 }
 
@@ -464,6 +575,12 @@ static enum verdict stop_run(struct http_call *call)
 {
     enum err err;
 
+    if (call->req.route->proxy != NULL) {
+        err = http_tunnel_offer(call);
+        if (err == ERR_OK)
+            err = http_proxy_go(call);
+        return err ? finish(call, err) : WAIT;
+    }
     if (call->handle == NULL) {
         call->handle = call->req.route->handle;
         call->run = call->req.route->run;
@@ -476,7 +593,7 @@ static enum verdict stop_run(struct http_call *call)
             call->run_err = http_call_visit(call);
             continue;
         }
-        leave(call);
+        http_call_leave(call);
         err = dispatch(call);
         return err == ERR_OK ? WAIT : refuse_busy(call, err);
     }
@@ -484,6 +601,13 @@ static enum verdict stop_run(struct http_call *call)
         return finish(call, call->run_err);
     PC_ASSERT(call->status != 0); /* a handler must reply, hop or fail */
     http_call_answer(call);
+    return DONE;
+}
+
+/* On the way back: what was refused is written down, or nothing is. */
+static enum verdict stop_denied(struct http_call *call)
+{
+    http_denied_end(call);
     return DONE;
 }
 
@@ -496,7 +620,8 @@ static stop_fn *const stops[HTTP_STOP_COUNT] = {[HTTP_STOP_ROUTE] = stop_route,
                                                 [HTTP_STOP_BODY] = stop_body,
                                                 [HTTP_STOP_INPUT] = stop_input,
                                                 [HTTP_STOP_BREAKER] = stop_breaker,
-                                                [HTTP_STOP_RUN] = stop_run};
+                                                [HTTP_STOP_RUN] = stop_run,
+                                                [HTTP_STOP_DENIED] = stop_denied};
 
 static void journey_go(struct http_call *call)
 {
@@ -509,17 +634,6 @@ static void journey_go(struct http_call *call)
 /* ---- what net/ calls --------------------------------------------------------------------------
  */
 
-/* The answer of last resort, when there is not even memory for a call. */
-static void answer_bare(struct net_stream *stream, int status)
-{
-    struct net_reply reply = {.status = status,
-                              .head = SPAN("Cache-Control: no-store\r\n"
-                                           "X-Content-Type-Options: nosniff\r\n"),
-                              .close = true};
-
-    net_reply(stream, &reply);
-}
-
 static struct http_call *call_new(struct net_stream *stream)
 {
     struct http_service *service = net_stream_context(stream);
@@ -530,7 +644,7 @@ static struct http_call *call_new(struct net_stream *stream)
     *net_stream_slot(stream) = call;
     call->stream = stream;
     call->lane = *net_loop_slot(net_stream_loop(stream));
-    call->rules = atomic_load_explicit(&service->rules, memory_order_acquire);
+    http_snapshot_use(call, service);
     call->state = &service->nowhere;
     call->req.service = service;
     call->req.policy = call->rules->policy;
@@ -547,7 +661,7 @@ static void on_head(struct net_stream *stream, const struct net_head *head)
     enum err err;
 
     if (call == NULL) {
-        answer_bare(stream, 503);
+        http_answer_bare(stream, 503);
         return;
     }
     call->body_done = !head->has_body;
@@ -564,6 +678,10 @@ static void on_body(struct net_stream *stream, struct span bytes)
 {
     struct http_call *call = *net_stream_slot(stream);
 
+    if (call != NULL && call->passage != NULL) {
+        http_proxy_body(call, bytes);
+        return;
+    }
     if (call == NULL || call->answered || call->stop != HTTP_STOP_BODY)
         return; /* nobody asked for it */
     sbuf_add(&call->body, bytes);
@@ -577,7 +695,8 @@ static void on_body(struct net_stream *stream, struct span bytes)
  * Then they are asked for again, once. */
 static void look_at_rights_again(struct http_call *call)
 {
-    if (call->req.principal == NULL || http_rights_are_fresh(call->lane, &call->principal))
+    if (call->req.principal == NULL || call->by_bearer || call->principal.issuer != NULL ||
+        http_rights_are_fresh(call->lane, &call->principal))
         return;
     call->req.principal = NULL;
     call->store.run = NULL;
@@ -588,9 +707,13 @@ static void on_end(struct net_stream *stream)
 {
     struct http_call *call = *net_stream_slot(stream);
 
-    if (call == NULL || call->body_done)
+    if (call == NULL || (call->body_done && !(call->passage && http_tunnel_is_open(call))))
         return;
     call->body_done = true;
+    if (call->passage != NULL) {
+        http_proxy_end(call);
+        return;
+    }
     if (call->answered || call->waiting || call->stop != HTTP_STOP_BODY)
         return;
     look_at_rights_again(call);
@@ -604,9 +727,13 @@ static void on_refuse(struct net_stream *stream, enum err err)
     if (call == NULL)
         call = call_new(stream);
     if (call == NULL) {
-        answer_bare(stream, err_status(err));
+        http_answer_bare(stream, err_status(err));
         return;
     }
+    if (call->passage != NULL)
+        http_proxy_stop(call, http_tunnel_is_open(call) ? err : ERR_END);
+    if (call->waiting && call->over == ERR_OK)
+        call->over = err;
     if (call->answered || call->waiting)
         return;
     call->close = true;
@@ -621,13 +748,49 @@ static void on_gone(struct net_stream *stream)
 {
     struct http_call *call = *net_stream_slot(stream);
 
-    if (call == NULL || call->answered || call->waiting)
+    if (call != NULL && call->passage != NULL)
+        http_proxy_gone(call);
+    if (call == NULL || call->answered)
         return;
-    /* The body never came: recorded as the client's doing, answered to nobody. */
-    call->answered = true;
-    call->status = 499;
-    http_record(call, net_loop_now_ns(call->lane->loop) - call->req.begun_ns);
+    if (call->waiting)
+        call->over = ERR_END;
+    else
+        give_up(call); /* the body never came */
 }
 
-const struct net_app http_net_app = {
-    .head = on_head, .body = on_body, .end = on_end, .refuse = on_refuse, .gone = on_gone};
+/* Most who send no more have gone. Our own answers are quick and are sent all the same; an
+ * upstream's work is not done for nobody. */
+static void on_hung_up(struct net_stream *stream)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call == NULL || call->passage == NULL)
+        return;
+    on_gone(stream);
+    net_stream_abort(stream);
+}
+
+static void on_recycle(struct net_stream *stream)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call != NULL)
+        http_snapshot_done(call);
+}
+
+static void on_writable(struct net_stream *stream)
+{
+    struct http_call *call = *net_stream_slot(stream);
+
+    if (call != NULL && call->passage != NULL)
+        http_proxy_writable(call);
+}
+
+const struct net_app http_net_app = {.head = on_head,
+                                     .body = on_body,
+                                     .end = on_end,
+                                     .refuse = on_refuse,
+                                     .gone = on_gone,
+                                     .hung_up = on_hung_up,
+                                     .writable = on_writable,
+                                     .recycle = on_recycle};

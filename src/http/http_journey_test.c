@@ -17,13 +17,14 @@
 
 #include <cmocka.h>
 
+#include "base/folder_test_kit.h"
 #include "http/http.h"
 #include "net/net_pool.h"
 
 enum { REPLY_BYTES = 4096, WAIT_S = 10, USER = 7 };
 
-static char dir[] = "/tmp/portcullis-journey-XXXXXX";
-static char log_path[64];
+static char dir[TEST_FOLDER_BYTES];
+static char log_path[TEST_FOLDER_BYTES + 8];
 static struct logger *logger;
 static struct store *store;
 static struct net_pool *pool;
@@ -150,19 +151,23 @@ static bool start_engine(void)
         .breaker_failures = 1000};
     static const struct http_mount mounts[] = {{.rows = routes}};
     const struct log_options logging = {.path = log_path};
-    const struct store_options store_options = {.data_dir = dir};
+    const struct store_options store_options = {.data_dir = dir, .seal = &trail_seal};
     const struct http_service_options service_options = {
         .name = "test", .mounts = mounts, .mount_count = 1, .policy = &policy};
     struct http_engine_options options = {.clock = &clock_system,
                                           .random = &random_system,
                                           .identity = {.verify = verify, .load = load}};
+    const struct store_migration *list;
+    size_t count;
     const char *why;
 
-    if (mkdtemp(dir) == NULL)
+    store_migrations(&list, &count);
+    if (!test_folder("journey", dir))
         return false;
     (void)snprintf(log_path, sizeof(log_path), "%s/log", dir);
     if (log_open(&logging, &logger) != ERR_OK ||
         store_open(&store_options, &store, NULL) != ERR_OK ||
+        store_migrate(store, list, count, NULL) != ERR_OK ||
         net_pool_new("hash", 1, 1, &pool) != ERR_OK)
         return false;
     options.logger = logger;
@@ -194,7 +199,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    char command[64];
+    char command[TEST_FOLDER_BYTES + 8];
 
     (void)state;
     net_server_free(server);

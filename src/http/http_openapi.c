@@ -313,7 +313,9 @@ static void want_journey_errors(const struct http_route *route, bool *wanted)
     wanted[ERR_RATE_LIMITED] = route->rate != HTTP_RATE_EXEMPT;
     wanted[ERR_BREAKER_OPEN] = route->guard == HTTP_GUARD_BREAKER;
     wanted[ERR_BUSY] = route->run != HTTP_RUN_LOOP || secret;
-    wanted[ERR_VALIDATION] = usual && (route->body != NULL || route->input != NULL);
+    wanted[ERR_VALIDATION] =
+        usual && (route->body != NULL || (route->input != NULL && route->input_error == ERR_OK));
+    wanted[ERR_CERTIFICATE] = route->certificate;
     wanted[ERR_JSON_SYNTAX] = route->body != NULL && route->form != HTTP_FORM_URLENCODED;
     wanted[ERR_KEY_RUNNING] = wanted[ERR_KEY_REUSED] = wanted[ERR_OUTCOME_UNKNOWN] = route->keyed;
     wanted[ERR_BODY_TOO_LARGE] = wanted[ERR_MEDIA_TYPE] = usual && route->body != NULL;

@@ -22,7 +22,9 @@ static bool takes_oauth(const struct http_service_options *options, const struct
            (route->tokens != HTTP_TOKENS_BY_SCOPE || route->scopes != NULL);
 }
 
-static void add_requirement(struct json_writer *w, const char *scheme, const char *scopes)
+/* A certificate is asked for beside it, not in its place. */
+static void add_requirement(struct json_writer *w, const char *scheme, const char *scopes,
+                            bool certificate)
 {
     struct span rest = span_from(scopes);
     struct span scope;
@@ -33,6 +35,11 @@ static void add_requirement(struct json_writer *w, const char *scheme, const cha
     while (rest.len > 0 && span_cut(&rest, ' ', &scope))
         json_text(w, scope);
     json_end_list(w);
+    if (certificate) {
+        json_key(w, "mutualTLS");
+        json_begin_list(w);
+        json_end_list(w);
+    }
     json_end_object(w);
 }
 
@@ -43,11 +50,11 @@ void http_openapi_requirements(struct json_writer *w, const struct http_service_
     json_key(w, "security");
     json_begin_list(w);
     if (takes_token(route))
-        add_requirement(w, "bearerAuth", route->scopes);
+        add_requirement(w, "bearerAuth", route->scopes, route->certificate);
     if (takes_oauth(options, route))
-        add_requirement(w, "oauth2", route->scopes);
+        add_requirement(w, "oauth2", route->scopes, route->certificate);
     if (!takes_token(route) && route->rate == HTTP_RATE_CLIENT) {
-        add_requirement(w, "clientBasic", NULL);
+        add_requirement(w, "clientBasic", NULL, false);
         json_begin_object(w); /* or by what the body holds */
         json_end_object(w);
     }
@@ -59,6 +66,7 @@ struct scopes {
     struct span list[HTTP_NAMES_MAX];
     size_t count;
     bool clients; /* a row at which clients authenticate themselves is shown */
+    bool certificates;
 };
 
 static void collect(struct scopes *scopes, const struct http_route *route)
@@ -66,6 +74,7 @@ static void collect(struct scopes *scopes, const struct http_route *route)
     struct span rest = span_from(route->scopes);
     struct span scope;
 
+    scopes->certificates = scopes->certificates || route->certificate;
     scopes->clients = scopes->clients || route->rate == HTTP_RATE_CLIENT;
     while (rest.len > 0 && span_cut(&rest, ' ', &scope)) {
         size_t i = 0;
@@ -120,6 +129,16 @@ static void add_http(struct json_writer *w, const char *name, const char *scheme
     json_end_object(w);
 }
 
+static void add_mutual(struct json_writer *w)
+{
+    json_key(w, "mutualTLS");
+    json_begin_object(w);
+    json_add_text(w, "type", SPAN_OF("mutualTLS"));
+    json_add_text(w, "description",
+                  SPAN_OF("A client certificate of the authority that the listener trusts."));
+    json_end_object(w);
+}
+
 void http_openapi_schemes(struct json_writer *w, const struct http_service_options *options)
 {
     struct scopes scopes = {0};
@@ -138,5 +157,7 @@ void http_openapi_schemes(struct json_writer *w, const struct http_service_optio
     if (scopes.clients)
         add_http(w, "clientBasic", "basic",
                  "client_id and client_secret, each percent-encoded (RFC 6749, 2.3.1).");
+    if (scopes.certificates)
+        add_mutual(w);
     json_end_object(w);
 }

@@ -61,6 +61,14 @@ static const struct http_route routes[] = {
      .body = &ask_schema,
      .keyed = true,
      .id = "pay"},
+    {.method = NET_METHOD_PUT,
+     .path = "/pay",
+     .handle = answer,
+     .access = HTTP_ACCESS_BEARER,
+     .certificate = true,
+     .input = &ask_schema,
+     .input_error = ERR_BAD_REQUEST,
+     .id = "pay_known"},
     {.method = NET_METHOD_GET,
      .path = "/secret",
      .handle = answer,
@@ -183,6 +191,17 @@ static void rights_are_told(void **state)
     assert_at("paths>/x/secret", "");
 }
 
+/* Beside the token, and where a wrong parameter is another error than usual. */
+static void certificates_are_told(void **state)
+{
+    (void)state;
+    assert_at("paths>/x/pay>put>security", "[{\"bearerAuth\":[],\"mutualTLS\":[]}]");
+    assert_at("components>securitySchemes>mutualTLS>type", "\"mutualTLS\"");
+    assert_true(at("paths>/x/pay>put>responses>403").len > 0);
+    assert_true(at("paths>/x/pay>put>responses>400").len > 0);
+    assert_at("paths>/x/pay>put>responses>422", "");
+}
+
 /* What may be sent twice says how, and what then comes. */
 static void keys_are_told(void **state)
 {
@@ -229,6 +248,7 @@ int main(void)
         cmocka_unit_test(pages_and_redirects_are_told),
         cmocka_unit_test(errors_are_told_in_their_form),
         cmocka_unit_test(rights_are_told),
+        cmocka_unit_test(certificates_are_told),
         cmocka_unit_test(keys_are_told),
         cmocka_unit_test(schemes_say_how_to_sign_in),
         cmocka_unit_test(the_page_may_ask_the_issuer),

@@ -31,7 +31,8 @@ static bool is_of_page(struct span member)
     return name.len == 0 || span_is(name, "limit") || span_is(name, "cursor");
 }
 
-void http_page_link(struct http_request *req, const struct http_page *page, struct span cursor)
+struct span http_page_next(struct http_request *req, const struct http_page *page,
+                           struct span cursor)
 {
     struct sbuf link = sbuf_on(req->arena, LINK_BYTES_MAX);
     struct span rest = req->query;
@@ -49,8 +50,15 @@ void http_page_link(struct http_request *req, const struct http_page *page, stru
     sbuf_add_format(&link, "limit=%lld&cursor=", (long long)page->limit);
     add_address(&link, cursor, "<>\"&%");
     sbuf_add_lit(&link, ">; rel=\"next\"");
-    if (!link.full)
-        http_reply_header(req, "Link", sbuf_span(&link));
+    return link.full ? (struct span){0} : sbuf_span(&link);
+}
+
+void http_page_link(struct http_request *req, const struct http_page *page, struct span cursor)
+{
+    struct span link = http_page_next(req, page, cursor);
+
+    if (link.len > 0)
+        http_reply_header(req, "Link", link);
 }
 
 enum err http_page_fail(struct http_request *req)

@@ -34,6 +34,9 @@ struct http_page {
 /* There is another page, which begins behind the cursor. Whatever else the query said (filters) is
  * said again. */
 void http_page_link(struct http_request *req, const struct http_page *page, struct span cursor);
+/* The header's value, for a handler that answers at a later stop; empty: no memory. */
+struct span http_page_next(struct http_request *req, const struct http_page *page,
+                           struct span cursor);
 /* 422: the cursor is none of ours. */
 PC_CHECKED enum err http_page_fail(struct http_request *req);
 

@@ -109,21 +109,28 @@ static struct span join(struct arena *arena, const char *prefix, struct span res
     return sbuf_span(&out);
 }
 
-static const char *default_detail(enum err err)
-{
-    if (err == ERR_VALIDATION)
-        return "Correct the fields listed in errors.";
-    if (err == ERR_UNAUTHENTICATED)
-        return "Send \"Authorization: Bearer <access_token>\".";
-    return err_sentence(err);
-}
-
 /* What is to be listed, or NULL. */
 static const struct json_problems *fields_of(const struct http_call *call)
 {
-    bool any = err_status(call->err) == 422 && call->problems != NULL && call->problems->count > 0;
+    bool any = call->problems != NULL && call->problems->count > 0;
+    bool told = err_status(call->err) == 422 ||
+                (call->req.route != NULL && call->err == call->req.route->input_error);
 
-    return any ? call->problems : NULL;
+    return any && told ? call->problems : NULL;
+}
+
+static const char *default_detail(const struct http_call *call, bool listed)
+{
+    enum err err = call->err;
+    bool by_key = call->req.route != NULL && call->req.route->access == HTTP_ACCESS_KEY;
+
+    if (listed || err == ERR_VALIDATION)
+        return "Correct the fields listed in errors.";
+    if (by_key && err_status(err) == 401)
+        return err == ERR_UNAUTHENTICATED ? "Send an API key." : "The API key is not valid.";
+    if (err == ERR_UNAUTHENTICATED)
+        return "Send \"Authorization: Bearer <access_token>\".";
+    return err_sentence(err);
 }
 
 static void add_errors(struct http_call *call, struct problem *problem)
@@ -169,7 +176,8 @@ void http_problem_write(struct http_call *call)
     struct problem problem = {
         .type = join(arena, "urn:portcullis:problem:", span_from(err_slug(call->err))),
         .title = span_from(err_sentence(call->err)),
-        .detail = span_from(call->detail ? call->detail : default_detail(call->err)),
+        .detail =
+            span_from(call->detail ? call->detail : default_detail(call, fields_of(call) != NULL)),
         .instance = join(arena, "urn:portcullis:request:", call->req.request_id),
         .trace_id = call->req.trace_id,
         .status = err_status(call->err),

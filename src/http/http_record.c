@@ -40,7 +40,7 @@ static const struct metric_def cache_def = {.name = "token_cache_lookups_total",
                                             .kind = METRIC_COUNTER,
                                             .labels = {"result"}};
 
-static struct span method_name(enum net_method method)
+struct span http_method_name(enum net_method method)
 {
     static const char *const names[NET_METHOD_COUNT] = {
         [NET_METHOD_OTHER] = "OTHER",   [NET_METHOD_GET] = "GET",
@@ -106,16 +106,39 @@ static enum err make_log_tail(struct http_service *service, struct http_route_st
     return sbuf_finish(&out, &state->log_tail);
 }
 
+/* When it is asked for: a breaker's time passes without requests too. */
+static int64_t read_breaker(void *context)
+{
+    const struct http_lasting *lasting = context;
+    const struct clock *clock = lasting->engine->options.clock;
+
+    return (int64_t)breaker_state_at(lasting->breaker, clock_monotonic_ns(clock));
+}
+
+void http_record_lasting(struct http_lasting *lasting)
+{
+    struct http_engine *engine = lasting->engine;
+    struct span labels[] = {span_from(lasting->service), span_from(lasting->path),
+                            http_method_name(lasting->method)};
+
+    lasting->duration = metric_series(engine->durations, labels, PC_COUNT(labels));
+    if (lasting->breaker != NULL)
+        lasting->breaker_gauge = metric_series(engine->breaker_states, labels, PC_COUNT(labels));
+}
+
+void http_record_show(struct http_lasting *lasting)
+{
+    metric_callback(lasting->breaker_gauge, read_breaker, lasting);
+}
+
 enum err http_record_route(struct http_service *service, struct http_route_state *state)
 {
-    struct span labels[] = {span_from(service->options.name), span_from(route_name(state)),
-                            method_name(state->row.path ? state->row.method : NET_METHOD_OTHER)};
-
-    state->duration = metric_series(service->engine->durations, labels, PC_COUNT(labels));
-    if (state->breaker != NULL)
-        state->breaker_gauge =
-            metric_series(service->engine->breaker_states, labels, PC_COUNT(labels));
     return make_log_tail(service, state);
+}
+
+void http_record_forget(struct http_lasting *lasting)
+{
+    metric_callback_end(lasting->breaker_gauge, lasting);
 }
 
 /* The counter of this route and status; made at the first such answer. */
@@ -124,7 +147,7 @@ static struct metric_series *status_series(const struct http_call *call)
     struct http_route_state *state = call->state;
     size_t at = (size_t)(call->status - 100) % HTTP_STATUS_COUNT;
     struct metric_series *series =
-        atomic_load_explicit(&state->by_status[at], memory_order_acquire);
+        atomic_load_explicit(&state->lasting->by_status[at], memory_order_acquire);
     char text[8];
     struct sbuf status = sbuf_over(text, sizeof(text));
     struct span labels[4];
@@ -134,10 +157,10 @@ static struct metric_series *status_series(const struct http_call *call)
     sbuf_add_i64(&status, call->status);
     labels[0] = span_from(call->req.service->options.name);
     labels[1] = span_from(route_name(state));
-    labels[2] = method_name(state->row.path ? state->row.method : NET_METHOD_OTHER);
+    labels[2] = http_method_name(state->row.path ? state->row.method : NET_METHOD_OTHER);
     labels[3] = sbuf_span(&status);
     series = metric_series(call->lane->engine->requests, labels, PC_COUNT(labels));
-    atomic_store_explicit(&state->by_status[at], series, memory_order_release);
+    atomic_store_explicit(&state->lasting->by_status[at], series, memory_order_release);
     return series;
 }
 
@@ -224,6 +247,21 @@ static void add_time(struct http_lane *lane, struct sbuf *out)
     sbuf_add_char(out, 'Z');
 }
 
+/* Who was asked, how long it let us wait, and how often somebody was asked again. */
+static void add_asked(const struct http_call *call, struct sbuf *out)
+{
+    sbuf_add_lit(out, ",\"upstream\":");
+    sbuf_add_json(out, span_from(call->went_to.upstream));
+    if (call->went_to.target != NULL) {
+        sbuf_add_lit(out, ",\"target\":");
+        sbuf_add_json(out, span_from(call->went_to.target));
+    }
+    sbuf_add_lit(out, ",\"upstream_ms\":");
+    add_milliseconds(out, call->upstream_ns);
+    sbuf_add_lit(out, ",\"retries\":");
+    sbuf_add_u64(out, call->went_to.retries);
+}
+
 static void access_line(const struct http_call *call, int64_t took_ns, struct sbuf *out)
 {
     const struct http_request *req = &call->req;
@@ -231,7 +269,7 @@ static void access_line(const struct http_call *call, int64_t took_ns, struct sb
     sbuf_add_lit(out, "{\"ts\":\"");
     add_time(call->lane, out);
     sbuf_add_lit(out, "\",\"level\":\"info\",\"event\":\"http_request\",\"method\":\"");
-    sbuf_add(out, method_name(req->method));
+    sbuf_add(out, http_method_name(req->method));
     sbuf_add_lit(out, "\",\"path\":");
     add_path(out, req->path);
     sbuf_add_lit(out, ",\"status_code\":");
@@ -262,6 +300,13 @@ static void access_line(const struct http_call *call, int64_t took_ns, struct sb
         sbuf_add_lit(out, ",\"client_id\":");
         sbuf_add_json(out, req->principal->client_id);
     }
+    if (req->principal != NULL && req->principal->issuer != NULL) {
+        sbuf_add_lit(out, ",\"issuer\":");
+        sbuf_add_json(out, span_from(req->principal->issuer->name));
+    }
+    http_tunnel_lines(call, out);
+    if (call->went_to.upstream != NULL)
+        add_asked(call, out);
     sbuf_add(out, call->state->log_tail);
 }
 
@@ -270,10 +315,11 @@ void http_record(const struct http_call *call, int64_t took_ns)
     char text[LINE_BYTES];
     struct sbuf line = sbuf_over(text, sizeof(text));
 
+    http_tunnel_over(call);
     metric_add(status_series(call), 1);
-    metric_observe_ns(call->state->duration, took_ns);
-    if (call->state->breaker != NULL)
-        metric_set(call->state->breaker_gauge, (int64_t)breaker_state(call->state->breaker));
+    metric_observe_ns(call->state->lasting->duration,
+                      http_tunnel_is_open(call) ? call->tunnel->opened_ns - call->req.begun_ns
+                                                : took_ns);
     if (!call->lane->engine->options.access_log)
         return;
     access_line(call, took_ns, &line);

@@ -4,18 +4,19 @@
 #include "http/http_priv.h"
 
 /* The same for every answer: copied as one block. Contract, section 2. */
-#define SECURITY_LINES                                                                             \
+#define SECURITY_LINES_ALWAYS                                                                      \
     "X-Content-Type-Options: nosniff\r\n"                                                          \
     "X-Frame-Options: DENY\r\n"                                                                    \
     "X-XSS-Protection: 1; mode=block\r\n"                                                          \
     "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload\r\n"                  \
-    "Referrer-Policy: no-referrer\r\n"                                                             \
-    "Permissions-Policy: camera=(), microphone=(), geolocation=()\r\n"
-#define API_POLICY "default-src 'none'; frame-ancestors 'none'"
-#define API_CACHE  "no-store"
-#define API_LINES                                                                                  \
-    "Content-Security-Policy: " API_POLICY "\r\n"                                                  \
-    "Cache-Control: " API_CACHE "\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+#define PERMISSIONS_LINE "Permissions-Policy: camera=(), microphone=(), geolocation=()\r\n"
+#define SECURITY_LINES   SECURITY_LINES_ALWAYS PERMISSIONS_LINE
+#define API_POLICY       "default-src 'none'; frame-ancestors 'none'"
+#define API_CACHE        "no-store"
+#define POLICY_LINE      "Content-Security-Policy: " API_POLICY "\r\n"
+#define CACHE_LINE       "Cache-Control: " API_CACHE "\r\n"
+#define API_LINES        POLICY_LINE CACHE_LINE
 
 /* Room for a Location as long as the longest target, and a few lines more. */
 enum { EXTRA_BYTES_MAX = LIMIT_HTTP_TARGET_BYTES_MAX + 2048, BODY_BYTES_MAX = 1024 * 1024 };
@@ -69,6 +70,10 @@ static void add_challenge(const struct http_call *call, struct sbuf *out)
 
     if ((call->status != 401 && !weak) || (route != NULL && route->problem != NULL))
         return;
+    if (route != NULL && route->access == HTTP_ACCESS_KEY) {
+        sbuf_add_lit(out, "WWW-Authenticate: ApiKey realm=\"portcullis\"\r\n");
+        return;
+    }
     sbuf_add_lit(out, "WWW-Authenticate: Bearer realm=\"portcullis\"");
     if (call->err != ERR_UNAUTHENTICATED && call->err != ERR_CREDENTIALS)
         sbuf_add_format(out, ", error=\"%s\", error_description=\"%s\"",
@@ -89,10 +94,12 @@ static void add_retry(const struct http_call *call, struct sbuf *out)
 
 static void add_breaker(const struct http_call *call, struct sbuf *out)
 {
-    if (call->state->breaker == NULL)
+    const char *state = http_breaker_shown(call);
+
+    if (state == NULL)
         return;
     sbuf_add_lit(out, "X-Circuit-Breaker-State: ");
-    sbuf_add_text(out, breaker_state_name(breaker_state(call->state->breaker)));
+    sbuf_add_text(out, state);
     sbuf_add_lit(out, "\r\n");
 }
 
@@ -108,22 +115,35 @@ static void add_policy_lines(const struct http_call *call, struct sbuf *out)
              call->cache_control.len ? call->cache_control : SPAN_OF(API_CACHE));
 }
 
-static struct span reply_head(struct http_call *call, int64_t took_ns)
+static struct sbuf head_begin(struct http_call *call)
 {
     struct sbuf out = sbuf_on(call->req.arena, HTTP_REPLY_HEAD_BYTES_MAX);
 
     out.ptr = arena_bytes(call->req.arena, HTTP_REPLY_HEAD_BYTES);
     out.cap = out.ptr ? HTTP_REPLY_HEAD_BYTES : 0;
+    return out;
+}
+
+/* What tells of this request, whoever answered it. */
+static void add_journey_lines(struct http_call *call, int64_t took_ns, struct sbuf *out)
+{
+    add_line(out, "X-Request-ID", call->req.request_id);
+    sbuf_add_lit(out, "X-Process-Time: ");
+    add_seconds(out, took_ns);
+    sbuf_add_lit(out, "\r\n");
+    http_limit_headers(call, out);
+    add_breaker(call, out);
+}
+
+static struct span reply_head(struct http_call *call, int64_t took_ns)
+{
+    struct sbuf out = head_begin(call);
+
     if (call->content_type.len > 0)
         add_line(&out, "Content-Type", call->content_type);
     add_line(&out, "Date", net_loop_http_date(call->lane->loop));
     add_policy_lines(call, &out);
-    add_line(&out, "X-Request-ID", call->req.request_id);
-    sbuf_add_lit(&out, "X-Process-Time: ");
-    add_seconds(&out, took_ns);
-    sbuf_add_lit(&out, "\r\n");
-    http_limit_headers(call, &out);
-    add_breaker(call, &out);
+    add_journey_lines(call, took_ns, &out);
     add_challenge(call, &out);
     add_retry(call, &out);
     http_cors_headers(call, &out);
@@ -131,12 +151,24 @@ static struct span reply_head(struct http_call *call, int64_t took_ns)
     return out.full ? SPAN_OF(SECURITY_LINES API_LINES) : sbuf_span(&out);
 }
 
-static void release_breaker(struct http_call *call, int64_t now_ns)
+struct span http_passed_head(struct http_call *call, const struct http_passed *passed)
 {
-    if (!call->breaker_held)
-        return;
-    call->breaker_held = false;
-    breaker_report(call->state->breaker, call->ticket, call->status < 500, now_ns);
+    int64_t now_ns = clock_monotonic_ns(call->lane->engine->options.clock);
+    struct sbuf out = head_begin(call);
+
+    sbuf_add(&out, passed->lines);
+    if (!passed->has_date)
+        add_line(&out, "Date", net_loop_http_date(call->lane->loop));
+    sbuf_add_lit(&out, SECURITY_LINES_ALWAYS);
+    if (!passed->has_permissions)
+        sbuf_add_lit(&out, PERMISSIONS_LINE);
+    if (!passed->has_policy)
+        sbuf_add_lit(&out, POLICY_LINE);
+    if (!passed->has_cache)
+        sbuf_add_lit(&out, CACHE_LINE);
+    add_journey_lines(call, now_ns - call->req.begun_ns, &out);
+    http_cors_headers(call, &out);
+    return out.full ? (struct span){0} : sbuf_span(&out);
 }
 
 /* A line that was cut off would swallow the next one, which tells where the body ends. */
@@ -178,13 +210,22 @@ void http_call_answer(struct http_call *call)
     choose_policy(call);
     if (call->err != ERR_OK && !call->settled)
         http_problem_write(call);
-    release_breaker(call, now_ns);
+    http_breaker_release(call, now_ns);
     reply = (struct net_reply){.status = call->status,
                                .head = reply_head(call, took_ns),
                                .body = call->reply_body,
                                .close = call->close};
     http_record(call, took_ns);
     net_reply(call->stream, &reply);
+}
+
+void http_passed_over(struct http_call *call)
+{
+    int64_t now_ns = clock_monotonic_ns(call->lane->engine->options.clock);
+
+    PC_ASSERT(call->answered);
+    http_breaker_release(call, now_ns);
+    http_record(call, now_ns - call->req.begun_ns);
 }
 
 /* What we send is ours to keep well-formed: no text may open a line of its own. */
@@ -315,4 +356,14 @@ enum err http_refuse(struct http_request *req, enum err err)
 void http_finally(struct http_request *req, http_finally_fn *finally)
 {
     http_call_of(req)->finally = finally;
+}
+
+void http_answer_bare(struct net_stream *stream, int status)
+{
+    struct net_reply reply = {.status = status,
+                              .head = SPAN("Cache-Control: no-store\r\n"
+                                           "X-Content-Type-Options: nosniff\r\n"),
+                              .close = true};
+
+    net_reply(stream, &reply);
 }

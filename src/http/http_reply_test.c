@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * How an answer may differ from the usual one: pages with a policy of their own, redirects,
- * cookies, errors in another protocol's form, paths under a mount, and no other origin let in. */
+ * cookies, errors in another protocol's form, paths and stores of a mount, and no other origin let
+ * in. */
 #include "http/http_page.h"
 #include "http/http_test_kit.h"
 
@@ -109,6 +110,23 @@ static enum err pages(struct http_request *req)
     return page(req);
 }
 
+/* In which file it is. */
+static enum err where(struct http_request *req)
+{
+    static const struct store_statement file = {
+        .name = "file", .sqlite = "SELECT file FROM pragma_database_list WHERE name = 'main'"};
+    PC_AUTO(store_rows) rows = NULL;
+    struct span text;
+    enum err err = store_query(req->store, &file, NULL, 0, &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows))
+        return store_rows_end(rows, ERR_NOT_FOUND);
+    text = store_rows_text(rows, 0, req->arena);
+    return store_rows_err(rows) ? ERR_INTERNAL : http_reply_text(req, 200, "text/plain", text);
+}
+
 #define ROW .method = NET_METHOD_GET, .access = HTTP_ACCESS_OPEN
 
 static const struct http_route routes[] = {
@@ -133,6 +151,9 @@ static const struct http_route routes[] = {
     {ROW, .path = "/notes", .reply = &note_schema, .reply_is_list = true, .handle = notes,
      .id = "notes"},
     {ROW, .path = "/pages/{id}", .input = &pages_schema, .handle = pages, .id = "pages"},
+    {ROW, .path = "/old", .input = &pages_schema, .input_error = ERR_BAD_REQUEST, .handle = pages,
+     .id = "old"},
+    {ROW, .path = "/where", .run = HTTP_RUN_READ, .handle = where, .id = "where"},
     {ROW, .path = "/near", .same_origin = true, .handle = page, .id = "near"},
     {.path = NULL},
 };
@@ -143,10 +164,18 @@ static const struct http_route below[] = {
     {.path = NULL},
 };
 
-static const struct http_mount mounts[] = {{.rows = routes},
-                                           {.rows = below, .from = "/auth", .to = "/api/v1/oauth"}};
+static const struct http_route elsewhere[] = {
+    {ROW, .path = "/elsewhere/read", .run = HTTP_RUN_READ, .handle = where, .id = "else_read"},
+    {ROW, .path = "/elsewhere/write", .run = HTTP_RUN_WRITE, .handle = where, .id = "else_write"},
+    {.path = NULL},
+};
+
+static struct http_mount mounts[] = {
+    {.rows = routes}, {.rows = below, .from = "/auth", .to = "/api/v1/oauth"}, {.rows = elsewhere}};
 static const struct http_service_options options = {
-    .title = "Test", .version = "1", .docs_base = "/", .mounts = mounts, .mount_count = 2};
+    .title = "Test", .version = "1", .docs_base = "/", .mounts = mounts, .mount_count = 3};
+static struct store *other;
+static char other_dir[] = "/tmp/portcullis-other-XXXXXX";
 
 static int start(void **state)
 {
@@ -159,7 +188,44 @@ static int start(void **state)
     policy.origins = origins;
     policy.origin_count = 1;
     with_policy.policy = &policy;
+    if (mkdtemp(other_dir) == NULL ||
+        store_open(&(struct store_options){.data_dir = other_dir}, &other, NULL) != ERR_OK)
+        return -1;
+    mounts[2].store = other;
     return site_start(&with_policy, (struct http_engine_options){0});
+}
+
+static int stop(void **state)
+{
+    char command[96];
+
+    if (site_stop(state) != 0)
+        return -1;
+    store_close(other);
+    (void)snprintf(command, sizeof(command), "rm -r %s", other_dir);
+    return system(command);
+}
+
+static void a_mount_may_have_a_store_of_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(site_ask("GET /where", "", NULL), 200);
+    assert_silent(other_dir);
+    assert_int_equal(site_ask("GET /elsewhere/read", "", NULL), 200);
+    assert_says(other_dir);
+    assert_int_equal(site_ask("GET /elsewhere/write", "", NULL), 200);
+    assert_says(other_dir);
+}
+
+/* Those before us said 400 for it. */
+static void wrong_parameters_may_be_another_error(void **state)
+{
+    (void)state;
+    assert_int_equal(site_ask("GET /pages/1?limit=501", "", NULL), 422);
+    assert_int_equal(site_ask("GET /old?limit=501", "", NULL), 400);
+    assert_says("\"type\":\"urn:portcullis:problem:bad-request\"");
+    assert_says("\"errors\":[{\"field\":\"limit\",\"message\":\"must be 1 to 500\"}]");
+    assert_int_equal(site_ask("GET /old?limit=500", "", NULL), 200);
 }
 
 static void a_page_has_its_own_policy(void **state)
@@ -297,21 +363,28 @@ static void rows_are_served_where_they_are_mounted(void **state)
 static void limits_are_named_as_mounted(void **state)
 {
     char text[128];
+    enum http_rate rate = HTTP_RATE_EXEMPT;
     struct sbuf nearest = sbuf_over(text, sizeof(text));
 
     (void)state;
-    assert_true(http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/page"), &nearest));
-    assert_true(http_route_is_limited(&options, SPAN_OF("GET /page"), &nearest));
-    assert_false(http_route_is_limited(&options, SPAN_OF("GET /auth/page"), &nearest));
+    assert_true(
+        http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/page"), &nearest, &rate));
+    assert_true(http_route_is_limited(&options, SPAN_OF("GET /page"), &nearest, &rate));
+    assert_int_equal(rate, HTTP_RATE_LIMITED);
+    assert_false(http_route_is_limited(&options, SPAN_OF("GET /auth/page"), &nearest, &rate));
     nearest.len = 0;
-    assert_false(http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/pag"), &nearest));
+    assert_false(
+        http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/pag"), &nearest, &rate));
     assert_true(span_is(sbuf_span(&nearest), "GET /api/v1/oauth/page"));
-    assert_false(http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/{id}/page"), &nearest));
+    assert_false(
+        http_route_is_limited(&options, SPAN_OF("GET /api/v1/oauth/{id}/page"), &nearest, &rate));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mount_may_have_a_store_of_its_own),
+        cmocka_unit_test(wrong_parameters_may_be_another_error),
         cmocka_unit_test(a_page_has_its_own_policy),
         cmocka_unit_test(a_redirect_has_a_location_and_no_body),
         cmocka_unit_test(a_cookie_is_believed_when_it_is_there_once),
@@ -324,5 +397,5 @@ int main(void)
         cmocka_unit_test(limits_are_named_as_mounted),
     };
 
-    return cmocka_run_group_tests_name("http_reply", tests, start, site_stop);
+    return cmocka_run_group_tests_name("http_reply", tests, start, stop);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The route tree: a node per path prefix, its literal children in one hash table for the whole
  * tree (keyed by parent and segment), its parameter child beside them. A search tries the literal
- * first and falls back to the parameter, so it makes at most two steps a segment at each fork and
- * never looks at routes that share no prefix with the path. */
+ * first and falls back to the parameter, then to what takes everything below, so it makes at most
+ * three steps a segment at each fork and never looks at routes that share no prefix with the
+ * path. */
 #include "http/http_router.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,6 +16,7 @@ enum { NODES_MAX = 4096, EDGES_BITS = 13, EDGES = 1 << EDGES_BITS, NONE = 0 };
 
 struct node {
     uint32_t param_child;              /* NONE: no parameter here */
+    uint32_t rest_child;               /* what is asked for here and below; NONE: nothing */
     uint32_t methods;                  /* bit per method that ends here */
     uint32_t routes[NET_METHOD_COUNT]; /* index by method, where its bit is set */
 };
@@ -95,22 +98,32 @@ static bool is_param(struct span segment)
     return segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}';
 }
 
+/* The child by its place in the node. `place` is read again after a node was made: they move. */
+static enum err child_or_make(struct http_router *router, uint32_t *node, size_t place)
+{
+    uint32_t child = *(uint32_t *)(void *)((char *)&router->nodes[*node] + place);
+    enum err err;
+
+    if (child == NONE) {
+        err = node_new(router, &child);
+        if (err)
+            return err;
+        *(uint32_t *)(void *)((char *)&router->nodes[*node] + place) = child;
+    }
+    *node = child;
+    return ERR_OK;
+}
+
 static enum err step_or_make(struct http_router *router, uint32_t *node, struct span segment)
 {
     size_t slot;
     uint32_t child;
     enum err err;
 
-    if (is_param(segment)) {
-        if (router->nodes[*node].param_child == NONE) {
-            err = node_new(router, &child);
-            if (err)
-                return err;
-            router->nodes[*node].param_child = child;
-        }
-        *node = router->nodes[*node].param_child;
-        return ERR_OK;
-    }
+    if (is_param(segment))
+        return child_or_make(router, node, offsetof(struct node, param_child));
+    if (span_is(segment, "*"))
+        return child_or_make(router, node, offsetof(struct node, rest_child));
     slot = edge_slot(router, *node, segment);
     if (router->edges[slot].child == NONE) {
         err = node_new(router, &child);
@@ -130,12 +143,16 @@ enum err http_router_add(struct http_router *router, enum net_method method, con
     uint32_t node = ROOT;
     size_t params = 0;
     size_t depth = 0;
+    bool ends = false;
     enum err err;
 
     if (rest.len == 0 || rest.ptr[0] != '/' || method >= NET_METHOD_COUNT)
         return ERR_CONFIG;
     rest = span_slice(rest, 1, rest.len);
     while (span_cut(&rest, '/', &segment)) {
+        if (ends)
+            return ERR_CONFIG;
+        ends = span_is(segment, "*");
         params += is_param(segment);
         if (++depth > HTTP_SEGMENTS_MAX || params > HTTP_PARAMS_MAX)
             return ERR_CONFIG;
@@ -150,7 +167,15 @@ enum err http_router_add(struct http_router *router, enum net_method method, con
     return ERR_OK;
 }
 
-/* Depth first, literal before parameter; returns the node the whole path ends at, or NONE. */
+static uint32_t rest_of(const struct http_router *router, uint32_t node)
+{
+    uint32_t child = router->nodes[node].rest_child;
+
+    return child != NONE && router->nodes[child].methods != 0 ? child : NONE;
+}
+
+/* Depth first, literal before parameter before the rest; returns the node that takes the whole
+ * path, or NONE. */
 static uint32_t search(const struct http_router *router, uint32_t node, struct span rest,
                        size_t depth, struct span *params, size_t param_count)
 {
@@ -159,9 +184,9 @@ static uint32_t search(const struct http_router *router, uint32_t node, struct s
     uint32_t child;
 
     if (!span_cut(&rest, '/', &segment))
-        return router->nodes[node].methods ? node : NONE;
+        return router->nodes[node].methods ? node : rest_of(router, node);
     if (depth == HTTP_SEGMENTS_MAX)
-        return NONE;
+        return rest_of(router, node);
     child = router->edges[edge_slot(router, node, segment)].child;
     if (child != NONE) {
         found = search(router, child, rest, depth + 1, params, param_count);
@@ -170,9 +195,10 @@ static uint32_t search(const struct http_router *router, uint32_t node, struct s
     }
     child = router->nodes[node].param_child;
     if (child == NONE || segment.len == 0 || param_count == HTTP_PARAMS_MAX)
-        return NONE;
+        return rest_of(router, node);
     params[param_count] = segment;
-    return search(router, child, rest, depth + 1, params, param_count + 1);
+    found = search(router, child, rest, depth + 1, params, param_count + 1);
+    return found != NONE ? found : rest_of(router, node);
 }
 
 enum err http_router_find(const struct http_router *router, enum net_method method,

@@ -15,8 +15,9 @@ struct http_router;
 PC_CHECKED enum err http_router_new(struct http_router **ret_router);
 void http_router_free(struct http_router *router);
 
-/* `index` is handed back by http_router_find. ERR_CONFIG for a path that is malformed or that, with
- * this method, is there already. */
+/* "/a/{id}" has a parameter; a last segment of "*" takes the path before it and all below it that
+ * no other route has. `index` is handed back by http_router_find. ERR_CONFIG for a path that is
+ * malformed or that, with this method, is there already. */
 PC_CHECKED enum err http_router_add(struct http_router *router, enum net_method method,
                                     const char *path, uint32_t index);
 

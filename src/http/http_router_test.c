@@ -53,6 +53,44 @@ static void router_prefers_literals_and_falls_back(void **state)
     http_router_free(router);
 }
 
+static uint32_t found(const struct http_router *router, const char *path)
+{
+    struct http_match match;
+
+    return http_router_find(router, NET_METHOD_GET, span_from(path), &match) == ERR_OK ? match.index
+                                                                                       : 99;
+}
+
+/* What no other route has goes to the nearest that takes all below it. */
+static void router_gives_the_rest(void **state)
+{
+    static const char *const paths[] = {"/a/*", "/a/b", "/a/{id}/c", "/a/b/c/*", "/{any}/d"};
+    struct http_router *router = router_of(paths, PC_COUNT(paths));
+    static const char deep[] = "/a/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20";
+
+    (void)state;
+    assert_int_equal(found(router, "/a"), 0);
+    assert_int_equal(found(router, "/a/"), 0);
+    assert_int_equal(found(router, "/a/x"), 0);
+    assert_int_equal(found(router, deep), 0);
+    assert_int_equal(found(router, "/a/b"), 1);
+    assert_int_equal(found(router, "/a/b/"), 0);
+    assert_int_equal(found(router, "/a/b/x"), 0);
+    assert_int_equal(found(router, "/a/x/c"), 2);
+    assert_int_equal(found(router, "/a/b/c"), 3);
+    assert_int_equal(found(router, "/a/b/c/d/e"), 3);
+    assert_int_equal(found(router, "/a/d"), 0);
+    assert_int_equal(found(router, "/x/d"), 4);
+    assert_int_equal(found(router, "/x/e"), 99);
+    assert_int_equal(found(router, "/ab"), 99);
+    assert_int_equal(http_router_add(router, NET_METHOD_GET, "/a/*", 9), ERR_CONFIG);
+    assert_int_equal(http_router_add(router, NET_METHOD_GET, "/x/*/y", 9), ERR_CONFIG);
+    assert_int_equal(http_router_add(router, NET_METHOD_GET, "/*", 9), ERR_OK);
+    assert_int_equal(found(router, "/"), 9);
+    assert_int_equal(found(router, "/x/e"), 9);
+    http_router_free(router);
+}
+
 static void router_keeps_methods_apart(void **state)
 {
     static const char *const paths[] = {"/a"};
@@ -145,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(router_prefers_literals_and_falls_back),
+        cmocka_unit_test(router_gives_the_rest),
         cmocka_unit_test(router_keeps_methods_apart),
         cmocka_unit_test(router_finds_each_of_many),
         cmocka_unit_test(router_bounds_what_it_takes),

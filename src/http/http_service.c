@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "limit/limit_shared.h"
 
 enum { ENGINE_LIMIT_SLOTS = 64 * 1024, SERVICE_ARENA_BYTES_MAX = 16 * 1024 * 1024 };
 
@@ -18,11 +19,20 @@ enum err http_engine_new(const struct http_engine_options *options, struct http_
         return ERR_NO_MEMORY;
     engine->options = *options;
     engine->bucket_next = HTTP_BUCKET_ROUTES;
+    PC_ASSERT(pthread_mutex_init(&engine->lasting_lock, NULL) == 0);
     atomic_store(&engine->epochs.feed_ns, INT64_MIN / 2); /* nothing heard yet: trust nothing */
     err = limit_table_new(options->limit_slots ? options->limit_slots : ENGINE_LIMIT_SLOTS,
                           options->random, &engine->limits);
     if (err == ERR_OK)
+        err = http_changer_new(engine);
+    if (err == ERR_OK)
         err = http_record_engine(engine);
+    if (err == ERR_OK)
+        err = http_denied_engine(engine);
+    if (err == ERR_OK)
+        err = http_strangers_engine(engine);
+    if (err == ERR_OK)
+        err = http_tunnel_engine(engine);
     if (err) {
         http_engine_free(engine);
         return err;
@@ -35,7 +45,11 @@ void http_engine_free(struct http_engine *engine)
 {
     if (engine == NULL)
         return;
+    http_changer_free(engine);
+    http_lasting_free_all(engine);
+    PC_ASSERT(pthread_mutex_destroy(&engine->lasting_lock) == 0);
     limit_table_free(engine->limits);
+    limit_table_free(engine->strangers);
     alloc_free(engine);
 }
 
@@ -90,6 +104,9 @@ void http_loop_started(struct net_loop *loop, void *context)
     lane->loop = loop;
     PC_ASSERT(http_cache_new(&lane->cache) == ERR_OK);
     *net_loop_slot(loop) = lane;
+    if (lane->engine->options.limits_shared != NULL)
+        limit_shared_loop_start(lane->engine->options.limits_shared, loop);
+    http_lane_enter(lane);
 }
 
 void http_loop_stopped(struct net_loop *loop, void *context)
@@ -97,6 +114,9 @@ void http_loop_stopped(struct net_loop *loop, void *context)
     struct http_lane *lane = *net_loop_slot(loop);
 
     (void)context;
+    if (lane->engine->options.limits_shared != NULL)
+        limit_shared_loop_stop(lane->engine->options.limits_shared, loop);
+    http_lane_leave(lane);
     http_cache_free(lane->cache);
     alloc_free(lane);
     *net_loop_slot(loop) = NULL;
@@ -128,15 +148,20 @@ static bool is_flat(const struct json_schema *schema)
 /* What is missing in a row, or NULL. */
 static const char *row_fault(const struct http_route *row)
 {
-    bool takes_token = row->access == HTTP_ACCESS_BEARER || row->access == HTTP_ACCESS_ADMIN;
+    bool takes_token = row->access == HTTP_ACCESS_BEARER || row->access == HTTP_ACCESS_ADMIN ||
+                       row->access == HTTP_ACCESS_KEY;
 
     if (row->access == HTTP_ACCESS_DENIED)
         return "a route has no access decision";
-    if (row->handle == NULL || row->method == NET_METHOD_OTHER)
+    if ((row->handle == NULL) == (row->proxy == NULL) || row->method == NET_METHOD_OTHER)
         return "a route has no handler or method";
+    if (row->proxy != NULL && !row->proxy->is_ours &&
+        (row->body != NULL || row->input != NULL || row->keyed))
+        return "a route to an upstream reads what is the upstream's to read";
     if (row->id == NULL)
         return "a route has no id";
-    if (!takes_token && (row->scopes != NULL || row->roles != NULL || row->tokens != 0))
+    if (!takes_token && (row->scopes != NULL || row->roles != NULL || row->tokens != 0 ||
+                         row->certificate || row->bearer != NULL))
         return "a route without a token asks something of it";
     if (row->body != NULL && json_schema_check(row->body) != NULL)
         return "a route's body schema is not whole";
@@ -169,37 +194,11 @@ static size_t rows_at_most(const struct http_service_options *options)
     return count + assets;
 }
 
-static void breaker_moved(void *context, const struct breaker_move *move)
-{
-    struct http_route_state *state = context;
-    struct http_engine *engine = state->service->engine;
-
-    metric_add(engine->breaker_moved[move->to], 1);
-    log_warn(engine->options.logger, "circuit_breaker",
-             LOG_STRING("service", state->service->options.name),
-             LOG_STRING("route", state->row.path),
-             LOG_STRING("from", breaker_state_name(move->from)),
-             LOG_STRING("to", breaker_state_name(move->to)));
-}
-
-static enum err make_breaker(struct http_service *service, struct http_route_state *state)
-{
-    const struct http_policy *policy = service->options.policy;
-    struct breaker_options options = {.failures = policy->breaker_failures,
-                                      .open_ns = policy->breaker_open_ns,
-                                      .probes = policy->breaker_probes,
-                                      .moved = breaker_moved,
-                                      .context = state};
-
-    if (state->row.guard == HTTP_GUARD_NONE || state->row.path == NULL)
-        return ERR_OK;
-    return breaker_new(&options, &state->breaker);
-}
-
 static enum err add_row(struct http_service *service, const struct http_route *row,
                         const char *path, const struct web_asset *asset, const char **reterr_why)
 {
     struct http_route_state *state = &service->routes[service->route_count];
+    struct http_router *router = service->router;
     enum err err;
 
     *reterr_why = row_fault(row);
@@ -209,16 +208,22 @@ static enum err add_row(struct http_service *service, const struct http_route *r
     state->row.path = path;
     state->asset = asset;
     state->service = service;
-    *reterr_why = http_needs_compile(service->engine, state);
+    state->store = service->engine->options.store;
+    *reterr_why = http_needs_compile(service->scopes, service->roles, state);
     if (*reterr_why != NULL)
         return ERR_CONFIG;
-    err = http_router_add(service->router, row->method, path, (uint32_t)service->route_count);
+    err = row->host != NULL ? http_host_add(service, row->host, &router) : ERR_OK;
+    if (err)
+        return err;
+    err = http_router_add(router, row->method, path, (uint32_t)service->route_count);
     if (err == ERR_CONFIG)
         *reterr_why = "two routes have the same method and path, or a path is malformed";
     if (err)
         return err;
     service->route_count++;
-    err = make_breaker(service, state);
+    err = http_breaker_make(service, state);
+    if (!err)
+        err = http_limit_name(service, state);
     if (err)
         return err;
     return http_record_route(service, state);
@@ -254,6 +259,8 @@ static enum err add_mounted(struct http_service *service, const struct http_moun
     if (err)
         return err;
     service->routes[service->route_count - 1].context = mount->context;
+    if (mount->store != NULL)
+        service->routes[service->route_count - 1].store = mount->store;
     return ERR_OK;
 }
 
@@ -304,17 +311,24 @@ static enum err add_documents(struct http_service *service, const char **reterr_
     return err ? err : http_builtin_render(service);
 }
 
+void http_service_show(const struct http_service *service)
+{
+    for (size_t i = 0; i < service->route_count; i++)
+        http_record_show(service->routes[i].lasting);
+}
+
+static enum err begin(struct http_service *service, size_t rows)
+{
+    service->routes = alloc_zero((rows + 1) * sizeof(service->routes[0]));
+    return service->routes != NULL ? http_router_new(&service->router) : ERR_NO_MEMORY;
+}
+
 static enum err fill(struct http_service *service, const char **reterr_why)
 {
     const struct http_service_options *options = &service->options;
     const struct http_mount builtin = {.rows = http_builtin_routes};
-    struct http_rules *rules;
-    enum err err;
+    enum err err = begin(service, rows_at_most(options));
 
-    service->routes = alloc_zero(rows_at_most(options) * sizeof(service->routes[0]));
-    if (service->routes == NULL)
-        return ERR_NO_MEMORY;
-    err = http_router_new(&service->router);
     for (size_t i = 0; i < options->mount_count && !err; i++)
         err = add_table(service, &options->mounts[i], reterr_why);
     if (!err)
@@ -323,69 +337,88 @@ static enum err fill(struct http_service *service, const char **reterr_why)
         err = add_documents(service, reterr_why);
     if (err)
         return err;
-    service->bucket_first = service->engine->bucket_next;
-    service->engine->bucket_next += 2 * (uint32_t)service->route_count;
     service->nowhere.service = service;
-    err = http_record_route(service, &service->nowhere);
-    if (err)
+    err = http_lasting_take(&service->nowhere, NULL);
+    if (!err)
+        err = http_record_route(service, &service->nowhere);
+    if (!err)
+        err = http_rules_new(service, options->policy, 0, &service->rules);
+    if (!err)
+        http_service_show(service);
+    return err;
+}
+
+static struct http_service *service_of(struct http_engine *engine,
+                                       const struct http_service_options *options,
+                                       struct http_names *scopes, struct http_names *roles)
+{
+    struct http_service *service = alloc_zero(sizeof(*service));
+
+    if (service == NULL)
+        return NULL;
+    service->engine = engine;
+    service->options = *options;
+    service->scopes = scopes;
+    service->roles = roles;
+    arena_init(&service->arena, NULL, 0, SERVICE_ARENA_BYTES_MAX);
+    return service;
+}
+
+enum err http_service_proxied(struct http_service *owner, const struct http_policy *policy,
+                              uint64_t snapshot, const struct http_route *rows,
+                              struct http_names *scopes, struct http_names *roles,
+                              struct http_service **ret, const char **reterr_why)
+{
+    const struct http_mount table = {.rows = rows};
+    const struct http_service_options options = {.name = owner->options.name, .policy = policy};
+    struct http_service *service = service_of(owner->engine, &options, scopes, roles);
+    enum err err;
+
+    *reterr_why = NULL;
+    if (service == NULL)
+        return ERR_NO_MEMORY;
+    err = begin(service, rows_in(rows));
+    if (!err)
+        err = add_table(service, &table, reterr_why);
+    if (!err)
+        err = http_rules_new(service, policy, snapshot, &service->rules);
+    if (err) {
+        http_service_free(service);
         return err;
-    err = http_rules_new(service, options->policy, &rules);
-    if (err)
-        return err;
-    atomic_store(&service->rules, rules);
+    }
+    *ret = service;
     return ERR_OK;
 }
 
 enum err http_service_new(struct http_engine *engine, const struct http_service_options *options,
                           struct http_service **ret_service, const char **reterr_why)
 {
-    struct http_service *service = alloc_zero(sizeof(*service));
+    struct http_service *service = service_of(engine, options, &engine->scopes, &engine->roles);
     enum err err;
 
     *reterr_why = NULL;
     if (service == NULL)
         return ERR_NO_MEMORY;
-    service->engine = engine;
-    service->options = *options;
-    arena_init(&service->arena, NULL, 0, SERVICE_ARENA_BYTES_MAX);
     err = fill(service, reterr_why);
     if (err) {
         http_service_free(service);
         return err;
     }
+    http_changer_add(service);
     *ret_service = service;
     return ERR_OK;
 }
 
 void http_service_free(struct http_service *service)
 {
-    struct http_rules *rules;
-
     if (service == NULL)
         return;
-    rules = atomic_load(&service->rules);
-    while (rules != NULL) {
-        struct http_rules *older = rules->older;
-
-        alloc_free(rules);
-        rules = older;
-    }
-    for (size_t i = 0; i < service->route_count; i++)
-        breaker_free(service->routes[i].breaker);
+    http_changer_remove(service);
+    alloc_free(service->rules);
+    http_lasting_leave(service);
     alloc_free(service->routes);
     http_router_free(service->router);
+    http_host_free(service);
     arena_reset(&service->arena);
     alloc_free(service);
-}
-
-enum err http_service_policy(struct http_service *service, const struct http_policy *policy)
-{
-    struct http_rules *rules;
-    enum err err = http_rules_new(service, policy, &rules);
-
-    if (err)
-        return err;
-    rules->older = atomic_load(&service->rules);
-    atomic_store_explicit(&service->rules, rules, memory_order_release);
-    return ERR_OK;
 }

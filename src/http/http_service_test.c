@@ -79,6 +79,7 @@ static void rows_that_are_not_whole_are_refused(void **state)
         {{GOOD, .path = "/a", .scopes = "a:read"}}, /* of nobody */
         {{GOOD, .path = "/a", .roles = "admin"}},
         {{GOOD, .path = "/a", .tokens = HTTP_TOKENS_ANY}},
+        {{GOOD, .path = "/a", .certificate = true}},
         {{.method = NET_METHOD_GET,
           .access = HTTP_ACCESS_BEARER,
           .handle = answer,
@@ -191,31 +192,6 @@ static void a_start_without_memory_leaves_nothing(void **state)
     metrics_free(metrics);
 }
 
-/* A policy is taken over whole or not at all. */
-static void a_policy_without_memory_stays_as_it_was(void **state)
-{
-    static const struct http_policy other = {.rate = {.requests = 7, .period_ns = CLOCK_NS_PER_S}};
-    const struct http_mount table = {.rows = good_rows};
-    struct http_service_options options = options_of(&table, 1);
-    struct http_service *service;
-    struct metrics *metrics;
-    struct http_engine *engine;
-    const char *why;
-
-    (void)state;
-    assert_int_equal(metrics_new(&metrics), ERR_OK);
-    engine = engine_of(metrics);
-    assert_int_equal(http_service_new(engine, &options, &service, &why), ERR_OK);
-    alloc_fail_at(1);
-    assert_int_equal(http_service_policy(service, &other), ERR_NO_MEMORY);
-    assert_ptr_equal(atomic_load(&service->rules)->policy, &policy);
-    assert_int_equal(http_service_policy(service, &other), ERR_OK);
-    assert_ptr_equal(atomic_load(&service->rules)->policy, &other);
-    http_service_free(service);
-    http_engine_free(engine);
-    metrics_free(metrics);
-}
-
 /* Two users may share a counter; a change of one moves the other's too, and no third one's. */
 static void epochs_move_for_their_user(void **state)
 {
@@ -238,7 +214,6 @@ int main(void)
         cmocka_unit_test(rows_that_are_not_whole_are_refused),
         cmocka_unit_test(a_mount_must_fit_its_rows),
         cmocka_unit_test(a_start_without_memory_leaves_nothing),
-        cmocka_unit_test(a_policy_without_memory_stays_as_it_was),
         cmocka_unit_test(epochs_move_for_their_user),
     };
 

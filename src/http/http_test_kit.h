@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/folder_test_kit.h"
 #include "http/http.h"
 #include "net/net_pool.h"
 
@@ -30,7 +31,7 @@ static const struct http_policy site_policy = {
 
 /* The service of the running test. */
 struct site {
-    char dir[64];
+    char dir[TEST_FOLDER_BYTES];
     struct store *store;   /* its own, unless the test brings one */
     struct net_pool *pool; /* hashes and signs */
     struct http_engine *engine;
@@ -41,17 +42,27 @@ struct site {
 };
 static struct site site;
 
+/* A store of its own, ready for events: whoever is not let in makes one. */
+static inline bool site_store_make(void)
+{
+    const struct store_options options = {.data_dir = site.dir, .seal = &trail_seal};
+    const struct store_migration *list;
+    size_t count;
+
+    store_migrations(&list, &count);
+    return store_open(&options, &site.store, NULL) == ERR_OK &&
+           store_migrate(site.store, list, count, NULL) == ERR_OK;
+}
+
 static inline bool site_make(const struct http_service_options *service,
                              struct http_engine_options engine)
 {
-    const struct store_options store = {.data_dir = site.dir};
     struct http_service_options options = *service;
     const char *why = NULL;
 
-    (void)snprintf(site.dir, sizeof(site.dir), "/tmp/portcullis-http-XXXXXX");
-    if (mkdtemp(site.dir) == NULL || net_pool_new("work", 1, 8, &site.pool) != ERR_OK)
+    if (!test_folder("http", site.dir) || net_pool_new("work", 1, 8, &site.pool) != ERR_OK)
         return false;
-    if (engine.store == NULL && store_open(&store, &site.store, NULL) != ERR_OK)
+    if (engine.store == NULL && !site_store_make())
         return false;
     if (engine.clock == NULL)
         engine.clock = &clock_system;

@@ -4,7 +4,8 @@
  * Each loop has a cache of its own, so a look-up takes no lock: sets of four entries, addressed by
  * the token's SHA-256, which is also what is compared; the token itself is not kept. An entry is
  * good until the token expires, and only while the epochs of its user and client stand where they
- * stood when the rights were read (http_epoch.h) and the feed of changes is alive. */
+ * stood when the rights were read (http_epoch.h) and the feed of changes is alive; of another
+ * issuer's token, while its keys do. It is found only where a token of that issuer is taken. */
 #include "http/http_priv.h"
 
 #include <string.h>
@@ -21,8 +22,8 @@ enum {
 struct entry {
     unsigned char hash[HTTP_TOKEN_HASH_BYTES];
     struct http_principal principal; /* its texts are in `text`; expires_at_s 0: free */
-    const struct http_rules *rules;
-    struct limit_rate user_rate; /* as these rules give it */
+    uint64_t snapshot;
+    struct limit_rate user_rate; /* as this snapshot gives it, like the principal's bits */
     uint32_t used;               /* the cache's tick at the last hit */
     uint32_t text_len;
     char text[ENTRY_TEXT_BYTES];
@@ -50,11 +51,46 @@ void http_cache_free(struct http_cache *cache)
 
 /* The form of the token is not looked at here: what is in the cache was verified, and the verifier
  * refuses every byte that does not belong. */
+static struct span key_header(const struct http_route *route)
+{
+    return route->key_header.len > 0 ? route->key_header : SPAN_OF("x-api-key");
+}
+
+bool http_token_is_key(const struct http_route *route, struct span header)
+{
+    return route->access == HTTP_ACCESS_KEY && span_equal(header, key_header(route));
+}
+
+bool http_token_is_shown(const struct http_call *call)
+{
+    const struct http_route *route = call->req.route;
+
+    if (route->access == HTTP_ACCESS_KEY)
+        return net_head_count(call->req.head, key_header(route)) > 0;
+    return call->known.authorization_count > 0;
+}
+
+static enum err key_take(const struct http_call *call, struct span *ret_key)
+{
+    const struct net_head *head = call->req.head;
+    struct span name = key_header(call->req.route);
+    size_t count = net_head_count(head, name);
+
+    if (count == 0)
+        return ERR_UNAUTHENTICATED;
+    if (count > 1)
+        return ERR_TOKEN_INVALID;
+    *ret_key = net_head_find(head, name)->value;
+    return ret_key->len > 0 && ret_key->len <= LIMIT_JWS_BYTES_MAX ? ERR_OK : ERR_TOKEN_INVALID;
+}
+
 enum err http_token_take(struct http_call *call, struct span *ret_token)
 {
     struct span value = call->known.authorization;
     struct span scheme = span_slice(value, 0, 7);
 
+    if (call->req.route->access == HTTP_ACCESS_KEY)
+        return key_take(call, ret_token);
     if (call->known.authorization_count == 0)
         return ERR_UNAUTHENTICATED;
     if (!span_equal_nocase(scheme, SPAN_OF("Bearer ")))
@@ -79,8 +115,11 @@ static struct entry *cache_set(const struct http_call *call)
 bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal)
 {
     const struct http_epochs *epochs = &lane->engine->epochs;
+    const struct http_issuer *issuer = principal->issuer;
     int64_t feed_ns = atomic_load_explicit(&epochs->feed_ns, memory_order_acquire);
 
+    if (issuer != NULL)
+        return issuer->is_fresh(issuer->context, principal->epoch, net_loop_now_ns(lane->loop));
     return principal->epoch == http_epoch_of(epochs, principal->user_id, principal->client_key) &&
            net_loop_now_ns(lane->loop) - feed_ns <= HTTP_FEED_STALE_MS * CLOCK_NS_PER_MS;
 }
@@ -125,6 +164,22 @@ static bool entry_load(struct http_call *call, const struct entry *entry)
     return true;
 }
 
+static void look_up_bits(const struct http_call *call, struct http_principal *principal)
+{
+    principal->scope_bits = http_names_bits(http_scopes_of(call), principal->scope);
+    principal->role_bits = http_names_bits(http_roles_of(call), principal->roles);
+}
+
+/* What was looked up in the settings that were in force then. */
+static void entry_renew(struct http_call *call, struct entry *entry)
+{
+    entry->user_rate = http_rules_user(call->rules, entry->principal.user_id);
+    look_up_bits(call, &entry->principal);
+    call->principal.scope_bits = entry->principal.scope_bits;
+    call->principal.role_bits = entry->principal.role_bits;
+    entry->snapshot = call->rules->snapshot;
+}
+
 bool http_cache_find(struct http_call *call)
 {
     struct entry *set = cache_set(call);
@@ -133,16 +188,15 @@ bool http_cache_find(struct http_call *call)
         struct entry *entry = &set[way];
 
         if (entry->principal.expires_at_s == 0 ||
-            memcmp(entry->hash, call->token_hash, sizeof(entry->hash)) != 0)
+            memcmp(entry->hash, call->token_hash, sizeof(entry->hash)) != 0 ||
+            !http_issuer_is_taken(call->req.route, &entry->principal))
             continue;
         if (!entry_good(call, entry) || !entry_load(call, entry)) {
             entry->principal.expires_at_s = 0;
             return false;
         }
-        if (entry->rules != call->rules) {
-            entry->user_rate = http_rules_user(call->rules, entry->principal.user_id);
-            entry->rules = call->rules;
-        }
+        if (entry->snapshot != call->rules->snapshot)
+            entry_renew(call, entry);
         call->user_rate = entry->user_rate;
         entry->used = ++call->lane->cache->tick;
         return true;
@@ -165,7 +219,7 @@ static struct entry *entry_to_fill(struct http_call *call)
     return oldest;
 }
 
-static void cache_store(struct http_call *call)
+void http_cache_keep(struct http_call *call)
 {
     struct http_principal principal = call->principal;
     struct span *texts[TEXTS];
@@ -188,7 +242,7 @@ static void cache_store(struct http_call *call)
     }
     entry->principal = principal;
     memcpy(entry->hash, call->token_hash, sizeof(entry->hash));
-    entry->rules = call->rules;
+    entry->snapshot = call->rules->snapshot;
     entry->user_rate = call->user_rate;
     entry->used = ++call->lane->cache->tick;
 }
@@ -224,15 +278,15 @@ static bool settle_epoch(struct http_call *call)
 
 void http_rights_keep(struct http_call *call)
 {
-    const struct http_engine *engine = call->lane->engine;
     struct http_principal *principal = &call->principal;
     bool settled = settle_epoch(call);
 
-    principal->scope_bits = http_names_bits(&engine->scopes, principal->scope);
-    principal->role_bits = http_names_bits(&engine->roles, principal->roles);
+    if (principal->kind == HTTP_TOKEN_KEY)
+        principal->payer = http_issuer_payer("", principal->subject);
+    look_up_bits(call, principal);
     call->user_rate = http_rules_user(call->rules, principal->user_id);
     if (settled)
-        cache_store(call);
+        http_cache_keep(call);
 }
 
 bool http_token_is_at_home(const struct http_call *call)

@@ -144,13 +144,15 @@ static bool bind_source(struct json_binder *b, const struct json_field *field,
                         const struct json_value *value, struct span *at,
                         const struct json_place *place)
 {
-    int64_t bytes = (int64_t)value->source.len;
+    struct span text = value->source;
 
     if (field->kind == JSON_KIND_MAP && value->type != JSON_OBJECT)
         return json_problem_at(b, place, "must be an object");
-    if (bytes < field->min || bytes > field->max)
+    if (field->free_text && !json_bind_masked(b, field, value, &text, place))
+        return false;
+    if ((int64_t)text.len < field->min || (int64_t)text.len > field->max)
         return json_problem_range(b, place, "must be", field->min, field->max, "byte");
-    *at = value->source;
+    *at = text;
     return true;
 }
 

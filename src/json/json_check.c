@@ -42,8 +42,12 @@ static bool is_bounded(const struct json_field *field)
 /* Only free text is masked: whatever has a form would lose it. */
 static bool is_maskable(const struct json_field *field)
 {
-    return !field->free_text || (field->kind == JSON_KIND_TEXT &&
-                                 field->format == JSON_FORMAT_NONE && field->choices == NULL);
+    bool any = field->kind == JSON_KIND_MAP || field->kind == JSON_KIND_ANY;
+
+    if (!field->free_text)
+        return field->depth == 0;
+    return any || (field->kind == JSON_KIND_TEXT && field->format == JSON_FORMAT_NONE &&
+                   field->choices == NULL && field->depth == 0);
 }
 
 /* Binds the fallback or example into a place of its own. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,6 +23,8 @@ struct order {
     struct part part;
     struct json_list parts;
     struct json_list remarks;
+    struct span extra;
+    struct span whatever;
 };
 
 static const struct json_field part_fields[] = {{.name = "note",
@@ -67,6 +70,20 @@ static const struct json_field fields[] = {
      .optional = true,
      .max = 3,
      .offset = offsetof(struct order, remarks)},
+    {.name = "extra",
+     .kind = JSON_KIND_MAP,
+     .free_text = true,
+     .depth = 3,
+     .optional = true,
+     .min = 2,
+     .max = 200,
+     .offset = offsetof(struct order, extra)},
+    {.name = "whatever",
+     .kind = JSON_KIND_ANY,
+     .free_text = true,
+     .optional = true,
+     .max = 200,
+     .offset = offsetof(struct order, whatever)},
 };
 static const struct json_schema schema = {.name = "Order",
                                           .fields = fields,
@@ -163,6 +180,76 @@ static void bounds_are_those_of_the_original(void **state)
     check(((const struct span *)order.remarks.items)[0], "＊＊＊＊　＊＊＊＊　＊＊＊＊　１１１１");
 }
 
+static void objects_are_masked_at_any_depth(void **state)
+{
+    struct order order;
+
+    (void)state;
+    assert_int_equal(bind("{\"extra\":{\"a\":\"4111111111111111\",\"b\":[{\"c\":\"x "
+                          "DE89370400440532013000\"}],\"d\":1.50,\"e\":null,\"f\":true}}",
+                          &order),
+                     ERR_OK);
+    check(order.extra, "{\"a\":\"************1111\",\"b\":[{\"c\":\"x "
+                       "DE****************3000\"}],\"d\":1.50,\"e\":null,\"f\":true}");
+    assert_int_equal(bind("{\"whatever\":\"5555\\u0035555 55554444\"}", &order), ERR_OK);
+    check(order.whatever, "\"******** ****4444\"");
+}
+
+/* A number cannot hold stars. */
+static void numbers_become_texts(void **state)
+{
+    struct order order;
+
+    (void)state;
+    assert_int_equal(bind("{\"extra\":{\"n\":[4111111111111111,17]}}", &order), ERR_OK);
+    check(order.extra, "{\"n\":[\"************1111\",17]}");
+    assert_int_equal(bind("{\"whatever\":4111111111111111}", &order), ERR_OK);
+    check(order.whatever, "\"************1111\"");
+}
+
+static void names_give_values_away(void **state)
+{
+    struct order order;
+
+    (void)state;
+    assert_int_equal(bind("{\"extra\":{\"cvv\":\"123\",\"CVC2\":[456],\"n\":123}}", &order),
+                     ERR_OK);
+    check(order.extra, "{\"cvv\":\"***\",\"CVC2\":[\"***\"],\"n\":123}");
+    assert_int_equal(bind("{\"extra\":{\"4111111111111111\":1}}", &order), ERR_VALIDATION);
+    assert_int_equal(problems.count, 1);
+    assert_true(span_is(problems.list[0].field, "extra"));
+    assert_string_equal(problems.list[0].message, "must not have card data in a member's name");
+}
+
+static void what_is_well_stays_as_it_was_written(void **state)
+{
+    struct order order;
+
+    (void)state;
+    assert_int_equal(bind("{\"extra\":{ \"a\" : \"\\u0041\", \"b\":1e5 }}", &order), ERR_OK);
+    check(order.extra, "{ \"a\" : \"\\u0041\", \"b\":1e5 }");
+    assert_int_equal(bind("{\"extra\":{\n \"a\":\r\n\"\\u0041\\n\"}}", &order), ERR_OK);
+    check(order.extra, "{\"a\":\"A\\n\"}");
+}
+
+static void depth_and_size_are_bounded(void **state)
+{
+    struct order order;
+    char text[512];
+
+    (void)state;
+    assert_int_equal(bind("{\"extra\":{\"a\":{\"b\":[1]}}}", &order), ERR_OK);
+    assert_int_equal(bind("{\"extra\":{\"a\":{\"b\":[[]]}}}", &order), ERR_VALIDATION);
+    assert_string_equal(problems.list[0].message, "must not be nested so deep");
+    problems.count = 0;
+    (void)snprintf(text, sizeof(text), "{\"extra\":{\"a\":\"%0200d\"}}", 0);
+    assert_int_equal(bind(text, &order), ERR_VALIDATION);
+    assert_string_equal(problems.list[0].message, "must be 2 to 200 bytes");
+    (void)snprintf(text, sizeof(text), "{\"extra\":{%300s\"a\":1}}", "");
+    assert_int_equal(bind(text, &order), ERR_OK);
+    check(order.extra, "{\"a\":1}");
+}
+
 static void parameters_are_masked_too(void **state)
 {
     struct order order = {0};
@@ -201,7 +288,12 @@ static void what_has_a_form_is_never_free_text(void **state)
     wrong.free_text = false;
     assert_null(json_schema_check(&of));
     wrong = (struct json_field){.name = "map", .kind = JSON_KIND_MAP, .max = 9, .free_text = true};
+    assert_null(json_schema_check(&of));
+    wrong.free_text = false, wrong.depth = 2;
     assert_string_equal(json_schema_check(&of), "map");
+    wrong = (struct json_field){
+        .name = "amount", .kind = JSON_KIND_DECIMAL, .max = 9, .free_text = true};
+    assert_string_equal(json_schema_check(&of), "amount");
 }
 
 int main(void)
@@ -211,6 +303,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(escapes_hide_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_text_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds_are_those_of_the_original, setup, teardown),
+        cmocka_unit_test_setup_teardown(objects_are_masked_at_any_depth, setup, teardown),
+        cmocka_unit_test_setup_teardown(numbers_become_texts, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_give_values_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_well_stays_as_it_was_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(depth_and_size_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters_are_masked_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_arena_ends_the_binding, setup, teardown),
         cmocka_unit_test(what_has_a_form_is_never_free_text),

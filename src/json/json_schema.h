@@ -68,7 +68,9 @@ struct json_field {
     enum json_format format;
     bool optional;     /* may be left out */
     bool nullable;     /* may be null: reads like left out, is written as null */
-    bool free_text;    /* written by people: card data in it is masked while it is read (mask.h) */
+    bool free_text;    /* written by people: card data in it is masked while it is read (mask.h),
+                          in a MAP or ANY in every text and number, which then is a text */
+    uint8_t depth;     /* of a free MAP or ANY: its levels; 0: as many as the reader takes */
     size_t offset;     /* of the member in the struct */
     size_t has_offset; /* of a bool: a value was given (or: is to be written); 0: there is none */
     int64_t min, max;  /* characters, value, or items */

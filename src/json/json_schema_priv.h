@@ -38,6 +38,11 @@ bool json_problem_range(struct json_binder *b, const struct json_place *place, c
 bool json_problem_choices(struct json_binder *b, const struct json_place *place,
                           const char *const *choices);
 
+/* A MAP or ANY that is free text: with card data masked, wherever it stands. */
+bool json_bind_masked(struct json_binder *b, const struct json_field *field,
+                      const struct json_value *value, struct span *ret_text,
+                      const struct json_place *place);
+
 /* Records that the arena refused `bytes`. */
 bool json_bind_no_room(struct json_binder *b, size_t bytes);
 

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "ledger/ledger_key.h"
 #include "ledger/ledger_priv.h"
+#include "ledger/ledger_transaction.h"
 
 #define SECONDS_MAX (INT64_C(100) * 366 * 24 * 60 * 60)
 
@@ -18,11 +19,15 @@ static bool is_span_of_time(int64_t seconds)
 enum err ledger_new(const struct ledger_options *options, struct ledger **ret_ledger)
 {
     struct ledger *ledger;
+    enum err err;
 
     PC_ASSERT(options->store != NULL && options->clock != NULL);
     if (!is_span_of_time(options->backdate_s) || !is_span_of_time(options->hold_life_s) ||
         !is_span_of_time(options->key_life_s))
         return ERR_CONFIG;
+    err = ledger_submissions_begin(options->metrics);
+    if (err)
+        return err;
     ledger = alloc_zero(sizeof(*ledger));
     if (ledger == NULL)
         return ERR_NO_MEMORY;

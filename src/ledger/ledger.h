@@ -258,6 +258,34 @@ PC_CHECKED enum err ledger_reverse(struct ledger_turn *turn, const struct ledger
 PC_CHECKED enum err ledger_account_get(struct ledger *ledger, struct store_conn *conn, int64_t id,
                                        struct ledger_account *ret_account);
 
+/* Postings with from <= seq < below. On SQLite the index of entries by account begins anew every
+ * LEDGER_PARTITION_POSTS postings, so that what a posting writes of it does not grow with the
+ * ledger; who looks for an account's entries walks from one partition to the next, with
+ * LEDGER_IN_PARTITION in the statement's text for SQLite. */
+enum { LEDGER_PARTITION_BITS = 13, LEDGER_PARTITION_POSTS = 1 << LEDGER_PARTITION_BITS };
+#define LEDGER_IN_PARTITION(seq, of) "(" seq " >> 13) = (" of " >> 13)"
+struct ledger_window {
+    int64_t from, below;
+};
+/* Takes the part with the highest, or the lowest, numbers off `rest`; false when nothing is left.
+ */
+PC_CHECKED bool ledger_window_newest(const struct store_conn *conn, struct ledger_window *rest,
+                                     struct ledger_window *ret_part);
+PC_CHECKED bool ledger_window_oldest(const struct store_conn *conn, struct ledger_window *rest,
+                                     struct ledger_window *ret_part);
+
+/* From one part to the next in which an account, or any of a user's, has entries; those between are
+ * passed over, a microsecond each. `rest.below` must not lie far behind the last posting. */
+struct ledger_walk {
+    struct store_conn *conn;
+    int64_t id; /* of the account, or of the user */
+    bool of_user, oldest_first;
+    struct ledger_window rest;
+};
+/* *ret_part may turn out to have none; *ret_found is false at the end. */
+PC_CHECKED enum err ledger_walk_next(struct ledger_walk *walk, struct ledger_window *ret_part,
+                                     bool *ret_found);
+
 /* As it was: behind posting `seq`, or at a time by commit, or by effective date. ERR_NOT_FOUND;
  * ERR_BALANCE_RANGE where in the order of effective dates it would have left 64 bits. */
 struct ledger_moment {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Balances now and then. An entry holds the balances behind it, so the past is one look into an
+ * Balances now and then. An entry holds the balances behind it, so the past is a look into an
  * index; by effective date, what was posted later for an earlier day is added. */
 #include "ledger/ledger_priv.h"
 
@@ -57,13 +57,17 @@ enum err ledger_account_get(struct ledger *ledger, struct store_conn *conn, int6
 /* ---- then -------------------------------------------------------------------------------------
  */
 
-/* Always a row for an account that there is. */
-static const struct store_statement entry_at = {
-    .name = "ledger_entry_at",
-    .sqlite = "SELECT e.posted_after, e.held_after, e.incoming_after, e.seq "
-              "FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.account_id = a.id "
-              "AND e.seq = (SELECT max(seq) FROM ledger_entries "
-              "WHERE account_id = a.id AND seq <= ?2) WHERE a.id = ?1"};
+static const struct store_statement last_entry = {
+    .name = "ledger_last_entry", .sqlite = "SELECT seq FROM ledger_accounts WHERE id = ?1"};
+
+/* The last of a part, ?2 to ?3. */
+#define ENTRY_BEFORE                                                                               \
+    "SELECT posted_after, held_after, incoming_after, seq FROM ledger_entries "                    \
+    "WHERE account_id = ?1 AND seq >= ?2 AND seq < ?3 "
+static const struct store_statement entry_before = {
+    .name = "ledger_entry_before",
+    .sqlite = ENTRY_BEFORE "AND " LEDGER_IN_PARTITION("seq", "?2") " ORDER BY seq DESC LIMIT 1",
+    .postgres = ENTRY_BEFORE "ORDER BY seq DESC LIMIT 1"};
 
 /* The last posting of that moment. Times rise with the numbers. */
 static const struct store_statement seq_at = {
@@ -84,22 +88,56 @@ static const struct store_statement backdated = {.name = "ledger_backdated",
                                                  .sqlite = BACKDATED_SUMS(""),
                                                  .postgres = BACKDATED_SUMS("::bigint")};
 
-static enum err read_entry(struct store_conn *conn, int64_t account_id, int64_t seq,
-                           struct ledger_balance *balance)
+static enum err read_last(struct store_conn *conn, int64_t account_id, int64_t *ret_seq)
 {
     PC_AUTO(store_rows) rows = NULL;
-    enum err err =
-        store_query(conn, &entry_at, STORE_PARAMS(STORE_I64(account_id), STORE_I64(seq)), &rows);
+    enum err err = store_query(conn, &last_entry, STORE_PARAMS(STORE_I64(account_id)), &rows);
 
     if (err)
         return err;
     if (!store_next(rows))
         return store_rows_end(rows, ERR_NOT_FOUND);
-    balance->posted = store_rows_i64_or(rows, 0, 0);
-    balance->held = store_rows_i64_or(rows, 1, 0);
-    balance->incoming = store_rows_i64_or(rows, 2, 0);
-    balance->seq = store_rows_i64_or(rows, 3, 0);
+    *ret_seq = store_rows_i64(rows, 0);
     return store_rows_err(rows);
+}
+
+/* Leaves the balance as it is if there is none. */
+static enum err read_before(struct store_conn *conn, int64_t account_id,
+                            const struct ledger_window *part, struct ledger_balance *balance)
+{
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err = store_query(
+        conn, &entry_before,
+        STORE_PARAMS(STORE_I64(account_id), STORE_I64(part->from), STORE_I64(part->below)), &rows);
+
+    if (err)
+        return err;
+    if (!store_next(rows))
+        return store_rows_err(rows);
+    balance->posted = store_rows_i64(rows, 0);
+    balance->held = store_rows_i64(rows, 1);
+    balance->incoming = store_rows_i64(rows, 2);
+    balance->seq = store_rows_i64(rows, 3);
+    return store_rows_err(rows);
+}
+
+static enum err read_entry(struct store_conn *conn, int64_t account_id, int64_t seq,
+                           struct ledger_balance *balance)
+{
+    struct ledger_walk walk = {.conn = conn, .id = account_id, .rest = {.from = 1}};
+    struct ledger_window part;
+    bool found = true;
+    int64_t last = 0;
+    enum err err = read_last(conn, account_id, &last);
+
+    walk.rest.below = (seq < last ? seq : last) + 1;
+    *balance = (struct ledger_balance){0};
+    while (err == ERR_OK && found && balance->seq == 0) {
+        err = ledger_walk_next(&walk, &part, &found);
+        if (err == ERR_OK && found)
+            err = read_before(conn, account_id, &part, balance);
+    }
+    return err;
 }
 
 static enum err read_seq(struct store_conn *conn, int64_t at_ns, int64_t *ret_seq)

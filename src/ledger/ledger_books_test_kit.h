@@ -81,8 +81,8 @@ static const struct store_statement books_faults[] = {
     FAULTS("i8_time", "SELECT seq FROM (SELECT seq, at, lag(at) OVER (ORDER BY seq) AS before "
                       "FROM ledger_posts) AS steps WHERE at <= before"),
     FAULTS("i8_events", "SELECT p.seq FROM ledger_posts p LEFT JOIN trail_events t "
-                        "ON t.at = p.at AND t.event = 'ledger.' || p.kind "
-                        "WHERE t.at IS NULL"),
+                        "ON t.object = 'posting:' || p.seq AND t.at >= p.at "
+                        "AND t.event = 'ledger.' || p.kind WHERE t.at IS NULL"),
 };
 
 struct books {

@@ -158,15 +158,20 @@ static http_handler_fn *visit_for(const struct ledger_key *key)
     return key->kept != NULL ? visit_kept : visit_new;
 }
 
-/* That a key is in use says nothing about money. */
-static enum err tell_refusal(struct ledger_turn *turn, const struct http_request *req, enum err err)
+/* Whose request it is not is no movement of money: that is a denial like any other. That a key is
+ * in use says nothing about money. */
+static enum err tell_refusal(struct ledger_turn *turn, struct http_request *req, enum err err)
 {
-    const struct trail_record record = {.event = TRAIL_LEDGER_REFUSED,
-                                        .outcome = TRAIL_REFUSED,
-                                        .reason = span_from(err_slug(err)),
-                                        .details = {{"route", span_from(req->route->id)}}};
+    struct trail_record record;
 
-    return err == ERR_KEY_RUNNING ? ERR_OK : ledger_turn_trail(turn, &record);
+    if (err == ERR_KEY_RUNNING)
+        return ERR_OK;
+    if (!http_denial(req, err, &record))
+        record = (struct trail_record){.event = TRAIL_LEDGER_REFUSED,
+                                       .outcome = TRAIL_REFUSED,
+                                       .reason = span_from(err_slug(err)),
+                                       .details = {{"route", span_from(req->route->id)}}};
+    return ledger_turn_trail(turn, &record);
 }
 
 /* The first answer under a key is kept, good or bad. */

@@ -56,6 +56,10 @@ bool ledger_sees_all(const struct http_principal *principal);
 /* payments and risk move every customer's money; others move what they own. */
 bool ledger_moves_all(const struct http_principal *principal);
 
+/* ERR_NOT_FOUND, for what is there but not the caller's; an event tells of it. `kind`: "account:".
+ */
+PC_CHECKED enum err ledger_not_owner(struct http_request *req, const char *kind, int64_t id);
+
 /* The account if the caller may see it, or may move money out of it: else ERR_NOT_FOUND, as if
  * there were none. */
 PC_CHECKED enum err ledger_account_seen(struct http_request *req, struct ledger_turn *turn,

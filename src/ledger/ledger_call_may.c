@@ -14,8 +14,13 @@ bool ledger_sees_all(const struct http_principal *principal)
            http_has_role(principal, "auditor") || http_has_role(principal, "admin");
 }
 
+enum err ledger_not_owner(struct http_request *req, const char *kind, int64_t id)
+{
+    return http_denied(req, ERR_NOT_FOUND, "not-owner", http_object(req, kind, id));
+}
+
 /* A client of its own is nobody's owner, and the house's accounts are not its. */
-static enum err account_of(const struct http_request *req, struct ledger_turn *turn, bool all,
+static enum err account_of(struct http_request *req, struct ledger_turn *turn, bool all,
                            int64_t account_id, struct ledger_account *ret_account)
 {
     struct ledger_account account = {0};
@@ -24,7 +29,7 @@ static enum err account_of(const struct http_request *req, struct ledger_turn *t
     if (err)
         return err;
     if (!all && (req->principal->user_id == 0 || account.user_id != req->principal->user_id))
-        return ERR_NOT_FOUND;
+        return ledger_not_owner(req, "account:", account_id);
     *ret_account = account;
     return ERR_OK;
 }

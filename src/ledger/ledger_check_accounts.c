@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * Accounts, merged with their entries, limits and open holds: every balance is the sum of what was
- * posted, at each entry and now; no floor was ever broken; what is held is what open holds hold. */
+ * Accounts with their entries, limits and open holds: every balance is the sum of what was posted,
+ * at each entry and now; no floor was ever broken; what is held is what open holds hold.
+ *
+ *   some accounts --> all entries by number, theirs are added up --> each account, merged with its
+ *       holds --> the next accounts
+ *
+ * Entries are in no index by account alone, so the sums of some accounts wait in memory while all
+ * entries pass. */
 #include "ledger/ledger_check_priv.h"
+
+#include "base/alloc.h"
+
+enum { ACCOUNTS_FIRST = 256 };
 
 static const struct store_statement accounts_scan = {
     .name = "ledger_check_accounts",
@@ -10,15 +20,22 @@ static const struct store_statement accounts_scan = {
         "a.hold_expires_at, a.user_id, u.id, n.id FROM ledger_accounts a "
         "LEFT JOIN users u ON u.id = a.user_id LEFT JOIN accounts n ON n.id = a.id "
         "WHERE a.id > ?1 ORDER BY a.id LIMIT ?2"};
+static const struct store_statement ids_scan = {
+    .name = "ledger_check_account_ids",
+    .sqlite = "SELECT id FROM ledger_accounts WHERE id > ?1 ORDER BY id LIMIT ?2"};
 static const struct store_statement entries_scan = {
     .name = "ledger_check_account_entries",
-    .sqlite = "SELECT account_id, seq, posted, held, incoming, posted_after, held_after, "
-              "incoming_after FROM ledger_entries WHERE (account_id, seq) > (?1, ?2) "
-              "ORDER BY account_id, seq LIMIT ?3"};
+    .sqlite = "SELECT seq, account_id, posted, held, incoming, posted_after, held_after, "
+              "incoming_after FROM ledger_entries WHERE (seq, account_id) > (?1, ?2) "
+              "ORDER BY seq, account_id LIMIT ?3"};
 static const struct store_statement limits_scan = {
     .name = "ledger_check_limits",
     .sqlite = "SELECT account_id, seq, at, credit_limit FROM ledger_limits "
               "WHERE (account_id, seq, at) > (?1, ?2, ?3) ORDER BY account_id, seq, at LIMIT ?4"};
+static const struct store_statement limit_next = {
+    .name = "ledger_check_limit_next",
+    .sqlite = "SELECT seq, at, credit_limit FROM ledger_limits "
+              "WHERE account_id = ?1 AND (seq, at) > (?2, ?3) ORDER BY seq, at LIMIT 1"};
 static const struct store_statement held_scan = {
     .name = "ledger_check_held",
     .sqlite = "SELECT account_id, seq, amount, captured, expires_at FROM ledger_holds "
@@ -30,16 +47,27 @@ static const struct store_statement incoming_scan = {
               "WHERE ended_seq IS NULL AND (to_account_id, seq) > (?1, ?2) "
               "ORDER BY to_account_id, seq LIMIT ?3"};
 
-/* The account whose turn it is: as its entries make it. */
+/* A limit that will be in force behind posting `seq`; NO_LIMIT: there is none. */
+#define NO_LIMIT INT64_MAX
+struct limit {
+    int64_t seq, at, minor;
+    bool has_more; /* behind it */
+};
+
+/* An account as its entries make it. */
 struct account {
     int64_t id, seq;
     ledger_wide posted, held, incoming;
-    int64_t limit;
+    int64_t limit; /* in force */
+    struct limit next;
 };
 
 struct accounts {
     struct ledger_check *check;
-    struct ledger_scan accounts, entries, limits, held, incoming;
+    struct ledger_scan accounts, ids, limits, held, incoming;
+    struct account *some; /* by id */
+    size_t count, room;
+    enum err err;
     ledger_wide posted[CURRENCY_COUNT], held_all[CURRENCY_COUNT], incoming_all[CURRENCY_COUNT];
 };
 
@@ -81,29 +109,50 @@ static void floor_look(struct ledger_check *check, const struct account *account
                            ledger_wide_text(account->incoming, text));
 }
 
+/* The one behind the next; most accounts were given one limit at most. */
+static void limit_follow(struct accounts *all, struct account *account)
+{
+    struct limit *next = &account->next;
+    PC_AUTO(store_rows) rows = NULL;
+    enum err err;
+
+    if (!next->has_more) {
+        next->seq = NO_LIMIT;
+        return;
+    }
+    err = store_query(
+        all->check->conn, &limit_next,
+        STORE_PARAMS(STORE_I64(account->id), STORE_I64(next->seq), STORE_I64(next->at)), &rows);
+    next->seq = NO_LIMIT;
+    if (!err && store_next(rows)) {
+        next->seq = store_rows_i64(rows, 0);
+        next->at = store_rows_i64(rows, 1);
+        next->minor = store_rows_i64(rows, 2);
+    }
+    err = err ? err : store_rows_err(rows);
+    all->err = all->err ? all->err : err;
+}
+
 /* A limit holds for every posting behind the one it names. */
 static void limits_until(struct accounts *all, struct account *account, int64_t seq)
 {
-    struct ledger_scan *limits = &all->limits;
-
-    for (; !limits->over && limits->key[0] == account->id && limits->key[1] < seq;
-         ledger_scan_next(limits)) {
-        account->limit = store_rows_i64(limits->rows, 3);
+    while (account->next.seq < seq) {
+        account->limit = account->next.minor;
         floor_look(all->check, account);
         if (account->id < 0)
             ledger_check_fault(all->check, LEDGER_I10,
                                "account %lld: is the house's, but has a limit of %lld",
                                (long long)account->id, (long long)account->limit);
+        limit_follow(all, account);
     }
 }
 
 /* ---- entries ---- */
 
-static void entry_one(struct accounts *all, struct account *account)
+static void entry_one(struct accounts *all, struct account *account, struct store_rows *rows,
+                      int64_t seq)
 {
-    struct store_rows *rows = all->entries.rows;
     struct ledger_check *check = all->check;
-    int64_t seq = all->entries.key[1];
 
     limits_until(all, account, seq);
     account->seq = seq;
@@ -116,11 +165,96 @@ static void entry_one(struct accounts *all, struct account *account)
     floor_look(check, account);
 }
 
-/* Of accounts that do not exist: told with the postings. */
+/* NULL: of other accounts, or of one that does not exist, which is told with the postings. Most ids
+ * follow one another without a gap. */
+static struct account *account_find(const struct accounts *all, int64_t id)
+{
+    uint64_t guess = (uint64_t)id - (uint64_t)all->some[0].id;
+    size_t low = 0, high = all->count;
+
+    if (guess < all->count && all->some[guess].id == id)
+        return &all->some[guess];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (all->some[middle].id == id)
+            return &all->some[middle];
+        if (all->some[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void entries_pass(struct accounts *all)
+{
+    struct ledger_scan entries;
+    enum err err;
+
+    ledger_scan_begin(&entries, all->check->conn, &entries_scan, 2);
+    for (; !entries.over && all->err == ERR_OK; ledger_scan_next(&entries)) {
+        struct account *account = account_find(all, entries.key[1]);
+
+        if (account != NULL)
+            entry_one(all, account, entries.rows, entries.key[0]);
+    }
+    err = ledger_scan_end(&entries);
+    all->err = all->err ? all->err : err;
+}
+
 static void skip_until(struct ledger_scan *scan, int64_t id)
 {
     while (!scan->over && scan->key[0] < id)
         ledger_scan_next(scan);
+}
+
+/* ---- some accounts ---- */
+
+static void limit_first(struct accounts *all, struct account *account)
+{
+    struct ledger_scan *limits = &all->limits;
+
+    account->next.seq = NO_LIMIT;
+    skip_until(limits, account->id);
+    if (limits->over || limits->key[0] != account->id)
+        return;
+    account->next = (struct limit){
+        .seq = limits->key[1], .at = limits->key[2], .minor = store_rows_i64(limits->rows, 3)};
+    ledger_scan_next(limits);
+    account->next.has_more = !limits->over && limits->key[0] == account->id;
+}
+
+static enum err room_make(struct accounts *all)
+{
+    size_t room = all->room == 0 ? ACCOUNTS_FIRST : 2 * all->room;
+    struct account *larger;
+
+    if (all->count < all->room)
+        return ERR_OK;
+    larger = alloc_resize(all->some, room * sizeof(*larger));
+    if (larger == NULL)
+        return ERR_NO_MEMORY;
+    all->some = larger;
+    all->room = room;
+    return ERR_OK;
+}
+
+/* The next accounts, as they are before their first entry. */
+static void some_take(struct accounts *all)
+{
+    all->count = 0;
+    while (all->err == ERR_OK && all->count < all->check->accounts_max && !all->ids.over) {
+        struct account *account;
+
+        all->err = room_make(all);
+        if (all->err)
+            return;
+        account = &all->some[all->count++];
+        *account = (struct account){.id = all->ids.key[0]};
+        limit_first(all, account);
+        ledger_scan_next(&all->ids);
+    }
 }
 
 /* ---- holds ---- */
@@ -202,36 +336,45 @@ static void sums_add(struct accounts *all, enum currency currency, int64_t poste
     all->incoming_all[currency] += incoming;
 }
 
-static void account_one(struct accounts *all)
+static void account_one(struct accounts *all, struct account *account)
 {
     struct store_rows *rows = all->accounts.rows;
-    struct account account = {.id = all->accounts.key[0]};
     enum currency currency = currency_from_code(store_rows_text(rows, 1, NULL));
     int64_t posted = store_rows_i64(rows, 3);
     int64_t held = store_rows_i64(rows, 4);
     int64_t incoming = store_rows_i64(rows, 5);
 
-    skip_until(&all->entries, account.id);
-    skip_until(&all->limits, account.id);
-    for (; !all->entries.over && all->entries.key[0] == account.id; ledger_scan_next(&all->entries))
-        entry_one(all, &account);
-    limits_until(all, &account, INT64_MAX);
-    differs(all->check, "balance", account.id, 0, posted, account.posted);
-    differs(all->check, "held", account.id, 0, held, account.held);
-    differs(all->check, "incoming", account.id, 0, incoming, account.incoming);
-    if (store_rows_i64(rows, 6) != account.limit)
+    limits_until(all, account, NO_LIMIT);
+    differs(all->check, "balance", account->id, 0, posted, account->posted);
+    differs(all->check, "held", account->id, 0, held, account->held);
+    differs(all->check, "incoming", account->id, 0, incoming, account->incoming);
+    if (store_rows_i64(rows, 6) != account->limit)
         ledger_check_fault(
             all->check, LEDGER_I4, "account %lld: stored limit %lld, the last it was given %lld",
-            (long long)account.id, (long long)store_rows_i64(rows, 6), (long long)account.limit);
-    if (store_rows_i64(rows, 7) != account.seq)
+            (long long)account->id, (long long)store_rows_i64(rows, 6), (long long)account->limit);
+    if (store_rows_i64(rows, 7) != account->seq)
         ledger_check_fault(all->check, LEDGER_I2,
                            "account %lld: stored last posting %lld, last of its entries %lld",
-                           (long long)account.id, (long long)store_rows_i64(rows, 7),
-                           (long long)account.seq);
-    holds_agree(all, account.id, held, incoming, store_rows_i64_or(rows, 8, 0));
-    terms_agree(all, account.id, currency, posted == 0 && held == 0 && incoming == 0);
+                           (long long)account->id, (long long)store_rows_i64(rows, 7),
+                           (long long)account->seq);
+    holds_agree(all, account->id, held, incoming, store_rows_i64_or(rows, 8, 0));
+    terms_agree(all, account->id, currency, posted == 0 && held == 0 && incoming == 0);
     sums_add(all, currency, posted, held, incoming);
     all->check->summary.accounts++;
+}
+
+/* Both are in the order of the ids, in one snapshot. */
+static void some_agree(struct accounts *all)
+{
+    for (size_t i = 0; i < all->count && all->err == ERR_OK; i++) {
+        if (all->accounts.over || all->accounts.key[0] != all->some[i].id) {
+            all->err = ledger_scan_end(&all->accounts);
+            all->err = all->err ? all->err : ERR_STORE_CORRUPT;
+            return;
+        }
+        account_one(all, &all->some[i]);
+        ledger_scan_next(&all->accounts);
+    }
 }
 
 /* ---- all of them ---- */
@@ -255,23 +398,27 @@ static void sums_agree(const struct accounts *all)
 enum err ledger_check_accounts(struct ledger_check *check)
 {
     struct accounts all = {.check = check};
-    struct ledger_scan *const scans[] = {&all.accounts, &all.entries, &all.limits, &all.held,
+    struct ledger_scan *const scans[] = {&all.accounts, &all.ids, &all.limits, &all.held,
                                          &all.incoming};
-    enum err err = ERR_OK;
 
     ledger_scan_begin(&all.accounts, check->conn, &accounts_scan, 1);
-    ledger_scan_begin(&all.entries, check->conn, &entries_scan, 2);
+    ledger_scan_begin(&all.ids, check->conn, &ids_scan, 1);
     ledger_scan_begin(&all.limits, check->conn, &limits_scan, 3);
     ledger_scan_begin(&all.held, check->conn, &held_scan, 2);
     ledger_scan_begin(&all.incoming, check->conn, &incoming_scan, 2);
-    for (; !all.accounts.over; ledger_scan_next(&all.accounts))
-        account_one(&all);
+    while (all.err == ERR_OK && !all.ids.over) {
+        some_take(&all);
+        if (all.err == ERR_OK)
+            entries_pass(&all);
+        some_agree(&all);
+    }
     for (size_t i = 0; i < PC_COUNT(scans); i++) {
         enum err other = ledger_scan_end(scans[i]);
 
-        err = err ? err : other;
+        all.err = all.err ? all.err : other;
     }
-    if (err == ERR_OK)
+    alloc_free(all.some);
+    if (all.err == ERR_OK)
         sums_agree(&all);
-    return err;
+    return all.err;
 }

@@ -10,7 +10,8 @@
  *   ledger_check_orders.c       I10: orders, their holds and fills
  *   ledger_check_keys.c         I7: answers that were kept, and what they tell of
  *
- * Threads: one store job.    Memory: one row of each scan, whatever the size.
+ * Threads: one store job.    Memory: one row of each scan, and the sums of accounts_max accounts,
+ *                            whatever the size.
  * Source:  README.md (invariants). */
 #ifndef PC_LEDGER_LEDGER_CHECK_PRIV_H
 #define PC_LEDGER_LEDGER_CHECK_PRIV_H
@@ -42,7 +43,13 @@ struct ledger_check {
     struct ledger_summary summary;
     uint64_t told[LEDGER_INVARIANT_COUNT];
     int64_t head_seq, head_at, head_transaction_id; /* as the head says */
+    size_t accounts_max;                            /* whose sums are in memory at a time */
 };
+
+/* ledger_check with `accounts_max` accounts at a time. */
+PC_CHECKED enum err ledger_check_by(struct store_conn *conn, int64_t now_ns, size_t accounts_max,
+                                    ledger_fault_fn *tell, void *context,
+                                    struct ledger_summary *ret_summary);
 
 /* Counts the fault, and tells it unless many of its kind were told. */
 PC_FORMAT(3, 4)

@@ -11,58 +11,9 @@
 
 #include "base/limits.h"
 #include "crypto/digest.h"
+#include "http/http_key.h"
 
 enum { PRINT_LENGTH_BYTES = 4 };
-
-static const char key_syntax[] = "must be 1 to 255 visible ASCII characters";
-
-/* ---- the header -------------------------------------------------------------------------------
- */
-
-static bool is_visible(struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7E)
-            return false;
-    }
-    return text.len >= 1 && text.len <= LIMIT_LEDGER_KEY_BYTES_MAX;
-}
-
-/* RFC 8941, 3.3.3: a string in quotes, where a backslash goes before a quote or a backslash. */
-static bool unquote(struct span text, char key[LIMIT_LEDGER_KEY_BYTES_MAX], size_t *ret_len)
-{
-    size_t len = 0;
-
-    if (text.len < 2 || text.ptr[text.len - 1] != '"')
-        return false;
-    text = span_slice(text, 1, text.len - 1);
-    for (size_t i = 0; i < text.len; i++) {
-        bool escaped = text.ptr[i] == '\\';
-
-        i += escaped;
-        if (i == text.len || len == LIMIT_LEDGER_KEY_BYTES_MAX)
-            return false;
-        if (escaped != (text.ptr[i] == '"' || text.ptr[i] == '\\'))
-            return false;
-        key[len++] = text.ptr[i];
-    }
-    *ret_len = len;
-    return true;
-}
-
-/* How often the header is there, and its last value. */
-static size_t find_header(const struct http_request *req, struct span *ret_value)
-{
-    size_t found = 0;
-
-    for (size_t i = 0; req->head != NULL && i < req->head->header_count; i++) {
-        if (!span_is(req->head->headers[i].name, "idempotency-key"))
-            continue;
-        *ret_value = span_trim(req->head->headers[i].value);
-        found++;
-    }
-    return found;
-}
 
 /* ---- what is asked ----------------------------------------------------------------------------
  */
@@ -127,24 +78,13 @@ static enum err print_of(const struct http_request *req, struct span *ret_print)
 
 enum err ledger_key_read(struct http_request *req, struct ledger_key *ret_key)
 {
-    char text[LIMIT_LEDGER_KEY_BYTES_MAX];
-    struct span key = {0};
-    size_t found = find_header(req, &key);
+    char room[LIMIT_LEDGER_KEY_BYTES_MAX];
+    struct span key;
+    enum err err = http_key_read(req, room, &key);
 
     *ret_key = (struct ledger_key){0};
-    if (found == 0)
-        return ERR_OK;
-    if (found > 1)
-        return http_fail_field(req, "Idempotency-Key", "must be given once");
-    if (key.len > 0 && key.ptr[0] == '"') {
-        size_t len;
-
-        if (!unquote(key, text, &len))
-            return http_fail_field(req, "Idempotency-Key", key_syntax);
-        key = span_make(text, len);
-    }
-    if (!is_visible(key))
-        return http_fail_field(req, "Idempotency-Key", key_syntax);
+    if (err || key.len == 0)
+        return err;
     ret_key->is_given = true;
     hash_key(req, key, ret_key->hash);
     return print_of(req, &ret_key->print);

@@ -298,7 +298,10 @@ enum err ledger_posting_get(struct http_request *req)
 {
     const struct ledger_id_input *input = req->input;
     struct ledger_posting_row row = {0};
-    enum err err = ledger_sees_all(req->principal) ? find(req, input->id, &row) : ERR_NOT_FOUND;
+    enum err err = find(req, input->id, &row);
+
+    if (!err && !ledger_sees_all(req->principal))
+        err = ledger_not_owner(req, "posting:", input->id);
 
     if (!err)
         err = find_legs(req, &row);

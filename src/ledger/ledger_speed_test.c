@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * How long a transfer takes inside of the ledger, by how many share a turn, on either database. It
- * promises nothing about time; PORTCULLIS_TEST_TRANSFERS makes it long enough to tell. */
+ * How long a transfer takes inside of the ledger, by how many share a turn, on either database, and
+ * how much of that is the trail's. It promises nothing about time; PORTCULLIS_TEST_TRANSFERS makes
+ * it long enough to tell. */
 #include "ledger/ledger_test_kit.h"
 
 #include <time.h>
@@ -113,6 +114,66 @@ static void run(size_t group, size_t accounts, const char *what)
                   group, (long long)(started / (int64_t)done), (long long)(spent / (int64_t)done));
 }
 
+/* ---- the price of the trail --------------------------------------------------------------------
+ */
+
+static bool trailed = true;
+
+/* The trail's own, but that the log is left out of some commits. */
+static enum err seal_some(struct store_conn *conn, void *state)
+{
+    return trailed ? trail_seal.seal(conn, state) : ERR_OK;
+}
+
+/* Rounds with and without the log in turn, so that what else the machine does meets both. */
+static void the_trail_has_its_price(void **state)
+{
+    enum { ROUNDS = 8 };
+    static const size_t groups[] = {1, 10, 100, 1000};
+    int64_t spent[2];
+
+    (void)state;
+    crowd.state = 1;
+    assert_int_equal(doing(open_all, &crowd), ERR_OK);
+    crowd.accounts = ACCOUNTS;
+    for (size_t i = 0; i < PC_COUNT(groups); i++) {
+        size_t turns = transfers_wanted() / (groups[i] == 1 ? 10 : groups[i]) / ROUNDS + 1;
+
+        spent[0] = spent[1] = 0;
+        crowd.group = groups[i];
+        for (size_t round = 0; round < 2 * (size_t)ROUNDS; round++) {
+            int64_t before = processor_ns();
+
+            trailed = round % 2 == 0;
+            for (size_t turn = 0; turn < turns; turn++) {
+                clock_fake_move(&bench.clock, 1000000);
+                assert_int_equal(doing(move_all, &crowd), ERR_OK);
+            }
+            spent[trailed] += processor_ns() - before;
+        }
+        (void)fprintf(stderr,
+                      "%zu in a turn: %lld ns for a transfer with its trail, %lld without\n",
+                      groups[i], (long long)(spent[1] / (int64_t)(turns * groups[i] * ROUNDS)),
+                      (long long)(spent[0] / (int64_t)(turns * groups[i] * ROUNDS)));
+    }
+    trailed = true;
+}
+
+static int seldom_setup(void **state)
+{
+    static struct store_seal some;
+
+    if (kit_setup(state) != 0)
+        return -1;
+    bench.kit = *state;
+    some = trail_seal;
+    some.seal = seal_some;
+    bench.kit->options.seal = &some;
+    clock_fake_init(&bench.clock, T0);
+    bench_open();
+    return 0;
+}
+
 static void transfers_take_their_time(void **state)
 {
     static const size_t groups[] = {1, 10, 100, 1000};
@@ -128,7 +189,10 @@ static void transfers_take_their_time(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {BENCH_TEST(transfers_take_their_time)};
+    static const struct CMUnitTest tests[] = {
+        BENCH_TEST(transfers_take_their_time),
+        cmocka_unit_test_setup_teardown(the_trail_has_its_price, seldom_setup, bench_teardown),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

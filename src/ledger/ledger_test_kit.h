@@ -6,6 +6,7 @@
 
 #include "ledger/ledger_priv.h"
 #include "store/store_test_kit.h"
+#include "trail/trail_catalogue.h"
 
 #define T0    (INT64_C(1800000000) * CLOCK_NS_PER_S)
 #define DAY_S (INT64_C(24) * 60 * 60)
@@ -45,6 +46,8 @@ static inline int bench_setup(void **state)
     if (kit_setup(state) != 0)
         return -1;
     bench.kit = *state;
+    bench.kit->options.seal = &trail_seal;
+    trail_misfits_tell(trail_misfit_ends, NULL);
     clock_fake_init(&bench.clock, T0);
     bench_open();
     return 0;
@@ -59,6 +62,17 @@ static inline int bench_teardown(void **state)
 }
 
 #define BENCH_TEST(function) cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
+
+/* As if many postings had been made that touch nobody: the next but one is the first of a partition
+ * (LEDGER_PARTITION_POSTS) behind that of the last. The check would tell the gap. */
+static inline void bench_leap(void)
+{
+    static const struct store_statement leap = {
+        .name = "bench_leap",
+        .sqlite = "UPDATE ledger_head SET seq = ((seq + 2) / 8192 + 1) * 8192 - 2"};
+
+    kit_exec(bench.store, &leap);
+}
 
 /* ---- turns ------------------------------------------------------------------------------------
  */

@@ -25,6 +25,9 @@ enum ledger_transaction_status {
 /* "pending", ..., ended by NULL: for schemas. */
 extern const char *const ledger_statuses[LEDGER_STATUS_COUNT];
 const char *ledger_status_name(enum ledger_transaction_status status);
+/* All that is counted of transactions, at 0: what begins with the first transaction cannot show
+ * that there is none. */
+PC_CHECKED enum err ledger_submissions_begin(struct metrics *metrics);
 /* LEDGER_STATUS_NONE for anything else. */
 enum ledger_transaction_status ledger_status_from(struct span name);
 

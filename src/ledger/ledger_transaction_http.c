@@ -13,7 +13,7 @@ static enum err transaction_get(struct http_request *req)
     enum err err = ledger_transaction_find(req->store, input->id, req->arena, &row);
 
     if (!err && !ledger_sees_all(req->principal) && row.user_id != req->principal->user_id)
-        err = ERR_NOT_FOUND;
+        err = ledger_not_owner(req, "transaction:", input->id);
     return err ? err : http_reply(req, &row);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * /transactions through the whole journey: what is given in, moved on, counted and refused. */
 #include "ledger/ledger_site_test_kit.h"
+#include "ledger/ledger_transaction.h"
 
 static int64_t usd; /* of ada, with 100.00 */
 
@@ -53,6 +54,21 @@ static int64_t counted(const char *status)
     line = strchr(line, '}') + 2;
     assert_true(span_to_i64(span_make(line, strcspn(line, "\n")), &value));
     return value;
+}
+
+/* Rules see that no transactions are given in only by a number that stands. */
+static void every_status_is_counted_from_the_start(void **state)
+{
+    char text[64 * 1024];
+    struct sbuf out = sbuf_over(text, sizeof(text) - 1);
+
+    (void)state;
+    metric_render(site.metrics, &out);
+    text[out.len] = '\0';
+    for (size_t i = 0; ledger_statuses[i] != NULL; i++)
+        assert_non_null(
+            strstr(text, text_of("transaction_service_submissions_total{status=\"%s\"} 0\n",
+                                 ledger_statuses[i])));
 }
 
 static const struct store_statement events_statement = {
@@ -582,6 +598,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_ask_what_was_promised),
+        T(every_status_is_counted_from_the_start),
         T(one_is_pending_and_moves_nothing),
         T(what_is_left_out_is_the_account_s),
         T(amounts_are_exact_or_refused),

@@ -272,6 +272,6 @@ enum err ledger_transactions_of_account(struct http_request *req)
 
     if (!err && !ledger_sees_all(req->principal) &&
         (account.user_id == 0 || account.user_id != req->principal->user_id))
-        err = ERR_NOT_FOUND;
+        err = ledger_not_owner(req, "account:", account.id);
     return err ? err : ledger_transactions_list(req);
 }

@@ -130,6 +130,19 @@ static const struct metric_def submissions = {
     .kind = METRIC_COUNTER,
     .labels = {"status"}};
 
+enum err ledger_submissions_begin(struct metrics *metrics)
+{
+    struct metric *metric = NULL;
+    enum err err = metric_register(metrics, &submissions, &metric);
+
+    for (size_t i = 0; !err && ledger_statuses[i] != NULL; i++) {
+        struct span name = span_from(ledger_statuses[i]);
+
+        (void)metric_series(metric, &name, 1);
+    }
+    return err;
+}
+
 static void count(struct http_request *req, enum ledger_transaction_status status)
 {
     const struct ledger_options *options = ledger_options_of(http_context(req));

@@ -183,15 +183,20 @@ static void refuse_item(struct arena *arena, size_t i, enum err err, struct batc
 }
 
 /* Each that is refused is an event like a request of its own would be. */
-static enum err tell_refusal(struct ledger_turn *turn, struct arena *arena, size_t i, enum err err)
+static enum err tell_refusal(struct http_request *req, struct ledger_turn *turn, size_t i,
+                             enum err err)
 {
-    struct sbuf object = sbuf_on(arena, 64);
-    struct trail_record record = {.event = TRAIL_LEDGER_REFUSED,
-                                  .outcome = TRAIL_REFUSED,
-                                  .reason = span_from(err_slug(err))};
+    struct sbuf item = sbuf_on(req->arena, 64);
+    struct trail_record record;
 
-    sbuf_add_format(&object, "transfers[%zu]", i);
-    record.object = sbuf_span(&object);
+    if (!http_denial(req, err, &record)) {
+        sbuf_add_format(&item, "transfers[%zu]", i);
+        record = (struct trail_record){.event = TRAIL_LEDGER_REFUSED,
+                                       .outcome = TRAIL_REFUSED,
+                                       .reason = span_from(err_slug(err)),
+                                       .object = sbuf_span(&item),
+                                       .details = {{"route", span_from(req->route->id)}}};
+    }
     return ledger_turn_trail(turn, &record);
 }
 
@@ -213,7 +218,7 @@ static enum err run_each(struct http_request *req, struct ledger_turn *turn,
         }
         refuse_item(req->arena, i, err, &items[i]);
         reply->refused++;
-        err = tell_refusal(turn, req->arena, i, err);
+        err = tell_refusal(req, turn, i, err);
         if (err)
             return err;
     }

@@ -68,7 +68,7 @@ static enum err transfer_get(struct http_request *req)
     enum err err = ledger_transfer_find(req->store, input->id, req->arena, &row);
 
     if (!err && !is_seen(req->principal, &row))
-        err = ERR_NOT_FOUND;
+        err = ledger_not_owner(req, "transfer:", input->id);
     return err ? err : http_reply(req, &row);
 }
 

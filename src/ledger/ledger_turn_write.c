@@ -403,7 +403,7 @@ static enum err events_write(struct ledger_turn *turn)
         err = event_fill(turn, ledger_list_at(&turn->events, i), ledger_list_push(&turn->records));
     if (err || count == 0)
         return err;
-    return trail_add_many(turn->conn, ledger_list_at(&turn->records, 0), count, &turn->arena);
+    return trail_add_many(turn->conn, ledger_list_at(&turn->records, 0), count);
 }
 
 enum err ledger_turn_write(struct ledger_turn *turn)

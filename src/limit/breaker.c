@@ -17,19 +17,26 @@
  * given up; a place of another generation, or past its time, is free. A probe's report counts only
  * if its place still holds exactly what admit wrote there.
  *
- * Error rates over a time window and slow calls will be further reasons to open: `opens_on_failure`
- * is where a report is judged, and nothing else depends on the reason. */
+ * Where exactly `probes` calls may pass, a place that succeeded stays taken for its generation.
+ *
+ * Shares are counted beside the word (breaker_window.c). Whoever counts a call judges the sums with
+ * it, so the call that fills the measure is the one that opens. Only a ticket of the present closed
+ * state counts. The window is cleared on the way from half open to closed, before the word says
+ * closed: then nobody counts. */
 #include "limit/breaker.h"
 
 #include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "limit/breaker_window.h"
 
 enum {
     FAILURES_DEFAULT = 5,
     OPEN_S_DEFAULT = 60,
     PROBE_S_DEFAULT = 30,
+    WINDOW_S_DEFAULT = 10,
+    CALLS_MIN_DEFAULT = 20,
     COUNT_BITS = 40,
     GENERATION_BITS = 22,
 };
@@ -41,6 +48,7 @@ struct breaker {
     _Atomic uint64_t word;
     _Atomic uint64_t probes[BREAKER_PROBES_MAX]; /* generation and deadline; 0: never used */
     struct breaker_options options;
+    struct breaker_window window; /* bucket_ms 0: there is none */
     _Atomic uint64_t moves[BREAKER_STATE_COUNT];
 };
 
@@ -75,6 +83,24 @@ static uint64_t ms_after(int64_t now_ns, int64_t wait_ns)
     return ms_of(now_ns + wait_ns + CLOCK_NS_PER_MS - 1);
 }
 
+static void window_set(struct breaker *breaker)
+{
+    struct breaker_options *own = &breaker->options;
+
+    PC_ASSERT(own->error_percent <= 100 && own->slow_percent <= 100);
+    PC_ASSERT(own->window_ns >= 0 && own->slow_ns >= 0);
+    PC_ASSERT(own->calls_min <= BREAKER_CALLS_MIN_MAX);
+    if (own->slow_ns == 0)
+        own->slow_percent = 0;
+    if (own->error_percent + own->slow_percent == 0)
+        return;
+    if (own->window_ns == 0)
+        own->window_ns = WINDOW_S_DEFAULT * CLOCK_NS_PER_S;
+    if (own->calls_min == 0)
+        own->calls_min = CALLS_MIN_DEFAULT;
+    breaker_window_init(&breaker->window, own->window_ns);
+}
+
 enum err breaker_new(const struct breaker_options *options, struct breaker **ret_breaker)
 {
     struct breaker *breaker = alloc_zero(sizeof(*breaker));
@@ -93,8 +119,11 @@ enum err breaker_new(const struct breaker_options *options, struct breaker **ret
         own->probes = 1;
     if (own->successes_needed == 0)
         own->successes_needed = 1;
+    if (own->exact)
+        own->successes_needed = own->probes;
     if (own->probe_ns == 0)
         own->probe_ns = PROBE_S_DEFAULT * CLOCK_NS_PER_S;
+    window_set(breaker);
     *ret_breaker = breaker;
     return ERR_OK;
 }
@@ -105,16 +134,19 @@ void breaker_free(struct breaker *breaker)
 }
 
 /* Changes the state if the word is still `*word`; else reads it again. */
-static bool move(struct breaker *breaker, uint64_t *word, enum breaker_state to, uint64_t count,
-                 int64_t now_ns)
+static bool move(struct breaker *breaker, uint64_t *word, enum breaker_state to,
+                 enum breaker_why why, uint64_t count, int64_t now_ns)
 {
     struct view from = unpack(*word);
     struct view next = {.state = to, .generation = from.generation + 1, .count = count};
     struct breaker_move record = {.from = from.state,
                                   .to = to,
+                                  .why = why,
                                   .number = next.generation & GENERATION_MASK,
                                   .now_ns = now_ns};
 
+    if (to == BREAKER_CLOSED && breaker->window.bucket_ms > 0)
+        breaker_window_clear(&breaker->window);
     if (!atomic_compare_exchange_strong(&breaker->word, word, pack(next)))
         return false;
     (void)atomic_fetch_add_explicit(&breaker->moves[to], 1, memory_order_relaxed);
@@ -163,13 +195,15 @@ static bool probe_take(struct breaker *breaker, uint32_t generation, int64_t now
     return false;
 }
 
-/* Frees the ticket's place. False if the place was given up before. */
-static bool probe_release(struct breaker *breaker, struct breaker_ticket ticket)
+/* Frees the ticket's place, or keeps it from ever being taken again in this generation. False if
+ * the place was given up before. */
+static bool probe_release(struct breaker *breaker, struct breaker_ticket ticket, bool for_good)
 {
     uint64_t held = probe_word(ticket.generation, (uint64_t)ticket.until_ms);
+    uint64_t then = for_good ? probe_word(ticket.generation, COUNT_MASK) : 0;
 
     PC_ASSERT(ticket.probe <= BREAKER_PROBES_MAX);
-    return atomic_compare_exchange_strong(&breaker->probes[ticket.probe - 1], &held, 0);
+    return atomic_compare_exchange_strong(&breaker->probes[ticket.probe - 1], &held, then);
 }
 
 /* Admission by a half-open breaker. A place taken while the state moved on is given back: the
@@ -184,7 +218,7 @@ static bool admit_probe(struct breaker *breaker, uint64_t *word, int64_t now_ns,
     *word = atomic_load(&breaker->word);
     *ret_decided = unpack(*word).generation == generation;
     if (taken && !*ret_decided)
-        (void)probe_release(breaker, *ret_ticket);
+        (void)probe_release(breaker, *ret_ticket, false);
     return taken;
 }
 
@@ -209,7 +243,7 @@ bool breaker_admit(struct breaker *breaker, int64_t now_ns, struct breaker_ticke
                 *ret_retry_after_ns = (int64_t)(view.count - now_ms) * CLOCK_NS_PER_MS;
                 return false;
             }
-            if (move(breaker, &word, BREAKER_HALF_OPEN, 0, now_ns))
+            if (move(breaker, &word, BREAKER_HALF_OPEN, BREAKER_WHY_TIME, 0, now_ns))
                 word = atomic_load(&breaker->word);
             continue;
         }
@@ -226,6 +260,12 @@ static bool opens_on_failure(const struct breaker *breaker, enum breaker_state s
     return state == BREAKER_HALF_OPEN || count >= breaker->options.failures;
 }
 
+static bool open_now(struct breaker *breaker, uint64_t *word, enum breaker_why why, int64_t now_ns)
+{
+    return move(breaker, word, BREAKER_OPEN, why, ms_after(now_ns, breaker->options.open_ns),
+                now_ns);
+}
+
 static void report_failure(struct breaker *breaker, struct breaker_ticket ticket, int64_t now_ns)
 {
     uint64_t word = atomic_load(&breaker->word);
@@ -236,8 +276,10 @@ static void report_failure(struct breaker *breaker, struct breaker_ticket ticket
         if (view.generation != ticket.generation)
             return;
         if (opens_on_failure(breaker, view.state, view.count + 1)) {
-            if (move(breaker, &word, BREAKER_OPEN, ms_after(now_ns, breaker->options.open_ns),
-                     now_ns))
+            if (open_now(breaker, &word,
+                         view.state == BREAKER_HALF_OPEN ? BREAKER_WHY_PROBE_FAILED
+                                                         : BREAKER_WHY_FAILURES,
+                         now_ns))
                 return;
             continue;
         }
@@ -260,7 +302,7 @@ static void report_success(struct breaker *breaker, struct breaker_ticket ticket
             return; /* the healthy case: nothing is written */
         if (view.state == BREAKER_HALF_OPEN &&
             view.count + 1 >= breaker->options.successes_needed) {
-            if (move(breaker, &word, BREAKER_CLOSED, 0, now_ns))
+            if (move(breaker, &word, BREAKER_CLOSED, BREAKER_WHY_PROBES_PASSED, 0, now_ns))
                 return;
             continue;
         }
@@ -270,29 +312,96 @@ static void report_success(struct breaker *breaker, struct breaker_ticket ticket
     }
 }
 
-void breaker_report(struct breaker *breaker, struct breaker_ticket ticket, bool ok, int64_t now_ns)
+/* Is that so large a share of the window's calls? */
+static bool is_share(uint32_t part, uint32_t percent, uint32_t calls)
 {
-    if (ticket.probe != 0) {
-        bool in_time = ms_of(now_ns) < (uint64_t)ticket.until_ms;
+    return percent > 0 && (uint64_t)part * 100 >= (uint64_t)percent * calls;
+}
 
-        if (!probe_release(breaker, ticket) || !in_time)
+/* Counts a call of the present closed state. False: the window has nothing against it. */
+static bool window_is_bad(struct breaker *breaker, struct breaker_ticket ticket, bool ok, bool slow,
+                          int64_t now_ns, enum breaker_why *ret_why)
+{
+    const struct breaker_options *options = &breaker->options;
+    struct view view = unpack(atomic_load_explicit(&breaker->word, memory_order_acquire));
+    struct breaker_counts sum;
+
+    if (view.state != BREAKER_CLOSED || view.generation != ticket.generation)
+        return false;
+    sum = breaker_window_add(&breaker->window, ms_of(now_ns), !ok, slow);
+    if (sum.calls < options->calls_min)
+        return false;
+    *ret_why = BREAKER_WHY_ERROR_RATE;
+    if (is_share(sum.errors, options->error_percent, sum.calls))
+        return true;
+    *ret_why = BREAKER_WHY_SLOW_RATE;
+    return is_share(sum.slow, options->slow_percent, sum.calls);
+}
+
+static void open_by_window(struct breaker *breaker, struct breaker_ticket ticket,
+                           enum breaker_why why, int64_t now_ns)
+{
+    uint64_t word = atomic_load(&breaker->word);
+
+    while (unpack(word).generation == ticket.generation) {
+        if (open_now(breaker, &word, why, now_ns))
             return;
+    }
+}
+
+/* False: the probe was given up, or came too late to say anything. */
+static bool probe_counts(struct breaker *breaker, struct breaker_ticket ticket, bool ok,
+                         int64_t now_ns)
+{
+    bool in_time = ms_of(now_ns) < (uint64_t)ticket.until_ms;
+
+    return probe_release(breaker, ticket, breaker->options.exact && ok && in_time) && in_time;
+}
+
+void breaker_report_timed(struct breaker *breaker, struct breaker_ticket ticket, bool ok,
+                          int64_t took_ns, int64_t now_ns)
+{
+    bool slow = breaker->options.slow_percent > 0 && took_ns >= breaker->options.slow_ns;
+    enum breaker_why why = BREAKER_WHY_ERROR_RATE;
+    bool is_bad = false;
+
+    if (ticket.probe != 0) {
+        ok = ok && !slow;
+        if (!probe_counts(breaker, ticket, ok, now_ns))
+            return;
+    } else if (breaker->window.bucket_ms > 0) {
+        is_bad = window_is_bad(breaker, ticket, ok, slow, now_ns, &why);
     }
     if (ok)
         report_success(breaker, ticket, now_ns);
     else
         report_failure(breaker, ticket, now_ns);
+    if (is_bad)
+        open_by_window(breaker, ticket, why, now_ns);
+}
+
+void breaker_report(struct breaker *breaker, struct breaker_ticket ticket, bool ok, int64_t now_ns)
+{
+    breaker_report_timed(breaker, ticket, ok, 0, now_ns);
 }
 
 void breaker_abandon(struct breaker *breaker, struct breaker_ticket ticket)
 {
     if (ticket.probe != 0)
-        (void)probe_release(breaker, ticket);
+        (void)probe_release(breaker, ticket, false);
 }
 
 enum breaker_state breaker_state(const struct breaker *breaker)
 {
     return unpack(atomic_load_explicit(&breaker->word, memory_order_acquire)).state;
+}
+
+enum breaker_state breaker_state_at(const struct breaker *breaker, int64_t now_ns)
+{
+    struct view view = unpack(atomic_load_explicit(&breaker->word, memory_order_acquire));
+
+    return view.state == BREAKER_OPEN && ms_of(now_ns) >= view.count ? BREAKER_HALF_OPEN
+                                                                     : view.state;
 }
 
 const char *breaker_state_name(enum breaker_state state)
@@ -302,6 +411,33 @@ const char *breaker_state_name(enum breaker_state state)
 
     PC_ASSERT(state < BREAKER_STATE_COUNT);
     return names[state];
+}
+
+const char *breaker_why_name(enum breaker_why why)
+{
+    static const char *const names[BREAKER_WHY_COUNT] = {
+        [BREAKER_WHY_FAILURES] = "failures",         [BREAKER_WHY_ERROR_RATE] = "error_rate",
+        [BREAKER_WHY_SLOW_RATE] = "slow_rate",       [BREAKER_WHY_TIME] = "time",
+        [BREAKER_WHY_PROBE_FAILED] = "probe_failed", [BREAKER_WHY_PROBES_PASSED] = "probes_passed"};
+
+    PC_ASSERT(why < BREAKER_WHY_COUNT);
+    return names[why];
+}
+
+struct breaker_sums breaker_sums(const struct breaker *breaker, int64_t now_ns)
+{
+    struct breaker_counts counts = breaker_window_read(&breaker->window, ms_of(now_ns));
+
+    return (struct breaker_sums){counts.calls, counts.errors, counts.slow};
+}
+
+int64_t breaker_open_left_ns(const struct breaker *breaker, int64_t now_ns)
+{
+    struct view view = unpack(atomic_load_explicit(&breaker->word, memory_order_acquire));
+
+    if (view.state != BREAKER_OPEN || ms_of(now_ns) >= view.count)
+        return 0;
+    return (int64_t)(view.count - ms_of(now_ns)) * CLOCK_NS_PER_MS;
 }
 
 uint64_t breaker_moves(const struct breaker *breaker, enum breaker_state into)

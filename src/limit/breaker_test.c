@@ -121,6 +121,24 @@ static void probe_decides_what_comes_next(void **state)
     breaker_free(breaker);
 }
 
+/* Who watches sees that the time is over before anybody asks, and looking changes nothing. */
+static void time_opens_it_by_half(void **state)
+{
+    struct breaker *breaker = made((struct breaker_options){0});
+
+    (void)state;
+    assert_int_equal(breaker_state_at(breaker, 100 * SECOND), BREAKER_CLOSED);
+    fail_times(breaker, 5, 0);
+    assert_int_equal(breaker_state_at(breaker, 0), BREAKER_OPEN);
+    assert_int_equal(breaker_state_at(breaker, 60 * SECOND - 1), BREAKER_OPEN);
+    assert_int_equal(breaker_state_at(breaker, 60 * SECOND), BREAKER_HALF_OPEN);
+    assert_int_equal(breaker_state(breaker), BREAKER_OPEN);
+    assert_int_equal(breaker_moves(breaker, BREAKER_HALF_OPEN), 0);
+    breaker_report(breaker, admitted(breaker, 60 * SECOND), false, 61 * SECOND);
+    assert_int_equal(breaker_state_at(breaker, 61 * SECOND), BREAKER_OPEN);
+    breaker_free(breaker);
+}
+
 /* A report about an earlier state changes nothing, neither for good nor for bad. */
 static void late_reports_do_not_count(void **state)
 {
@@ -485,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_after_failures_in_a_row),
         cmocka_unit_test(probe_decides_what_comes_next),
+        cmocka_unit_test(time_opens_it_by_half),
         cmocka_unit_test(late_reports_do_not_count),
         cmocka_unit_test(probes_are_bounded_and_may_be_lost),
         cmocka_unit_test(successes_do_not_outlive_their_state),

@@ -134,7 +134,7 @@ bool limit_rate_is_valid(const struct limit_rate *rate)
 }
 
 /* SipHash is the secret; the rest spreads the id over all bits (MurmurHash3's finalizer). */
-static struct place place_of(const struct limit_table *table, struct span key, uint32_t id,
+static struct place place_of(const struct limit_table *table, struct span key, uint64_t id,
                              int64_t now_ns)
 {
     uint64_t hash = hash_span(&table->key, key) ^ (id * GOLDEN);
@@ -196,11 +196,11 @@ static int64_t ns_of(uint64_t units)
     return (int64_t)(units << UNIT_SHIFT);
 }
 
-/* The rule itself. */
-static struct limit_verdict decide(const struct pace *pace, uint64_t debt)
+/* The rule itself. More than fit at once never do. */
+static struct limit_verdict decide(const struct pace *pace, uint64_t debt, uint32_t count)
 {
     struct limit_verdict verdict = {.limit = pace->burst};
-    uint64_t after = debt + pace->step;
+    uint64_t after = debt + pace->step * (count <= pace->burst ? count : pace->burst + UINT64_C(1));
 
     if (after > pace->room) {
         verdict.full_after_ns = ns_of(debt);
@@ -222,6 +222,12 @@ static void deny_always(const struct limit_rate *rate, struct limit_verdict *ret
 void limit_take(struct limit_table *table, struct span key, const struct limit_rate *rate,
                 int64_t now_ns, struct limit_verdict *ret_verdict)
 {
+    limit_take_some(table, key, rate, 1, now_ns, ret_verdict);
+}
+
+void limit_take_some(struct limit_table *table, struct span key, const struct limit_rate *rate,
+                     uint32_t count, int64_t now_ns, struct limit_verdict *ret_verdict)
+{
     struct place place;
     struct pace pace;
 
@@ -236,9 +242,9 @@ void limit_take(struct limit_table *table, struct span key, const struct limit_r
         uint64_t word = 0;
         _Atomic uint64_t *at = find(&place, &word);
         uint64_t debt = debt_of(word, place.now);
-        uint64_t taken = place.tag | ((place.now + debt + pace.step) & TIME_MASK);
+        uint64_t taken = place.tag | ((place.now + debt + pace.step * count) & TIME_MASK);
 
-        *ret_verdict = decide(&pace, debt);
+        *ret_verdict = decide(&pace, debt, count);
         if (!ret_verdict->allowed || atomic_compare_exchange_strong(at, &word, taken))
             return;
     }
@@ -258,7 +264,7 @@ void limit_peek(struct limit_table *table, struct span key, const struct limit_r
     place = place_of(table, key, rate->id, now_ns);
     pace = pace_of(rate);
     (void)find(&place, &word);
-    *ret_verdict = decide(&pace, debt_of(word, place.now));
+    *ret_verdict = decide(&pace, debt_of(word, place.now), 1);
 }
 
 void limit_return(struct limit_table *table, struct span key, const struct limit_rate *rate,

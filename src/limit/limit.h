@@ -32,9 +32,9 @@
 struct limit_table;
 
 struct limit_rate {
-    uint32_t id;       /* keeps limits apart: equal keys under different ids have own buckets */
-    uint32_t requests; /* for each period; 0 denies everything */
+    uint64_t id;       /* keeps limits apart: equal keys under different ids have own buckets */
     int64_t period_ns; /* at least 1 us */
+    uint32_t requests; /* for each period; 0 denies everything */
     uint32_t burst;    /* at once; 0: as many as requests */
 };
 
@@ -59,9 +59,45 @@ void limit_table_free(struct limit_table *table); /* accepts NULL */
 void limit_take(struct limit_table *table, struct span key, const struct limit_rate *rate,
                 int64_t now_ns, struct limit_verdict *ret_verdict);
 
+/* Takes `count` tokens, or none of them. More than the bucket holds are always refused. */
+void limit_take_some(struct limit_table *table, struct span key, const struct limit_rate *rate,
+                     uint32_t count, int64_t now_ns, struct limit_verdict *ret_verdict);
+
 /* What limit_take would answer, with nothing taken. */
 void limit_peek(struct limit_table *table, struct span key, const struct limit_rate *rate,
                 int64_t now_ns, struct limit_verdict *ret_verdict);
+
+/* Whether limits are kept with other nodes (limit_shared.h), and what holds while nobody knows. */
+enum limit_mode { LIMIT_LOCAL = 0, LIMIT_LEASED, LIMIT_EXACT };
+enum limit_outage { LIMIT_OUTAGE_LOCAL_SHARE = 0, LIMIT_OUTAGE_DENY, LIMIT_OUTAGE_ALLOW };
+
+struct limit_sharing {
+    enum limit_mode mode;
+    enum limit_outage on_outage;
+};
+
+enum { LIMIT_ASKS_MAX = 8 }; /* limits of one request */
+
+/* One of several limits that a request must be within. */
+struct limit_ask {
+    struct limit_rate rate;
+    struct span name; /* of the limit: the same on every node (limit_shared.h) */
+    struct span key;
+};
+
+/* The id that goes with a limit's name. */
+uint64_t limit_name_id(struct span name);
+
+/* Takes one token of each, or none of any. The verdict is the tightest one's, whose place goes to
+ * *ret_tightest: of those that refuse the one to be waited for longest, else the one with the least
+ * left. All are looked at before the first is taken from, so what one refuses costs the others
+ * nothing; only when another thread takes the last token between the look and the taking have those
+ * before it paid. (Nothing is given back then: the proof in limit.c wants debts that only grow.) */
+void limit_take_all(struct limit_table *table, const struct limit_ask *asks, size_t count,
+                    int64_t now_ns, struct limit_verdict *ret_verdict, size_t *ret_tightest);
+
+/* Whether `a` tells the client more than `b`. */
+bool limit_is_tighter(const struct limit_verdict *a, const struct limit_verdict *b);
 
 /* The part of a network address that one client holds: all 4 bytes of IPv4 (also when mapped into
  * IPv6), the first 8 of IPv6, where a /64 belongs to one customer. Anything else stays as it is. */

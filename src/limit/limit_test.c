@@ -411,10 +411,92 @@ static void failing_heap_is_an_error(void **state)
     limit_table_free(NULL);
 }
 
+/* Many at once cost what they would one by one, and a refusal costs nothing. */
+static void some_are_taken_together_or_not_at_all(void **state)
+{
+    struct limit_table *table = table_made(64, 1);
+    const struct span key = SPAN("a");
+    struct limit_verdict verdict;
+
+    (void)state;
+    limit_take_some(table, key, &per_minute, 45, SECOND, &verdict);
+    assert_true(verdict.allowed);
+    assert_int_equal(verdict.remaining, 15);
+    limit_take_some(table, key, &per_minute, 20, SECOND, &verdict);
+    assert_false(verdict.allowed);
+    assert_int_equal(verdict.retry_after_ns, 5 * SECOND);
+    limit_take_some(table, key, &per_minute, 15, SECOND, &verdict);
+    assert_true(verdict.allowed);
+    assert_int_equal(verdict.remaining, 0);
+    limit_take(table, key, &per_minute, SECOND, &verdict);
+    assert_false(verdict.allowed);
+    limit_take_some(table, key, &per_minute, 60, 61 * SECOND, &verdict);
+    assert_true(verdict.allowed);
+    limit_take_some(table, SPAN_OF("b"), &per_minute, 61, SECOND, &verdict);
+    assert_false(verdict.allowed);
+    limit_take_some(table, SPAN_OF("b"), &per_minute, UINT32_MAX, SECOND, &verdict);
+    assert_false(verdict.allowed);
+    limit_table_free(table);
+}
+
+/* A request that the minute refuses does not use up the day. */
+static void several_admit_together_or_not_at_all(void **state)
+{
+    struct limit_table *table = table_made(64, 1);
+    const struct limit_ask asks[] = {
+        {.rate = {.id = 1, .requests = 100, .period_ns = 86400 * SECOND}, .key = SPAN("a")},
+        {.rate = {.id = 2, .requests = 3, .period_ns = 60 * SECOND}, .key = SPAN("a")},
+        {.rate = {.id = 3, .requests = 50, .period_ns = SECOND}, .key = SPAN("b")}};
+    struct limit_verdict verdict;
+    size_t tightest = 9;
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        limit_take_all(table, asks, PC_COUNT(asks), SECOND, &verdict, &tightest);
+        assert_true(verdict.allowed);
+        assert_int_equal(tightest, 1);
+        assert_int_equal(verdict.remaining, 2 - i);
+    }
+    for (size_t i = 0; i < 10; i++) {
+        limit_take_all(table, asks, PC_COUNT(asks), SECOND, &verdict, &tightest);
+        assert_false(verdict.allowed);
+        assert_int_equal(tightest, 1);
+        assert_int_equal(verdict.retry_after_ns, 20 * SECOND);
+    }
+    limit_peek(table, asks[0].key, &asks[0].rate, SECOND, &verdict);
+    assert_int_equal(verdict.remaining, 100 - 3 - 1);
+    limit_take_all(table, asks, 1, SECOND, &verdict, &tightest);
+    assert_int_equal(tightest, 0);
+    assert_int_equal(verdict.remaining, 100 - 4);
+    limit_table_free(table);
+}
+
+/* Of two that refuse, the client is told of the one that he waits for longest. */
+static void the_tightest_is_told(void **state)
+{
+    const struct limit_verdict long_wait = {.retry_after_ns = 9};
+    const struct limit_verdict short_wait = {.retry_after_ns = 5};
+    const struct limit_verdict few = {.allowed = true, .remaining = 1};
+    const struct limit_verdict many = {.allowed = true, .remaining = 5, .full_after_ns = 9};
+    const struct limit_verdict sooner = {.allowed = true, .remaining = 5, .full_after_ns = 1};
+
+    (void)state;
+    assert_true(limit_is_tighter(&long_wait, &short_wait));
+    assert_false(limit_is_tighter(&short_wait, &long_wait));
+    assert_true(limit_is_tighter(&short_wait, &few));
+    assert_false(limit_is_tighter(&few, &short_wait));
+    assert_true(limit_is_tighter(&few, &many));
+    assert_true(limit_is_tighter(&many, &sooner));
+    assert_true(limit_name_id(SPAN_OF("a")) != limit_name_id(SPAN_OF("b")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdict_counts_down_and_refills),
+        cmocka_unit_test(some_are_taken_together_or_not_at_all),
+        cmocka_unit_test(several_admit_together_or_not_at_all),
+        cmocka_unit_test(the_tightest_is_told),
         cmocka_unit_test(keys_and_limits_do_not_share),
         cmocka_unit_test(burst_may_differ_from_the_rate),
         cmocka_unit_test(peeking_takes_nothing),

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "net/http1_parts.h"
 #include "net/net.h"
 
 #if !LLHTTP_STRICT_MODE
@@ -34,36 +35,32 @@ struct net_http1_limits {
 
 enum net_http1_state {
     NET_HTTP1_IN_HEAD,
-    NET_HTTP1_IN_LENGTH,  /* a body of known length */
-    NET_HTTP1_IN_CHUNKS,  /* a chunked body: chunk lines, data, trailers */
-    NET_HTTP1_COMPLETE,   /* END is due or was given */
-    NET_HTTP1_UNREADABLE, /* BAD was given */
+    NET_HTTP1_IN_LENGTH,   /* a body of known length */
+    NET_HTTP1_IN_CHUNKS,   /* a chunked body: chunk lines and data */
+    NET_HTTP1_IN_TRAILERS, /* behind the last chunk */
+    NET_HTTP1_COMPLETE,    /* END is due or was given */
+    NET_HTTP1_UNREADABLE,  /* BAD was given */
 };
 
 /* One request. */
 struct net_http1 {
     llhttp_t parser;
     enum net_http1_state state;
-    bool keep_alive;   /* what the client wishes; known with the head */
-    bool head_seen;    /* HEAD was given */
-    bool in_trailers;  /* behind the last chunk */
-    bool after_cr;     /* the last framing byte was a CR */
-    bool after_lf;     /* ... was an LF */
-    bool message_done; /* llhttp saw the end */
+    bool keep_alive; /* what the client wishes; known with the head */
+    bool head_seen;  /* HEAD was given */
+    bool last_chunk; /* llhttp saw its line */
     const struct net_http1_limits *limits;
-    struct arena *arena;
-    char *text;                 /* the head so far */
-    size_t text_bytes;          /* how much of it there is */
-    size_t line_at;             /* where its present line begins */
-    size_t searched;            /* no LF before this */
-    size_t start;               /* where the request line begins, after empty lines */
-    size_t lines;               /* complete ones, with the request line */
-    size_t empty_lines;         /* before the request line */
-    struct net_header *headers; /* room for lines - 1 */
+    struct net_lines lines;         /* the head or the trailers so far */
+    size_t start;                   /* where the request line begins, after empty lines */
+    size_t line_count;              /* complete ones, with the request line */
+    size_t empty_lines;             /* before the request line */
+    struct net_header_list headers; /* room for line_count - 1 */
     struct net_head head;
-    uint64_t body_left;   /* IN_LENGTH */
-    size_t framing_bytes; /* since the last data, IN_CHUNKS */
-    struct span piece;    /* what on_body was given */
+    const struct net_header *trailers; /* at END; none that may not be one */
+    size_t trailer_count;
+    uint64_t body_left;           /* IN_LENGTH */
+    struct net_chunking chunking; /* IN_CHUNKS */
+    struct span piece;            /* what on_body was given */
 };
 
 void net_http1_start(struct net_http1 *http1, struct arena *arena,
@@ -77,7 +74,7 @@ enum net_http1_event net_http1_next(struct net_http1 *http1, struct span *input,
 /* Whether a byte of the request has been seen. */
 static inline bool net_http1_begun(const struct net_http1 *http1)
 {
-    return http1->text_bytes > 0 || http1->head_seen;
+    return http1->lines.bytes > 0 || http1->head_seen;
 }
 
 #endif

@@ -122,6 +122,7 @@ static void head_in(struct net_conn *conn, struct net_stream *stream, struct spa
     stream->want_continue = head->expects_continue;
     stream->body_ns = net_loop_now_ns(conn->loop);
     stream->told = true;
+    stream->head = head;
     net_conn_app(conn)->head(stream, head);
 }
 
@@ -199,6 +200,8 @@ static void consume(struct net_conn *conn, struct span *input)
                 net_conn_fail(conn);
             return;
         }
+        if (conn->codec != &net_codec_http1) /* the rest is another protocol's */
+            return;
     }
     *input = (struct span){0}; /* nobody will read it */
 }
@@ -245,20 +248,23 @@ static void http1_input_end(struct net_conn *conn)
 
     if (stream == NULL || (!is_over(stream) && conn->stash == NULL))
         net_conn_fail(conn);
+    else if (net_conn_app(conn)->hung_up != NULL && stream->reply != NET_REPLY_DONE)
+        net_conn_app(conn)->hung_up(stream);
 }
 
-static void http1_timeout(struct net_conn *conn)
+static bool http1_timeout(struct net_conn *conn)
 {
     struct net_stream *stream = conn->stream;
 
     if (stream == NULL) {
         net_conn_goodbye(conn, false);
-        return;
+        return true;
     }
     if (stream->reply == NET_REPLY_DONE)
         net_conn_fail(conn);
     else
         refuse(conn, stream, ERR_REQUEST_TIMEOUT);
+    return true;
 }
 
 static void http1_lost(struct net_conn *conn)
@@ -330,17 +336,6 @@ static void chunk_line(struct sbuf *out, size_t bytes)
     sbuf_add_format(out, "%zx\r\n", bytes);
 }
 
-/* Takes `bytes` off what was told. False if it is more, or if it ends too early. */
-static bool account(struct net_stream *stream, size_t bytes, bool more)
-{
-    if (stream->reply_left == NET_LENGTH_CHUNKED)
-        return true;
-    if (bytes > stream->reply_left)
-        return false;
-    stream->reply_left -= bytes;
-    return more || stream->reply_left == 0;
-}
-
 /* The beginning of a streamed answer. */
 static void send_first(struct net_conn *conn, struct net_stream *stream, struct sbuf *head,
                        struct span body)
@@ -378,7 +373,7 @@ static void http1_reply(struct net_stream *stream, const struct net_reply *reply
     if (head.len > NET_SCRATCH_BYTES - CHUNK_LINE_BYTES_MAX)
         head.full = true;
     stream->reply = reply->more ? NET_REPLY_STREAMING : NET_REPLY_DONE;
-    if (head.full || (reply->more && !account(stream, reply->body.len, true)))
+    if (head.full || (reply->more && !net_stream_account(stream, reply->body.len, true)))
         net_conn_fail(conn);
     else if (reply->more)
         send_first(conn, stream, &head, body);
@@ -406,8 +401,10 @@ static void send_piece(struct net_conn *conn, const struct net_stream *stream, s
         return;
     }
     if (bytes.len == 0) {
-        parts[0] = more ? (struct span){0} : SPAN_OF("0\r\n\r\n");
-        net_conn_send(conn, parts, 1, false);
+        parts[0] = more ? (struct span){0} : SPAN_OF("0\r\n");
+        parts[1] = stream->trailers;
+        parts[2] = more ? (struct span){0} : SPAN_OF("\r\n");
+        net_conn_send(conn, parts, 3, false);
         return;
     }
     chunk_line(&out, bytes.len);
@@ -423,7 +420,7 @@ static enum err http1_reply_body(struct net_stream *stream, struct span bytes, b
         stream->starved = true;
         return ERR_BUSY;
     }
-    if (!stream->no_body && !account(stream, bytes.len, more)) {
+    if (!stream->no_body && !net_stream_account(stream, bytes.len, more)) {
         net_conn_fail(conn);
         return ERR_END;
     }
@@ -446,6 +443,12 @@ static void http1_proceed(struct net_stream *stream)
     net_conn_send(stream->conn, &line, 1, false);
 }
 
+/* An answer cannot be taken back but with its connection. */
+static void http1_abort(struct net_stream *stream)
+{
+    net_conn_fail(stream->conn);
+}
+
 const struct net_codec net_codec_http1 = {
     .name = "http/1.1",
     .input = http1_input,
@@ -460,4 +463,5 @@ const struct net_codec net_codec_http1 = {
     .reply_body = http1_reply_body,
     .write_room = http1_write_room,
     .proceed = http1_proceed,
+    .abort = http1_abort,
 };

@@ -78,6 +78,20 @@ static void check_head(struct reading *r)
     }
 }
 
+static void check_trailers(struct reading *r)
+{
+    const struct net_http1 *http1 = &r->http1;
+
+    PC_ASSERT(http1->trailer_count <= limits.headers_max);
+    for (size_t i = 0; i < http1->trailer_count; i++) {
+        check_name(http1->trailers[i].name);
+        check_value(http1->trailers[i].value);
+        PC_ASSERT(net_trailer_is_good(http1->trailers[i].name));
+        tell_span(r, http1->trailers[i].name);
+        tell_span(r, http1->trailers[i].value);
+    }
+}
+
 static void check_body(struct reading *r, struct span piece)
 {
     PC_ASSERT(piece.len > 0);
@@ -115,6 +129,7 @@ static bool step(struct reading *r, struct span *input)
         check_body(r, piece);
         return true;
     case NET_HTTP1_END:
+        check_trailers(r);
         tell_end(r, 0);
         r->over = ++r->requests == REQUESTS_MAX;
         request_start(r);
@@ -136,7 +151,7 @@ static void feed(struct reading *r, struct span piece)
 
     if (r->over || piece.len == 0)
         return;
-    arena_init(&arena, NULL, 0, piece.len + 64 * 1024);
+    arena_init(&arena, NULL, 0, piece.len);
     exact = arena_copy(&arena, piece);
     while (step(r, &exact))
         continue;

@@ -45,6 +45,7 @@ static const struct status statuses[] = {
     {502, SPAN("HTTP/1.1 502 Bad Gateway\r\n")},
     {503, SPAN("HTTP/1.1 503 Service Unavailable\r\n")},
     {504, SPAN("HTTP/1.1 504 Gateway Timeout\r\n")},
+    {101, SPAN("HTTP/1.1 101 Switching Protocols\r\n")},
     {505, SPAN("HTTP/1.1 505 HTTP Version Not Supported\r\n")},
 };
 
@@ -74,6 +75,8 @@ void net_http1_reply_head(struct sbuf *out, const struct net_framing *framing, s
     }
     if (framing->close)
         sbuf_add_lit(out, "Connection: close\r\n");
+    else if (framing->upgrade)
+        sbuf_add_lit(out, "Connection: Upgrade\r\n");
     else if (framing->keep_alive)
         sbuf_add_lit(out, "Connection: keep-alive\r\n");
     sbuf_add_lit(out, "\r\n");

@@ -71,7 +71,11 @@ static bool reading_step(struct reading *r, struct span *input)
     if (event == NET_HTTP1_HEAD)
         trace_head(&r->trace, &r->http1);
     if (event == NET_HTTP1_END) {
-        sbuf_add_lit(&r->trace, "end;");
+        sbuf_add_lit(&r->trace, "end");
+        for (size_t i = 0; i < r->http1.trailer_count; i++)
+            sbuf_add_format(&r->trace, "|%.*s=%.*s", SPAN_ARG(r->http1.trailers[i].name),
+                            SPAN_ARG(r->http1.trailers[i].value));
+        sbuf_add_lit(&r->trace, ";");
         arena_reset(&r->arena);
         net_http1_start(&r->http1, &r->arena, &limits);
         return input->len > 0;
@@ -91,7 +95,7 @@ static void reading_feed(struct reading *r, struct span input)
 
     if (r->over)
         return;
-    arena_init(&arena, NULL, 0, ARENA_BYTES);
+    arena_init(&arena, NULL, 0, input.len);
     exact = arena_copy(&arena, input);
     while (reading_step(r, &exact))
         continue;
@@ -187,12 +191,23 @@ static void reads_what_is_good(void **state)
         expect_reads(samples[i].input, samples[i].expected);
 }
 
-/* Trailers are dropped: they never reach the headers, whatever they are called. */
-static void trailers_are_dropped(void **state)
+/* Trailers never reach the headers, and what would mean more in a head is no trailer. */
+static void trailers_stand_apart(void **state)
 {
     expect_reads(SPAN_OF("POST / HTTP/1.1\r\n" H C "\r\n1\r\nx\r\n0\r\nAuthorization: y\r\n"
                          "Host: evil\r\nContent-Length: 7\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"),
                  "POST / 1.1|host=a|transfer-encoding=chunked;body x;end;GET / 1.1|host=a;end;");
+    expect_reads(SPAN_OF("POST / HTTP/1.1\r\n" H C "\r\n0\r\nX-Sum:  1 2 \r\nX_Sum: 3\r\n"
+                         "X-User-Id: 1\r\nX-Forwarded-For: 1\r\nX-E:\r\n\r\nGET / HTTP/1.1\r\n" H
+                         "\r\n"),
+                 "POST / 1.1|host=a|transfer-encoding=chunked;end|x-sum=1 2|x-e=;"
+                 "GET / 1.1|host=a;end;");
+    expect_reads(SPAN_OF("POST / HTTP/1.1\r\n" C "\r\n0\r\nCookie: a\r\nConnection: close\r\n"
+                         "X-Portcullis-User: 1\r\nTE: x\r\nTraceparent: x\r\n\r\n"
+                         "GET / HTTP/1.1\r\n" H "\r\n"),
+                 "POST / 1.1|transfer-encoding=chunked;end;GET / 1.1|host=a;end;");
+    expect_reads(SPAN_OF("POST / HTTP/1.1\r\n" C "\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                 "POST / 1.1|transfer-encoding=chunked;ERR_BAD_FRAMING;");
 }
 
 #define POST        "POST / HTTP/1.1\r\n" H
@@ -390,7 +405,7 @@ static void survives_without_memory(void **state)
         reading_feed(&r, span_slice(input, 0, 20));
         reading_feed(&r, span_slice(input, 20, input.len));
         if (!span_ends(sbuf_span(&r.trace), SPAN_OF("end;")))
-            expect_trace(&r, "ERR_NO_MEMORY;", "room", room);
+            assert_true(span_ends(sbuf_span(&r.trace), SPAN_OF("ERR_NO_MEMORY;")));
         arena_reset(&r.arena);
     }
 }
@@ -398,7 +413,7 @@ static void survives_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_is_good),        cmocka_unit_test(trailers_are_dropped),
+        cmocka_unit_test(reads_what_is_good),        cmocka_unit_test(trailers_stand_apart),
         cmocka_unit_test(refuses_what_is_ambiguous), cmocka_unit_test(refuses_bad_chunks),
         cmocka_unit_test(refuses_what_is_too_long),  cmocka_unit_test(survives_without_memory),
         cmocka_unit_test(refuses_with_odd_limits),

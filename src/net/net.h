@@ -8,13 +8,13 @@
  *
  * After a complete answer, or after refuse or gone, body and end are not called any more. recycle
  * is always the last call and comes exactly once for each head or refuse. The protocol below
- * (HTTP/1.1, later HTTP/2) does not show.
+ * (HTTP/1.1 or HTTP/2) does not show.
  *
  * Threads: a stream belongs to its loop's thread; every function that takes a stream or a timer is
  * called there. Another thread sends a task with net_loop_post, or lends the whole stream to its
  * job under net_stream_hold. Server functions say it themselves.
  * Memory: spans from here live as long as the stream, unless said otherwise.
- * Source: RFC 9110, RFC 9112. */
+ * Source: RFC 9110, RFC 9112, RFC 9113. */
 #ifndef PC_NET_NET_H
 #define PC_NET_NET_H
 
@@ -97,15 +97,17 @@ typedef void net_head_fn(struct net_stream *stream, const struct net_head *head)
 typedef void net_body_fn(struct net_stream *stream, struct span bytes);
 typedef void net_stream_fn(struct net_stream *stream);
 /* The request is malformed, too large or too slow, before head or after it. Answer with net_reply;
- * the connection closes behind the answer. net_stream_head is NULL if the head was unreadable. */
+ * the connection (HTTP/2: the stream) closes behind the answer. net_stream_head is NULL if the head
+ * was unreadable. */
 typedef void net_refuse_fn(struct net_stream *stream, enum err err);
 
 struct net_app {
     net_head_fn *head;
     net_body_fn *body;
-    net_stream_fn *end; /* the request is complete; trailers were dropped */
+    net_stream_fn *end; /* the request is complete: net_stream_trailers */
     net_refuse_fn *refuse;
     net_stream_fn *gone;     /* the client went before the answer was complete; may be NULL */
+    net_stream_fn *hung_up;  /* the client sends no more, and may be gone altogether; may be NULL */
     net_stream_fn *writable; /* a streamed answer has room again; may be NULL if none streams */
     net_stream_fn *recycle;  /* the last call; the arena is about to be reset; may be NULL */
 };
@@ -119,6 +121,11 @@ struct arena *net_stream_arena(struct net_stream *stream);
 void **net_stream_slot(struct net_stream *stream);
 
 const struct net_head *net_stream_head(struct net_stream *stream); /* NULL: unreadable */
+/* Of the request, from `end` on: without those that may not be trailers (framing, routing,
+ * authentication and the like). They are no headers, and must not become any. */
+const struct net_header *net_stream_trailers(const struct net_stream *stream, size_t *ret_count);
+/* Whether a name (lower case) may be announced as one. */
+bool net_trailer_is_good(struct span name);
 const struct net_peer *net_stream_peer(struct net_stream *stream);
 struct net_loop *net_stream_loop(struct net_stream *stream);
 void *net_stream_context(struct net_stream *stream); /* the listener's app_context */
@@ -141,7 +148,8 @@ struct net_reply {
     struct span body;     /* the whole body, or its beginning when `more` */
     uint64_t body_length; /* only with `more`: total bytes, or NET_LENGTH_CHUNKED */
     bool more;            /* net_reply_body follows */
-    bool close;           /* close the connection behind this answer */
+    bool close;           /* close the connection behind this answer; HTTP/2, where a stream
+                             ends by itself, does not need it */
 };
 
 /* Answers, once per stream. head and body must stay valid until recycle (in the stream's arena, or
@@ -155,6 +163,10 @@ void net_reply(struct net_stream *stream, const struct net_reply *reply);
  * otherwise the connection is cut, so that the client notices. */
 PC_CHECKED enum err net_reply_body(struct net_stream *stream, struct span bytes, bool more);
 
+/* The end of a streamed answer, with trailers: lines as in net_reply's head, valid until recycle.
+ * They are dropped where there is no place for them: HTTP/1.1 without chunks, HTTP/1.0, HEAD. */
+PC_CHECKED enum err net_reply_end(struct net_stream *stream, struct span trailers);
+
 /* How many bytes net_reply_body takes now. After a call left fewer than half of the most, writable
  * is called when there is at least half again. */
 size_t net_stream_write_room(struct net_stream *stream);
@@ -163,11 +175,31 @@ size_t net_stream_write_room(struct net_stream *stream);
  * whoever answers without it makes the connection close. */
 void net_stream_continue(struct net_stream *stream);
 
-/* Stops and goes on with body calls; the client is held back by TCP. */
+/* Stops and goes on with body calls; the client is held back by TCP, or by its window. */
 void net_stream_pause(struct net_stream *stream);
 void net_stream_resume(struct net_stream *stream);
 
-/* Cuts the connection at once, answered or not. gone is not called, recycle is. */
+/* --- another protocol -------------------------------------------------------------------------
+ * Behind a 101 a stream is a tunnel: body brings the client's bytes as they are, and pause,
+ * net_reply_body and writable do for ours what they do for an answer's. The ways end one by one:
+ * `end` says that the client sends no more, net_reply_body with more = false that we do not; when
+ * both are over the connection closes. Bytes that the client sent too early come first. Instead of
+ * the ends may come `gone`, or `refuse`, where nothing can be answered any more: with
+ * ERR_REQUEST_TIMEOUT when both ways were silent for idle_ms, with ERR_DRAINING when the server is
+ * shutting down and the tunnel silent. */
+struct net_upgrade {
+    struct span head; /* lines as in net_reply, with the Upgrade; its Connection is added here */
+    int64_t idle_ms;
+};
+
+/* Whether a 101 may answer: HTTP/1.1, a request without a body, not answered. */
+bool net_stream_may_upgrade(const struct net_stream *stream);
+
+/* Answers with 101; not before `end`. Does nothing if the client is gone. */
+void net_upgrade(struct net_stream *stream, const struct net_upgrade *upgrade);
+
+/* Cuts the connection (HTTP/2: resets the stream) at once, answered or not. gone is not called,
+ * recycle is. */
 void net_stream_abort(struct net_stream *stream);
 
 /* --- a loop ---------------------------------------------------------------------------------- */
@@ -219,7 +251,8 @@ struct net_server_options {
     size_t loops;                       /* threads (one per core) */
     size_t conns_max;                   /* of all listeners together (16 384) */
     size_t conns_per_ip_max;            /* IPv6 by its /64 (no limit of its own) */
-    int64_t head_ms;                    /* a head, from its first byte; a TLS handshake (10 000) */
+    int64_t head_ms;                    /* a head, from its first byte; a TLS handshake; what a
+                                           proxy says before them (10 000) */
     int64_t idle_ms;                    /* between requests (75 000) */
     int64_t body_ms;                    /* between two pieces of a body (20 000) */
     int64_t body_grace_ms;              /* before body_rate_min counts (10 000) */
@@ -241,13 +274,27 @@ struct net_server_options {
 PC_CHECKED enum err net_server_new(const struct net_server_options *options,
                                    struct net_server **ret_server);
 
+/* Does this peer, a proxy in front, say truly who its clients are? */
+typedef bool net_proxied_fn(void *context, const struct net_peer *peer);
+/* A connection was refused before its first request: "tls" or "proxy_protocol", and why. For a log;
+ * strangers can make it happen as often as they like. */
+typedef void net_refused_fn(void *context, const struct net_peer *peer, const char *what,
+                            const char *why);
+
 struct net_listener_options {
     const char *name;               /* for logs and metrics; must outlive the server */
     const char *host;               /* "127.0.0.1", "::", ...: a literal address */
     uint16_t port;                  /* 0: any free one, see net_listener_port */
-    struct crypto_tls_context *tls; /* NULL: plain */
+    struct crypto_tls_context *tls; /* NULL: plain; its ALPN says what is spoken */
     const struct net_app *app;
     void *app_context;
+    bool http2_clear; /* without TLS: HTTP/2 and nothing else. For tests */
+    /* Both on the loops' threads. With `proxied` each connection begins with a header of the PROXY
+     * protocol, from a peer for whom it says true, and the address told there is the client's;
+     * others are closed. */
+    net_proxied_fn *proxied; /* NULL: the protocol is not spoken */
+    net_refused_fn *refused; /* may be NULL */
+    void *door_context;
 };
 
 /* Binds (SO_REUSEPORT, one socket per loop) before net_server_start, so that an address in use is
@@ -290,6 +337,7 @@ void net_server_stop(struct net_server *server);
  * NULL. */
 void net_server_free(struct net_server *server);
 
+size_t net_loops_usual(void); /* how many a server has that is told 0 */
 size_t net_server_loop_count(const struct net_server *server);
 struct net_loop *net_server_loop(struct net_server *server, size_t index);
 size_t net_server_conn_count(const struct net_server *server);

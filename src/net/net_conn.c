@@ -10,52 +10,29 @@
  * the outermost leave closes, changes what is polled and moves the timer, so no callback ever finds
  * its connection freed under its feet. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "net/net_priv.h"
-
-enum { SEND_PARTS_MAX = 8 };
+#include "net/net_io.h"
 
 /* --- bytes in and out ------------------------------------------------------------------------- */
 
-static enum net_io io_of_errno(void)
-{
-    return errno == EAGAIN || errno == EINTR ? NET_IO_WAIT : NET_IO_FAILED;
-}
-
 static enum net_io conn_read(struct net_conn *conn, void *buffer, size_t bytes, size_t *ret_bytes)
 {
-    ssize_t got;
-
     if (conn->tls != NULL && conn->state != NET_CONN_LINGER)
-        return net_tls_read(conn, buffer, bytes, ret_bytes);
-    got = recv(conn->fd, buffer, bytes, 0);
-    if (got < 0)
-        return io_of_errno();
-    *ret_bytes = (size_t)got;
-    return got == 0 ? NET_IO_END : NET_IO_DONE;
+        return net_tls_read(conn->tls, &conn->wants_write, buffer, bytes, ret_bytes);
+    return net_io_recv(conn->fd, buffer, bytes, 0, ret_bytes);
 }
 
-static enum net_io conn_write(struct net_conn *conn, struct iovec *vectors, size_t count,
-                              size_t *ret_bytes)
+static enum net_io conn_write(void *owner, struct iovec *vectors, size_t count, size_t *ret_bytes)
 {
-    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
-    ssize_t sent;
+    struct net_conn *conn = owner;
 
     if (conn->tls != NULL)
-        return net_tls_write(conn, vectors, count, ret_bytes);
-    if (count == 1)
-        sent = send(conn->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
-    else
-        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-    if (sent < 0)
-        return io_of_errno();
-    *ret_bytes = (size_t)sent;
-    return NET_IO_DONE;
+        return net_tls_write(conn->tls, &conn->wants_write, vectors, count, ret_bytes);
+    return net_io_send(conn->fd, vectors, count, ret_bytes);
 }
 
 static void written(struct net_conn *conn, size_t bytes)
@@ -66,54 +43,26 @@ static void written(struct net_conn *conn, size_t bytes)
 
 static void flush(struct net_conn *conn)
 {
-    struct iovec vectors[SEND_PARTS_MAX];
-    size_t bytes = 0;
+    size_t bytes;
+    enum net_io io = net_output_flush(&conn->output, conn_write, conn, &bytes);
 
-    while (conn->output.bytes > 0 && !conn->failed) {
-        size_t count = net_output_peek(&conn->output, vectors, SEND_PARTS_MAX);
-        enum net_io io = conn_write(conn, vectors, count, &bytes);
-
-        if (io == NET_IO_WAIT)
-            return;
-        if (io != NET_IO_DONE) {
-            net_conn_fail(conn);
-            return;
-        }
-        net_output_drop(&conn->output, bytes);
+    if (bytes > 0)
         written(conn, bytes);
-    }
-}
-
-/* Keeps what is left of the parts after `sent` bytes. */
-static bool keep(struct net_conn *conn, const struct span *parts, size_t count, bool stable,
-                 size_t sent)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct span rest = span_slice(parts[i], sent, parts[i].len);
-        bool last = i + 1 == count;
-
-        sent -= sent < parts[i].len ? sent : parts[i].len;
-        if (!(last && stable ? net_output_refer(&conn->output, rest)
-                             : net_output_copy(&conn->output, rest)))
-            return false;
-    }
-    return true;
+    if (io != NET_IO_DONE && io != NET_IO_WAIT)
+        net_conn_fail(conn);
 }
 
 void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable)
 {
-    struct iovec vectors[SEND_PARTS_MAX];
-    size_t all = 0;
+    struct iovec vectors[NET_SEND_PARTS_MAX];
     size_t sent = 0;
+    size_t all;
 
-    PC_ASSERT(count <= SEND_PARTS_MAX);
     if (conn->failed || conn->state == NET_CONN_CLOSED)
         return;
-    for (size_t i = 0; i < count; i++) {
-        vectors[i].iov_base = (void *)(uintptr_t)parts[i].ptr;
-        vectors[i].iov_len = parts[i].len;
-        all += parts[i].len;
-    }
+    all = net_io_vectors(parts, count, vectors);
+    if (all == 0) /* the end of an answer that has none of its own; TLS has no empty record */
+        return;
     if (conn->output.bytes == 0) {
         enum net_io io = conn_write(conn, vectors, count, &sent);
 
@@ -123,7 +72,7 @@ void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count
         }
         written(conn, sent);
     }
-    if (sent < all && !keep(conn, parts, count, stable, sent))
+    if (sent < all && !net_output_keep(&conn->output, parts, count, stable, sent))
         net_conn_fail(conn);
 }
 
@@ -152,16 +101,17 @@ void net_conn_unstash(struct net_conn *conn)
 static void look(struct net_conn *conn)
 {
     char byte;
-    ssize_t got;
+    size_t got;
+    enum net_io io;
 
     conn->read_held = true;
     if (conn->tls != NULL)
         return;
-    got = recv(conn->fd, &byte, 1, MSG_PEEK);
-    if (got == 0) {
+    io = net_io_recv(conn->fd, &byte, 1, MSG_PEEK, &got);
+    if (io == NET_IO_END) {
         conn->input_over = true;
         conn->codec->input_end(conn);
-    } else if (got < 0 && io_of_errno() == NET_IO_FAILED) {
+    } else if (io == NET_IO_FAILED) {
         net_conn_fail(conn);
     }
 }
@@ -202,11 +152,13 @@ void net_conn_input(struct net_conn *conn)
         look(conn);
         return;
     }
+    conn->read_dry = false;
     switch (conn_read(conn, conn->loop->read_buffer, most, &bytes)) {
     case NET_IO_DONE:
         input_taken(conn, bytes);
         return;
     case NET_IO_WAIT:
+        conn->read_dry = true;
         return;
     case NET_IO_END:
         if (conn->state != NET_CONN_OPEN)
@@ -220,28 +172,51 @@ void net_conn_input(struct net_conn *conn)
     net_conn_fail(conn);
 }
 
-/* TLS may have decoded bytes that poll cannot see. */
+/* TLS may have bytes that poll cannot see. */
 static bool has_unseen_input(const struct net_conn *conn)
 {
     return conn->tls != NULL && conn->state == NET_CONN_OPEN && wants_input(conn) &&
-           crypto_tls_pending(conn->tls) > 0;
+           !conn->read_dry && crypto_tls_pending(conn->tls);
+}
+
+static void take_peer(struct net_conn *conn)
+{
+    const struct crypto_tls_peer *peer = crypto_tls_peer(conn->tls);
+
+    conn->peer.tls_subject = peer->subject;
+    conn->peer.tls_cn = peer->cn;
+    conn->peer.tls_thumbprint = peer->thumbprint;
+}
+
+/* What the client and we agreed on; in clear, what the listener says. */
+static void choose_codec(struct net_conn *conn)
+{
+    bool http2 = conn->tls != NULL ? span_is(crypto_tls_alpn(conn->tls), "h2")
+                                   : conn->door->listener->options.http2_clear;
+
+    conn->codec = http2 ? &net_codec_http2 : &net_codec_http1;
+    if (conn->codec->open != NULL && !conn->codec->open(conn))
+        net_conn_fail(conn);
 }
 
 static void handshake(struct net_conn *conn)
 {
     struct net_counters *counters = &conn->loop->server->counters;
 
-    switch (net_tls_handshake(conn)) {
+    switch (net_tls_handshake(conn->tls, &conn->wants_write)) {
     case NET_IO_DONE:
         metric_add(counters->tls_done, 1);
+        take_peer(conn);
         conn->state = NET_CONN_OPEN;
         conn->active_ns = net_loop_now_ns(conn->loop);
+        choose_codec(conn);
         break;
     case NET_IO_WAIT:
         break;
     case NET_IO_END:
     case NET_IO_FAILED:
         metric_add(counters->tls_failed, 1);
+        net_conn_tell(conn, "tls", crypto_tls_reason(conn->tls));
         net_conn_fail(conn);
         break;
     }
@@ -254,12 +229,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     net_conn_enter(conn);
     if (status < 0) /* libuv has stopped polling: the socket has an error */
         net_conn_fail(conn);
-    conn->tls_wants_write = false;
+    conn->wants_write = false;
+    if (!conn->failed && conn->state == NET_CONN_PROXIED)
+        net_proxied_input(conn);
     if (!conn->failed && conn->state == NET_CONN_HANDSHAKE)
         handshake(conn);
     if (!conn->failed && (events & UV_WRITABLE) != 0)
         flush(conn);
-    if (!conn->failed && conn->state != NET_CONN_HANDSHAKE && (events & UV_READABLE) != 0)
+    if (!conn->failed && conn->state > NET_CONN_HANDSHAKE && (events & UV_READABLE) != 0)
         net_conn_input(conn);
     net_conn_leave(conn);
 }
@@ -286,7 +263,9 @@ static void uncount(struct net_conn *conn)
     if (!conn->counted)
         return;
     conn->counted = false;
-    net_admit_give(server->admit, &conn->peer);
+    if (conn->placed)
+        net_admit_give(server->admit, &conn->peer);
+    conn->placed = false;
     metric_move(server->counters.open, -1);
     atomic_fetch_sub_explicit(&server->conn_count, 1, memory_order_relaxed);
 }
@@ -317,7 +296,7 @@ static void close_now(struct net_conn *conn)
 static void farewell(struct net_conn *conn)
 {
     if (conn->tls != NULL)
-        net_tls_goodbye(conn);
+        net_tls_goodbye(conn->tls);
     if (!conn->linger || conn->input_over || shutdown(conn->fd, SHUT_WR) != 0) {
         close_now(conn);
         return;
@@ -336,7 +315,7 @@ static void conn_free(struct net_conn *conn)
         conn->next->link = conn->link;
     crypto_tls_free(conn->tls);
     alloc_free(conn);
-    net_loop_conn_gone(loop);
+    net_loop_one_gone(loop);
 }
 
 void net_conn_unref(struct net_conn *conn)
@@ -362,7 +341,7 @@ static void poll_as_needed(struct net_conn *conn)
         conn->read_held = false;
     if (!conn->read_held && !conn->input_over && conn->state != NET_CONN_GOODBYE)
         wants |= UV_READABLE;
-    if (conn->output.bytes > 0 || conn->tls_wants_write)
+    if (conn->output.bytes > 0 || conn->wants_write)
         wants |= UV_WRITABLE;
     if (wants == conn->interest)
         return;
@@ -377,7 +356,7 @@ static int64_t deadline_ns(const struct net_conn *conn)
     int64_t at = NET_NO_DEADLINE;
     int64_t codec_at;
 
-    if (conn->state == NET_CONN_HANDSHAKE)
+    if (conn->state <= NET_CONN_HANDSHAKE)
         return conn->active_ns + options->head_ms * CLOCK_NS_PER_MS;
     if (conn->state == NET_CONN_LINGER)
         return conn->active_ns + NET_LINGER_MS * CLOCK_NS_PER_MS;
@@ -393,14 +372,15 @@ static void on_timer(struct net_timer *timer)
 {
     struct net_conn *conn = PC_CONTAINER(timer, struct net_conn, timer);
     int64_t write_ns = conn->loop->server->options.write_ms * CLOCK_NS_PER_MS;
+    bool over = true;
 
     net_conn_enter(conn);
-    metric_add(conn->loop->server->counters.timeouts, 1);
     if (conn->state == NET_CONN_OPEN &&
         (conn->output.bytes == 0 || conn->written_ns + write_ns > net_loop_now_ns(conn->loop)))
-        conn->codec->timeout(conn);
+        over = conn->codec->timeout(conn);
     else
         net_conn_fail(conn);
+    metric_add(conn->loop->server->counters.timeouts, over);
     net_conn_leave(conn);
 }
 
@@ -460,22 +440,38 @@ void net_conn_address(struct net_conn *conn, const struct sockaddr *address)
     peer->address = span_from(conn->address);
 }
 
+static bool is_proxied(const struct net_conn *conn)
+{
+    return conn->door->listener->options.proxied != NULL;
+}
+
+/* Its address has a share for it; a proxy's own is not counted, for all of its clients have it. */
+static bool place(struct net_conn *conn)
+{
+    struct net_server *server = conn->loop->server;
+
+    conn->placed = net_admit_take(server->admit, &conn->peer);
+    if (!conn->placed)
+        metric_add(server->counters.refused_ip, 1);
+    return conn->placed;
+}
+
 /* Counts it in, or says why not. */
 static bool admit(struct net_conn *conn)
 {
     struct net_server *server = conn->loop->server;
     size_t before = atomic_fetch_add_explicit(&server->conn_count, 1, memory_order_relaxed);
+    bool full = before >= server->options.conns_max;
 
-    if (before < server->options.conns_max && net_admit_take(server->admit, &conn->peer)) {
+    if (!full && (is_proxied(conn) || place(conn))) {
         conn->counted = true;
         metric_add(server->counters.accepted, 1);
         metric_move(server->counters.open, 1);
         return true;
     }
     atomic_fetch_sub_explicit(&server->conn_count, 1, memory_order_relaxed);
-    metric_add(before < server->options.conns_max ? server->counters.refused_ip
-                                                  : server->counters.refused_total,
-               1);
+    if (full)
+        metric_add(server->counters.refused_total, 1);
     return false;
 }
 
@@ -486,6 +482,32 @@ static bool start_tls(struct net_conn *conn)
     conn->peer.tls = true;
     conn->state = NET_CONN_HANDSHAKE;
     return crypto_tls_new(conn->door->tls, conn->fd, &conn->tls) == ERR_OK;
+}
+
+static void begin(struct net_conn *conn)
+{
+    conn->state = NET_CONN_OPEN;
+    if (!start_tls(conn))
+        net_conn_fail(conn);
+    else if (conn->tls == NULL)
+        choose_codec(conn);
+}
+
+void net_conn_located(struct net_conn *conn)
+{
+    conn->active_ns = conn->written_ns = net_loop_now_ns(conn->loop);
+    if (place(conn))
+        begin(conn);
+    else
+        net_conn_fail(conn);
+}
+
+void net_conn_tell(struct net_conn *conn, const char *what, const char *why)
+{
+    const struct net_listener_options *options = &conn->door->listener->options;
+
+    if (options->refused != NULL)
+        options->refused(options->door_context, &conn->peer, what, why);
 }
 
 static void link_in(struct net_conn *conn)
@@ -525,7 +547,9 @@ void net_conn_open(struct net_door *door, int fd, const struct sockaddr *address
     conn->refs = 1;
     link_in(conn);
     net_conn_enter(conn);
-    if (!start_tls(conn))
-        net_conn_fail(conn);
+    if (!is_proxied(conn))
+        begin(conn);
+    else if (net_proxied_may(conn))
+        conn->state = NET_CONN_PROXIED;
     net_conn_leave(conn);
 }

@@ -3,7 +3,7 @@
  * speaks in raw bytes.
  *
  * Paths: /hello, /echo, /close, /status/NNN, /early, /later, /paused, /continue, /pieces, /told,
- *        /short, /over, /large, /flood, /abort, /never, /peer, /held (paused until
+ *        /short, /over, /large, /flood, /abort, /never, /peer, /lines, /held (paused until
  * net_harness_resume). A refusal is answered with its status and err_slug as the body. */
 #ifndef PC_NET_HARNESS_H
 #define PC_NET_HARNESS_H
@@ -32,6 +32,8 @@ struct net_harness {
 /* `tls` may be NULL; options.loops is 1 when 0. */
 void net_harness_start(struct net_harness *harness, const struct net_server_options *options,
                        struct crypto_tls_context *tls);
+/* The same in clear, and for HTTP/2 alone. */
+void net_harness_start_http2(struct net_harness *harness, const struct net_server_options *options);
 /* What it answers with. */
 const struct net_app *net_harness_app(void);
 /* Asserts that every stream was recycled. */

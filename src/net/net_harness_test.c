@@ -173,6 +173,18 @@ static void answer_status(struct net_stream *stream, struct span digits)
     answer(stream, valid ? (int)status : 500, SPAN_OF("body"));
 }
 
+/* As many headers as an upstream may have sent. */
+static void answer_lines(struct net_stream *stream)
+{
+    struct sbuf out = sbuf_on(net_stream_arena(stream), 4096);
+    struct net_reply reply = {.status = 200, .body = SPAN("lines")};
+
+    for (int i = 0; i < 120; i++)
+        sbuf_add_lit(&out, "X-Line: one\r\n");
+    reply.head = sbuf_span(&out);
+    net_reply(stream, &reply);
+}
+
 static void harness_end(struct net_stream *stream)
 {
     struct order *order = order_of(stream);
@@ -196,6 +208,8 @@ static void harness_end(struct net_stream *stream)
         flood(stream);
     else if (asks(order, "/peer"))
         answer_peer(stream);
+    else if (asks(order, "/lines"))
+        answer_lines(stream);
     else if (!asks(order, "/later") && !asks(order, "/never"))
         answer(stream, order->body.full ? 503 : 200, sbuf_span(&order->body));
 }
@@ -241,15 +255,16 @@ const struct net_app *net_harness_app(void)
 
 /* --- starting and stopping -------------------------------------------------------------------- */
 
-void net_harness_start(struct net_harness *harness, const struct net_server_options *options,
-                       struct crypto_tls_context *tls)
+static void start(struct net_harness *harness, const struct net_server_options *options,
+                  struct crypto_tls_context *tls, bool http2)
 {
     struct net_server_options filled = *options;
     const struct net_listener_options door = {.name = "test",
                                               .host = "127.0.0.1",
                                               .tls = tls,
                                               .app = &harness_app,
-                                              .app_context = harness};
+                                              .app_context = harness,
+                                              .http2_clear = http2};
 
     for (size_t i = 0; i < sizeof(large); i++)
         large[i] = (char)('a' + i % 26);
@@ -258,6 +273,17 @@ void net_harness_start(struct net_harness *harness, const struct net_server_opti
     assert_int_equal(net_server_new(&filled, &harness->server), ERR_OK);
     assert_int_equal(net_server_listen(harness->server, &door, &harness->listener, NULL), ERR_OK);
     assert_int_equal(net_server_start(harness->server), ERR_OK);
+}
+
+void net_harness_start(struct net_harness *harness, const struct net_server_options *options,
+                       struct crypto_tls_context *tls)
+{
+    start(harness, options, tls, false);
+}
+
+void net_harness_start_http2(struct net_harness *harness, const struct net_server_options *options)
+{
+    start(harness, options, NULL, true);
 }
 
 void net_harness_stop(struct net_harness *harness)

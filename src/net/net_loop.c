@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * One loop thread: its libuv loop, its kept time, its tasks from other threads, its wheel.
  *
- *   net_loop_new -> net_loop_start -> loop_main ... stop -> last connection gone -> net_loop_join
+ *   net_loop_new -> net_loop_start -> loop_main ... stop -> all connections gone -> net_loop_join
  *
  * Tasks come over a stack that senders push and the loop takes whole; only the one who finds it
  * empty wakes the loop, so a burst of answers from the store costs one system call. */
@@ -57,6 +57,8 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct net_loop *loop = prepare->data;
 
+    if (loop->due != NULL)
+        net_http2_flush(loop);
     loop->now_known = false;
 }
 
@@ -179,9 +181,9 @@ static void doors_close(struct net_loop *loop)
         net_door_close(&loop->doors[i]);
 }
 
-void net_loop_conn_gone(struct net_loop *loop)
+void net_loop_one_gone(struct net_loop *loop)
 {
-    if (loop->stopping && loop->conns == NULL)
+    if (loop->stopping && loop->conns == NULL && loop->links == NULL)
         uv_stop(&loop->uv);
 }
 
@@ -217,7 +219,7 @@ static void drain_conn(struct net_conn *conn)
         net_conn_input(conn);
     if (!conn->failed && conn->state == NET_CONN_OPEN)
         conn->codec->drain(conn);
-    else if (conn->state == NET_CONN_HANDSHAKE)
+    else if (conn->state <= NET_CONN_HANDSHAKE)
         net_conn_fail(conn);
 }
 
@@ -235,7 +237,8 @@ static void on_stop(struct net_task *task)
     loop->draining = loop->stopping = true;
     doors_close(loop);
     net_loop_cut(loop);
-    net_loop_conn_gone(loop);
+    net_link_cut(loop); /* those that no answer needs, now that the streams are gone */
+    net_loop_one_gone(loop);
 }
 
 static void *loop_main(void *context)
@@ -289,8 +292,10 @@ static bool handles_init(struct net_loop *loop)
 static bool parts_init(struct net_loop *loop)
 {
     loop->read_buffer = alloc_raw(NET_READ_BYTES);
+    loop->link_buffer = alloc_raw(NET_READ_BYTES);
     loop->scratch = alloc_raw(NET_SCRATCH_BYTES);
-    if (loop->read_buffer == NULL || loop->scratch == NULL || uv_loop_init(&loop->uv) != 0)
+    if (loop->read_buffer == NULL || loop->link_buffer == NULL || loop->scratch == NULL ||
+        uv_loop_init(&loop->uv) != 0)
         return false;
     if (handles_init(loop))
         return true;
@@ -315,6 +320,7 @@ enum err net_loop_new(struct net_server *server, size_t index, struct net_loop *
     net_wheel_init(&loop->wheel, clock_monotonic_ns(server->options.clock));
     if (!parts_init(loop)) {
         alloc_free(loop->read_buffer);
+        alloc_free(loop->link_buffer);
         alloc_free(loop->scratch);
         alloc_free(loop);
         return ERR_NO_MEMORY;
@@ -333,8 +339,8 @@ void net_loop_free(struct net_loop *loop)
 {
     if (loop == NULL)
         return;
-    PC_ASSERT(!loop->running && loop->conns == NULL);
-    loop->draining = true;
+    PC_ASSERT(!loop->running && loop->conns == NULL && loop->links == NULL);
+    loop->draining = loop->stopping = true;
     doors_close(loop);
     on_wake(&loop->wake); /* what was posted too late */
     uv_walk(&loop->uv, handle_close, NULL);
@@ -347,6 +353,7 @@ void net_loop_free(struct net_loop *loop)
         alloc_free(stream);
     }
     alloc_free(loop->read_buffer);
+    alloc_free(loop->link_buffer);
     alloc_free(loop->scratch);
     alloc_free(loop);
 }

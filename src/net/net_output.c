@@ -98,3 +98,36 @@ void net_output_clear(struct net_output *output)
 {
     net_output_drop(output, output->bytes);
 }
+
+bool net_output_keep(struct net_output *output, const struct span *parts, size_t count, bool stable,
+                     size_t sent)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span rest = span_slice(parts[i], sent, parts[i].len);
+        bool last = i + 1 == count;
+
+        sent -= sent < parts[i].len ? sent : parts[i].len;
+        if (!(last && stable ? net_output_refer(output, rest) : net_output_copy(output, rest)))
+            return false;
+    }
+    return true;
+}
+
+enum net_io net_output_flush(struct net_output *output, net_write_fn *write, void *owner,
+                             size_t *ret_bytes)
+{
+    struct iovec vectors[NET_SEND_PARTS_MAX];
+
+    *ret_bytes = 0;
+    while (output->bytes > 0) {
+        size_t bytes = 0;
+        size_t count = net_output_peek(output, vectors, NET_SEND_PARTS_MAX);
+        enum net_io io = write(owner, vectors, count, &bytes);
+
+        if (io != NET_IO_DONE)
+            return io;
+        net_output_drop(output, bytes);
+        *ret_bytes += bytes;
+    }
+    return NET_IO_DONE;
+}

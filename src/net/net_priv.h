@@ -2,7 +2,8 @@
  * What the files of net/ share. Three layers, each knowing only the one below it:
  *
  *   stream (net_stream.c)     one request, as the application sees it
- *   codec  (http1_conn.c)     turns a connection's bytes into streams; later also HTTP/2
+ *   codec  (http1_conn.c,     turns a connection's bytes into streams
+ *           http2_conn.c)
  *   conn   (net_conn.c)       one socket: reading, writing, waiting, TLS, closing
  *
  * Threads: a loop's thread owns its connections; only what is marked atomic crosses threads. */
@@ -18,6 +19,8 @@
 #include "base/metric.h"
 #include "crypto/tls.h"
 #include "net/http1.h"
+#include "net/http2_gate.h"
+#include "net/http2_head.h"
 #include "net/net.h"
 
 enum {
@@ -28,6 +31,7 @@ enum {
     NET_STREAM_FIRST_BYTES = 4096,           /* of a stream's arena */
     NET_STREAMS_SPARE_MAX = 64,              /* per loop: kept for the next request */
     NET_OUTPUT_BYTES_MAX = 256 * 1024,       /* per connection: waiting for a slow client */
+    NET_SEND_PARTS_MAX = 8,                  /* of one system call */
     NET_DRAIN_BYTES_MAX = 64 * 1024,         /* of a body that nobody wants, to keep a connection */
     NET_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* read and dropped behind the last answer */
     NET_LINGER_MS = 2000,                    /* and for how long */
@@ -83,23 +87,57 @@ PC_CHECKED bool net_output_refer(struct net_output *output, struct span bytes);
 size_t net_output_peek(const struct net_output *output, struct iovec *vectors, size_t max);
 void net_output_drop(struct net_output *output, size_t bytes);
 void net_output_clear(struct net_output *output);
+/* Keeps what is left of the parts after `sent` bytes; the last one is referred to if `stable`.
+ * False without memory. */
+PC_CHECKED bool net_output_keep(struct net_output *output, const struct span *parts, size_t count,
+                                bool stable, size_t sent);
+
+enum net_io { NET_IO_DONE, NET_IO_WAIT, NET_IO_END, NET_IO_FAILED };
+
+/* One attempt to send; *ret_bytes > 0 on NET_IO_DONE. */
+typedef enum net_io net_write_fn(void *owner, struct iovec *vectors, size_t count,
+                                 size_t *ret_bytes);
+/* Sends until nothing is left (NET_IO_DONE) or the socket takes no more; *ret_bytes were taken. */
+PC_CHECKED enum net_io net_output_flush(struct net_output *output, net_write_fn *write, void *owner,
+                                        size_t *ret_bytes);
 
 /* --- server, listener, loop ------------------------------------------------------------------- */
+
+/* How a link fails. */
+enum net_link_kind {
+    NET_LINK_REFUSED,     /* nobody listens there */
+    NET_LINK_UNREACHABLE, /* no way to it, or anything else that kept it from opening */
+    NET_LINK_TIMEOUT,     /* not open in time */
+    NET_LINK_TLS,         /* reached, but TLS was not agreed */
+    NET_LINK_RESET,       /* cut after it was open */
+    NET_LINK_FILES,       /* no file descriptors */
+    NET_LINK_MEMORY,
+    NET_LINK_KINDS
+};
 
 struct net_counters {
     struct metric_series *accepted;
     struct metric_series *open;
-    struct metric_series *refused_total; /* the most connections are open */
-    struct metric_series *refused_ip;    /* ... of this address */
-    struct metric_series *refused_files; /* no file descriptors */
+    struct metric_series *refused_total;   /* the most connections are open */
+    struct metric_series *refused_ip;      /* ... of this address */
+    struct metric_series *refused_files;   /* no file descriptors */
+    struct metric_series *refused_proxied; /* no good PROXY header, or from anybody */
     struct metric_series *bytes_in;
     struct metric_series *bytes_out;
     struct metric_series *tls_done;
     struct metric_series *tls_failed;
     struct metric_series *malformed[ERR_COUNT]; /* by what was wrong */
     struct metric_series *timeouts;
+    struct metric_series *links;
+    struct metric_series *links_open;
+    struct metric_series *links_failed[NET_LINK_KINDS];
+    struct metric_series *http2;                         /* connections that speak it */
+    struct metric_series *floods[NET_HTTP2_FLOOD_COUNT]; /* and were closed for one */
 };
 PC_CHECKED enum err net_counters_init(struct net_counters *counters, struct metrics *metrics);
+/* Counts a link that failed. With ERR_IO: as `where`, or by errno if that is UNREACHABLE. */
+void net_counters_link_lost(struct net_counters *counters, enum net_link_kind where, enum err err,
+                            int error);
 
 struct net_listener {
     struct net_server *server;
@@ -143,7 +181,7 @@ struct net_loop {
     pthread_t thread;
     bool running;  /* the thread was started */
     bool draining; /* every answer closes its connection */
-    bool stopping; /* leave when the last connection is gone */
+    bool stopping; /* leave when the last connection and link are gone */
     bool now_known;
     int64_t now_ns;
     int64_t realtime_ns;
@@ -155,12 +193,17 @@ struct net_loop {
     void *slot;
     _Atomic(struct net_task *) tasks; /* newest first */
     struct net_conn *conns;           /* all of this loop's, newest first */
+    struct net_link *links;           /* the same, of outgoing ones */
     struct net_stream *spare;
     size_t spare_count;
+    struct net_http2 *due; /* have frames to send before the loop waits */
+    bool flushing;         /* they are sending */
     struct net_door doors[NET_LISTENERS_MAX];
     struct net_task stop;
     char *read_buffer; /* NET_READ_BYTES */
-    char *scratch;     /* NET_SCRATCH_BYTES */
+    char
+        *link_buffer; /* NET_READ_BYTES; of its own: what a link reads can make a connection read */
+    char *scratch;    /* NET_SCRATCH_BYTES */
 };
 
 PC_CHECKED enum err net_loop_new(struct net_server *server, size_t index,
@@ -169,7 +212,7 @@ PC_CHECKED enum err net_loop_start(struct net_loop *loop);
 void net_loop_join(struct net_loop *loop);
 void net_loop_free(struct net_loop *loop); /* its thread is not running; accepts NULL */
 void net_loop_timer_set(struct net_loop *loop, struct net_timer *timer, int64_t deadline_ns);
-void net_loop_conn_gone(struct net_loop *loop); /* leaves if it was the last one */
+void net_loop_one_gone(struct net_loop *loop); /* a connection or link: leaves after the last */
 void net_loop_drain(struct net_loop *loop);
 void net_loop_cut(struct net_loop *loop); /* every connection, at once */
 
@@ -193,23 +236,29 @@ struct net_conn;
  * entered (net_conn_enter). */
 struct net_codec {
     const char *name;
+    bool (*open)(struct net_conn *conn); /* false without memory; NULL: nothing to do */
     void (*input)(struct net_conn *conn, struct span bytes); /* takes all of it, or stashes */
     void (*input_end)(struct net_conn *conn);                /* the client sends no more */
-    void (*settle)(struct net_conn *conn); /* go on with what waited: last before leaving */
-    void (*timeout)(struct net_conn *conn);
-    void (*lost)(struct net_conn *conn);  /* the socket is gone: tell the streams */
-    void (*drain)(struct net_conn *conn); /* the server is shutting down */
+    void (*settle)(struct net_conn *conn);  /* go on with what waited: last before leaving */
+    bool (*timeout)(struct net_conn *conn); /* whether somebody's time was over */
+    void (*lost)(struct net_conn *conn);    /* the socket is gone: tell the streams */
+    void (*drain)(struct net_conn *conn);   /* the server is shutting down */
     int64_t (*deadline_ns)(const struct net_conn *conn);
     bool (*reads)(const struct net_conn *conn); /* whether input is wanted now */
     void (*reply)(struct net_stream *stream, const struct net_reply *reply);
     enum err (*reply_body)(struct net_stream *stream, struct span bytes, bool more);
     size_t (*write_room)(const struct net_stream *stream);
     void (*proceed)(struct net_stream *stream); /* 100 Continue */
+    void (*resumed)(struct net_stream *stream); /* not paused any more; NULL: settle will see */
+    void (*abort)(struct net_stream *stream);
 };
 
 extern const struct net_codec net_codec_http1;
+extern const struct net_codec net_codec_http2;
+extern const struct net_codec net_codec_tunnel; /* net_tunnel.c: behind a 101 */
 
 enum net_conn_state {
+    NET_CONN_PROXIED,   /* a proxy says whose it is */
     NET_CONN_HANDSHAKE, /* TLS */
     NET_CONN_OPEN,
     NET_CONN_GOODBYE, /* the last bytes are leaving; nothing more is read */
@@ -226,6 +275,7 @@ struct net_conn {
     struct net_conn **link;    /* what points at this one */
     struct crypto_tls *tls;    /* NULL: plain */
     struct net_stream *stream; /* http1: the present one */
+    struct net_http2 *http2;   /* http2: all that it keeps */
     char *stash;               /* input that must wait, on the heap; NULL: none */
     struct net_output output;
     struct net_timer timer;
@@ -240,12 +290,14 @@ struct net_conn {
     uint8_t depth;    /* entered */
     uint8_t interest; /* UV_READABLE, UV_WRITABLE as libuv knows it */
     enum net_conn_state state : 8;
+    bool wants_write;    /* poll for it, though no output waits */
     bool failed : 1;     /* close it when the last caller leaves */
     bool input_over : 1; /* the client sends no more */
     bool linger : 1;     /* bytes may still come that must not reset our answer */
-    bool tls_wants_write : 1;
-    bool counted : 1;   /* by the server and its address */
-    bool read_held : 1; /* readable, but nobody wants it: not polled until someone does */
+    bool read_dry : 1;   /* TLS has not got a whole record */
+    bool counted : 1;    /* by the server */
+    bool placed : 1;     /* by its address */
+    bool read_held : 1;  /* readable, but nobody wants it: not polled until someone does */
     struct net_peer peer;
     char address[NET_ADDRESS_TEXT_BYTES];
 };
@@ -268,18 +320,31 @@ void net_conn_goodbye(struct net_conn *conn, bool linger);
 void net_conn_stash(struct net_conn *conn, struct span bytes);
 void net_conn_unstash(struct net_conn *conn); /* forgets it */
 void net_conn_address(struct net_conn *conn, const struct sockaddr *address);
+/* Whose it is, is known: TLS or HTTP begin. */
+void net_conn_located(struct net_conn *conn);
+void net_conn_tell(struct net_conn *conn, const char *what, const char *why); /* it is refused */
+
+/* --- net_proxied.c: the PROXY protocol -------------------------------------------------------- */
+
+bool net_proxied_may(struct net_conn *conn); /* else it has failed */
+void net_proxied_input(struct net_conn *conn);
+
+/* --- net_link.c: a socket to elsewhere, see net_link.h -----------------------------------------
+ */
+
+void net_link_cut(struct net_loop *loop); /* every link, at once: lost with ERR_DRAINING */
+bool net_link_is_own(int fd);             /* it is connected to itself */
 
 /* --- net_tls.c -------------------------------------------------------------------------------- */
 
-enum net_io { NET_IO_DONE, NET_IO_WAIT, NET_IO_END, NET_IO_FAILED };
+/* *wants_write is set when it waits for the socket to take bytes. */
+PC_CHECKED enum net_io net_tls_handshake(struct crypto_tls *tls, bool *wants_write);
+PC_CHECKED enum net_io net_tls_read(struct crypto_tls *tls, bool *wants_write, void *buffer,
+                                    size_t bytes, size_t *ret_bytes);
+PC_CHECKED enum net_io net_tls_write(struct crypto_tls *tls, bool *wants_write,
+                                     const struct iovec *vectors, size_t count, size_t *ret_bytes);
 
-PC_CHECKED enum net_io net_tls_handshake(struct net_conn *conn);
-PC_CHECKED enum net_io net_tls_read(struct net_conn *conn, void *buffer, size_t bytes,
-                                    size_t *ret_bytes);
-PC_CHECKED enum net_io net_tls_write(struct net_conn *conn, const struct iovec *vectors,
-                                     size_t count, size_t *ret_bytes);
-
-void net_tls_goodbye(struct net_conn *conn); /* close_notify */
+void net_tls_goodbye(struct crypto_tls *tls); /* close_notify */
 
 /* --- net_stream.c ----------------------------------------------------------------------------- */
 
@@ -289,9 +354,30 @@ enum net_reply_state {
     NET_REPLY_DONE,      /* the application has given everything */
 };
 
+/* What HTTP/2 keeps of a stream. */
+struct net_http2_stream {
+    struct net_stream *next; /* of the connection */
+    struct net_stream **link;
+    int32_t id;
+    char status[4];           /* of the answer, as text */
+    struct net_http2_head in; /* of the request */
+    struct span body;         /* what is left of an answer that was given whole */
+    struct net_output pieces; /* what is left of a streamed one */
+    struct net_output stash;  /* of the request's body, while it is paused */
+    int64_t read_ns;          /* last progress of reading it */
+    int64_t written_ns;       /* last progress of writing it */
+    bool ended : 1;           /* the client has sent all of it */
+    bool end_waits : 1;       /* ... and the application is to hear of it after the stash */
+    bool client_reset : 1;    /* by the client, not by us */
+    bool counted : 1;         /* charged as one that we had to reset */
+    bool deferred : 1;        /* nghttp2 waits for more of the answer */
+};
+
 struct net_stream {
     struct net_conn *conn;
     struct net_stream *next_spare;
+    const struct net_head *head; /* NULL: not here yet, or unreadable */
+    struct span trailers;        /* of the answer, with its end */
     struct arena arena;
     void *slot;
     int64_t start_ns;
@@ -307,16 +393,29 @@ struct net_stream {
     bool no_body : 1;       /* the answer has none: HEAD, 204, 304 */
     bool chunked : 1;       /* the answer */
     bool starved : 1;       /* writable is due */
+    bool cut : 1;           /* http2: reset by us; answering is pointless */
+    bool shut : 1;          /* a tunnel: our end of it was said */
     uint64_t reply_left;    /* told and not given yet; NET_LENGTH_CHUNKED: not told */
     uint64_t body_bytes;    /* of the request, received */
     int64_t body_ns;        /* since when its rate counts */
-    struct net_http1 http1;
+    int64_t tunnel_idle_ns; /* behind a 101: silent for so long in both ways, it is over */
+    union {
+        struct net_http1 http1;
+        struct net_http2_stream http2;
+    };
     _Alignas(16) char first[NET_STREAM_FIRST_BYTES];
 };
 
 PC_CHECKED struct net_stream *net_stream_new(struct net_conn *conn); /* NULL without memory */
 /* The connection lets go: recycle now, or when the last hold is released. */
 void net_stream_done(struct net_stream *stream);
+/* Takes `bytes` off what the answer told of its length. False if it is more, or ends too early. */
+PC_CHECKED bool net_stream_account(struct net_stream *stream, size_t bytes, bool more);
+
+/* --- http2_conn.c ----------------------------------------------------------------------------- */
+
+/* Sends what every connection of the loop has to say. */
+void net_http2_flush(struct net_loop *loop);
 
 /* --- http1_reply.c ---------------------------------------------------------------------------- */
 
@@ -327,6 +426,7 @@ struct net_framing {
     bool keep_alive; /* say so: HTTP/1.0 */
     bool no_length;  /* 204, 304, or up to the end of the connection */
     bool chunked;
+    bool upgrade; /* 101: say so */
     uint64_t length;
 };
 

@@ -17,6 +17,11 @@ enum { DRAIN_LOOK_MS = 5 };
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+size_t net_loops_usual(void)
+{
+    return uv_available_parallelism();
+}
+
 static void options_fill(struct net_server_options *o)
 {
     static const struct net_server_options defaults = {
@@ -49,7 +54,7 @@ static void options_fill(struct net_server_options *o)
     FILL(requests_per_conn_max);
 #undef FILL
     if (o->loops == 0)
-        o->loops = uv_available_parallelism();
+        o->loops = net_loops_usual();
     if (o->clock == NULL)
         o->clock = &clock_system;
     if (o->random == NULL)

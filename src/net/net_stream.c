@@ -26,7 +26,9 @@ struct net_stream *net_stream_new(struct net_conn *conn)
     stream->reply = NET_REPLY_NONE;
     stream->told = stream->refused = stream->complete = stream->paused = stream->orphan = false;
     stream->must_close = stream->want_continue = stream->no_body = stream->chunked = false;
-    stream->starved = false;
+    stream->starved = stream->cut = stream->shut = false;
+    stream->head = NULL;
+    stream->trailers = (struct span){0};
     stream->reply_left = 0;
     stream->body_bytes = 0;
     stream->body_ns = 0;
@@ -89,7 +91,7 @@ void **net_stream_slot(struct net_stream *stream)
 
 const struct net_head *net_stream_head(struct net_stream *stream)
 {
-    return stream->http1.head_seen ? &stream->http1.head : NULL;
+    return stream->head;
 }
 
 const struct net_peer *net_stream_peer(struct net_stream *stream)
@@ -114,7 +116,18 @@ int64_t net_stream_start_ns(struct net_stream *stream)
 
 bool net_stream_is_open(struct net_stream *stream)
 {
-    return !stream->orphan && !stream->conn->failed && stream->conn->state == NET_CONN_OPEN;
+    return !stream->orphan && !stream->cut && !stream->conn->failed &&
+           stream->conn->state == NET_CONN_OPEN;
+}
+
+bool net_stream_account(struct net_stream *stream, size_t bytes, bool more)
+{
+    if (stream->reply_left == NET_LENGTH_CHUNKED)
+        return true;
+    if (bytes > stream->reply_left)
+        return false;
+    stream->reply_left -= bytes;
+    return more || stream->reply_left == 0;
 }
 
 void net_reply(struct net_stream *stream, const struct net_reply *reply)
@@ -142,6 +155,20 @@ enum err net_reply_body(struct net_stream *stream, struct span bytes, bool more)
     err = conn->codec->reply_body(stream, bytes, more);
     net_conn_leave(conn);
     return err;
+}
+
+enum err net_reply_end(struct net_stream *stream, struct span trailers)
+{
+    stream->trailers = trailers;
+    return net_reply_body(stream, (struct span){0}, false);
+}
+
+const struct net_header *net_stream_trailers(const struct net_stream *stream, size_t *ret_count)
+{
+    bool http2 = stream->conn->codec == &net_codec_http2;
+
+    *ret_count = http2 ? stream->http2.in.trailer_count : stream->http1.trailer_count;
+    return http2 ? stream->http2.in.trailers : stream->http1.trailers;
 }
 
 size_t net_stream_write_room(struct net_stream *stream)
@@ -177,6 +204,8 @@ void net_stream_resume(struct net_stream *stream)
     net_conn_enter(conn);
     stream->body_ns = conn->active_ns = net_loop_now_ns(conn->loop);
     stream->body_bytes = 0;
+    if (conn->codec->resumed != NULL)
+        conn->codec->resumed(stream);
     net_conn_leave(conn);
 }
 
@@ -184,10 +213,10 @@ void net_stream_abort(struct net_stream *stream)
 {
     struct net_conn *conn = stream->conn;
 
-    if (stream->orphan)
+    if (stream->orphan || stream->cut)
         return;
     stream->reply = NET_REPLY_DONE; /* the application knows: no gone */
     net_conn_enter(conn);
-    net_conn_fail(conn);
+    conn->codec->abort(stream);
     net_conn_leave(conn);
 }

@@ -216,6 +216,82 @@ static void ends_bad_handshakes(void **state)
     crypto_tls_context_free(context);
 }
 
+/* Both ways at once, as far as there is something: towards the server `most` bytes at a time, so
+ * that records come in pieces, or several in one. */
+static void carry(int client_end, int server, size_t most)
+{
+    char bytes[512];
+    ssize_t n;
+
+    while ((n = recv(client_end, bytes, most, MSG_DONTWAIT)) > 0) {
+        net_client_send(server, span_make(bytes, (size_t)n));
+        if (most < sizeof(bytes))
+            (void)usleep(200); /* the server is to find pieces, not to be given a chance */
+    }
+    while ((n = recv(server, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        net_client_send(client_end, span_make(bytes, (size_t)n));
+}
+
+/* Asks three times: two requests in one record, the third in two. What comes back is in `out`. */
+static void ask_in_records(struct crypto_tls *tls, int client_end, int server, size_t most)
+{
+    static const char *const records[] = {
+        "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nHo", "st: a\r\nConnection: close\r\n\r\n"};
+    enum crypto_tls_state state;
+    size_t at = 0;
+    size_t bytes;
+
+    while ((state = crypto_tls_handshake(tls)) == CRYPTO_TLS_WANT_READ)
+        carry(client_end, server, most);
+    assert_int_equal(state, CRYPTO_TLS_DONE);
+    for (size_t i = 0; i < PC_COUNT(records); i++) {
+        assert_int_equal(crypto_tls_write(tls, records[i], strlen(records[i]), &bytes),
+                         CRYPTO_TLS_DONE);
+        assert_int_equal(bytes, strlen(records[i]));
+    }
+    while ((state = crypto_tls_read(tls, out + at, sizeof(out) - at - 1, &bytes)) !=
+           CRYPTO_TLS_CLOSED) {
+        assert_true(state == CRYPTO_TLS_DONE || state == CRYPTO_TLS_WANT_READ);
+        at += state == CRYPTO_TLS_DONE ? bytes : 0;
+        carry(client_end, server, most);
+    }
+    out[at] = 0;
+}
+
+static void reads_records_however_they_come(void **state)
+{
+    const struct net_server_options options = {.loops = 1};
+    const size_t pieces[] = {1, 7, 512};
+    struct crypto_tls_context *context = context_new(CRYPTO_TLS_CLIENT_NONE);
+    struct crypto_tls_context *client;
+    char ca[PATH_BYTES];
+    const struct crypto_tls_client_options wanted = {.host = "localhost",
+                                                     .ca_path = path(ca, "ca.crt")};
+    struct crypto_fault fault;
+
+    assert_int_equal(crypto_tls_client_context_new(&wanted, &client, &fault), ERR_OK);
+    net_harness_start(&harness, &options, context);
+    for (size_t i = 0; i < PC_COUNT(pieces); i++) {
+        struct crypto_tls *tls;
+        int server = net_harness_connect(&harness);
+        int ends[2];
+        int answers = 0;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        assert_int_equal(crypto_tls_new(client, ends[0], &tls), ERR_OK);
+        ask_in_records(tls, ends[1], server, pieces[i]);
+        for (const char *at = out; (at = strstr(at, "\r\n\r\nhello")) != NULL; at++)
+            answers++;
+        assert_int_equal(answers, 3);
+        crypto_tls_free(tls);
+        assert_int_equal(close(ends[0]) + close(ends[1]) + close(server), 0);
+    }
+    net_harness_stop(&harness);
+    crypto_tls_context_free(client);
+    crypto_tls_context_free(context);
+}
+
 static int start(void **state)
 {
     assert_non_null(mkdtemp(folder));
@@ -241,6 +317,7 @@ int main(void)
         cmocka_unit_test(uploads_over_tls),
         cmocka_unit_test(knows_its_client),
         cmocka_unit_test(ends_bad_handshakes),
+        cmocka_unit_test(reads_records_however_they_come),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

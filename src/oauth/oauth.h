@@ -129,6 +129,10 @@ struct oauth_client {
 PC_CHECKED enum err oauth_client_check(const struct oauth_client *client, struct arena *arena,
                                        struct crypto_fault *fault);
 
+/* Addresses one a line as the log tells of them: on one line, parted by blanks, which none of them
+ * has. The empty span when there is no memory. */
+struct span oauth_uris_told(struct span uris, struct arena *arena);
+
 /* A new row from the description; `key` is set. ERR_TAKEN. */
 PC_CHECKED enum err oauth_client_create(struct store_conn *conn, struct oauth_client *client,
                                         int64_t now_ns);
@@ -197,6 +201,10 @@ const struct crypto_signer *oauth_keys_signer(const struct oauth_keys *keys, enu
                                               int64_t now_ns);
 /* All public keys that may still verify. */
 const struct crypto_keyset *oauth_keys_public(const struct oauth_keys *keys, int64_t now_ns);
+
+/* When the last key that we know of for the issuer's own algorithm stops signing, or the
+ * certificate of a key that was given by path ends, seconds since 1970; 0: there is no end. */
+int64_t oauth_keys_end_s(const struct oauth_keys *keys, int64_t now_ns);
 
 enum crypto_alg oauth_keys_alg(const struct oauth_keys *keys); /* the issuer's own */
 int64_t oauth_keys_max_age_s(const struct oauth_keys *keys);   /* for Cache-Control of the JWKS */

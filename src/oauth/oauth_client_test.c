@@ -653,6 +653,11 @@ static void an_old_secret_works_for_a_while(void **state)
 /* ---- development ------------------------------------------------------------------------------
  */
 
+static const struct store_statement uris_in_a_line = {
+    .name = "test_uris",
+    .sqlite = "SELECT count(*) FROM trail_events WHERE details LIKE "
+              "'%\"redirect_uris\":\"http://127.0.0.1/callback http://localhost:3000/callback\"%'"};
+
 static void the_seeds_are_those_of_the_contract(void **state)
 {
     static const struct {
@@ -664,6 +669,7 @@ static void the_seeds_are_those_of_the_contract(void **state)
         {"risk-engine", "Risk Engine", "risk", OAUTH_METHOD_SECRET},
         {"alertmanager", "Alertmanager", "", OAUTH_METHOD_SECRET},
         {"api-docs", "API documentation", "", OAUTH_METHOD_NONE},
+        {"console", "Portcullis console", "", OAUTH_METHOD_NONE},
     };
     const struct oauth_options options = {.clock = &clock_system, .random = &random_system};
     size_t created;
@@ -683,6 +689,7 @@ static void the_seeds_are_those_of_the_contract(void **state)
     }
     assert_int_equal(oauth_seed(bench.store, &options, &created), ERR_OK);
     assert_int_equal(created, 0);
+    assert_int_equal(number_of(&uris_in_a_line), 1);
 }
 
 /* ---- failures ---------------------------------------------------------------------------------

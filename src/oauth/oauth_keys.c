@@ -39,6 +39,7 @@ struct picture {
 struct oauth_keys {
     struct oauth_keys_options options;
     struct crypto_key *given;
+    int64_t given_end_s; /* of the certificate that names it; 0: none does */
     struct oauth_key_folder folder;
     _Atomic(struct picture *) picture;
 };
@@ -457,7 +458,7 @@ enum err oauth_keys_reload(struct oauth_keys *keys)
 
 /* ---- opening ---- */
 
-static enum err public_check(const struct oauth_keys *keys, struct crypto_fault *fault)
+static enum err public_check(struct oauth_keys *keys, struct crypto_fault *fault)
 {
     const struct oauth_keys_options *options = &keys->options;
     PC_AUTO(crypto_key) key = NULL;
@@ -468,6 +469,7 @@ static enum err public_check(const struct oauth_keys *keys, struct crypto_fault 
     err = crypto_key_load(options->public_path, options->alg, options->kid, &key, fault);
     if (err)
         return err;
+    keys->given_end_s = crypto_key_end_s(key);
     if (span_equal(crypto_key_thumbprint(key), crypto_key_thumbprint(keys->given)))
         return ERR_OK;
     crypto_fault_set(fault, "%s: is not the public part of %s", options->public_path,
@@ -580,6 +582,35 @@ const struct crypto_keyset *oauth_keys_public(const struct oauth_keys *keys, int
     while (i > 1 && picture->periods[i - 1].from_ns > now_ns)
         i--;
     return picture->periods[i - 1].keys;
+}
+
+/* A key whose end is not set goes on for ever. */
+static int64_t last_signature_ns(const struct oauth_keys *keys, int64_t now_ns)
+{
+    const struct picture *picture = atomic_load(&keys->picture);
+    int64_t last_ns = 0;
+
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct entry *entry = &picture->entries[i];
+
+        if (entry->held == NULL || entry->row.alg != keys->options.alg ||
+            oauth_key_is_stopped(&entry->row, now_ns))
+            continue;
+        if (entry->row.signs_until_ns == 0)
+            return 0;
+        if (entry->row.signs_until_ns > last_ns)
+            last_ns = entry->row.signs_until_ns;
+    }
+    return last_ns;
+}
+
+int64_t oauth_keys_end_s(const struct oauth_keys *keys, int64_t now_ns)
+{
+    int64_t last_s = last_signature_ns(keys, now_ns) / CLOCK_NS_PER_S;
+
+    if (keys->given_end_s != 0 && (last_s == 0 || keys->given_end_s < last_s))
+        return keys->given_end_s;
+    return last_s;
 }
 
 enum crypto_alg oauth_keys_alg(const struct oauth_keys *keys)

@@ -146,6 +146,14 @@ static bool file_stands(const struct oauth_key_file *file, const char *path)
            info.st_ctim.tv_nsec == file->info.st_ctim.tv_nsec;
 }
 
+/* Who retires a key takes its file away, perhaps since it was listed. */
+static bool file_is_gone(const char *path)
+{
+    struct stat info;
+
+    return lstat(path, &info) != 0 && errno == ENOENT;
+}
+
 static enum err file_read(struct oauth_key_folder *folder, enum crypto_alg alg, unsigned number,
                           struct crypto_fault *fault)
 {
@@ -163,9 +171,9 @@ static enum err file_read(struct oauth_key_folder *folder, enum crypto_alg alg, 
     if (known != NULL)
         file_drop(folder, (size_t)(known - folder->files));
     err = crypto_key_load(path, alg, (struct span){0}, &key, fault);
-    if (err)
-        return err;
-    return file_hold(folder, path, key, alg, number, fault);
+    if (err == ERR_OK)
+        err = file_hold(folder, path, key, alg, number, fault);
+    return err && file_is_gone(path) ? ERR_OK : err;
 }
 
 static void unseen_drop(struct oauth_key_folder *folder)

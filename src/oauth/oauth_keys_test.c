@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "crypto/certs.h"
+
 static unsigned mode_of(char which, const char *name)
 {
     struct stat info;
@@ -233,6 +235,46 @@ static void files_without_rows_wait(void **state)
     oauth_keys_free(keys);
 }
 
+/* Puts the file of a new key where a look finds it and takes it away, each time by another name. */
+static void *flicker_thread(void *context)
+{
+    _Atomic bool *stopping = context;
+    char name[32], path[PATH_BYTES];
+
+    for (int number = 2; !atomic_load(stopping); number++) {
+        struct crypto_key *key = NULL;
+
+        (void)snprintf(name, sizeof(name), "ES256-%d.pem", number);
+        file_path('a', name, path);
+        if (crypto_key_generate(CRYPTO_ES256, (struct span){0}, &key) == ERR_OK &&
+            crypto_key_save(key, path, NULL) == ERR_OK)
+            (void)unlink(path);
+        crypto_key_free(key);
+    }
+    return NULL;
+}
+
+/* A file may go between the look that lists it and the one that reads it: who retires a key
+ * takes it away beside a running node. */
+static void a_file_may_go_meanwhile(void **state)
+{
+    _Atomic bool stopping = false;
+    struct oauth_keys *keys;
+    pthread_t thread;
+    int bad = 0;
+
+    (void)state;
+    folder_fill('a');
+    keys = node_open('a');
+    assert_int_equal(pthread_create(&thread, NULL, flicker_thread, &stopping), 0);
+    for (int i = 0; i < 500; i++)
+        bad += oauth_keys_reload(keys) != ERR_OK;
+    atomic_store(&stopping, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(bad, 0);
+    oauth_keys_free(keys);
+}
+
 /* ---- a key by path ----------------------------------------------------------------------------
  */
 
@@ -313,6 +355,35 @@ static void given_keys_must_fit(void **state)
     options.private_path = own;
     options.public_path = NULL;
     open_fails(&options, ERR_KEY, "the key id main belongs to another key already");
+}
+
+/* A key has no end until it is replaced; one that a certificate names ends with that. */
+static void ends_are_told(void **state)
+{
+    struct oauth_keys_options options = node_options('a');
+    struct crypto_certs_options certs = {.clock = &clock_system};
+    struct oauth_keys *keys = NULL;
+    char folder[PATH_BYTES], path[PATH_BYTES], public_path[PATH_BYTES];
+
+    (void)state;
+    folder_fill('a');
+    keys = node_open('a');
+    assert_int_equal(oauth_keys_end_s(keys, now_ns()), 0);
+    oauth_keys_free(keys);
+
+    folder_path('b', folder);
+    certs.folder = folder;
+    assert_int_equal(crypto_certs_make(&certs, NULL), ERR_OK);
+    file_path('b', "server.key", path);
+    file_path('b', "server.crt", public_path);
+    options.alg = CRYPTO_ES256;
+    options.private_path = path;
+    options.public_path = public_path;
+    assert_int_equal(oauth_keys_open(&options, &keys, NULL), ERR_OK);
+    assert_in_range(oauth_keys_end_s(keys, now_ns()),
+                    clock_realtime_s(&clock_system) + INT64_C(364) * 86400,
+                    clock_realtime_s(&clock_system) + INT64_C(365) * 86400);
+    oauth_keys_free(keys);
 }
 
 /* A key that was taken out does not come back, under whatever name. */
@@ -624,15 +695,26 @@ static void the_list_is_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KEYS_TEST(the_first_start_makes_keys), KEYS_TEST(caches_are_shorter_than_the_wait),
-        KEYS_TEST(racing_starts_agree),        KEYS_TEST(folders_must_be_ours),
-        KEYS_TEST(files_must_be_keys),         KEYS_TEST(other_files_are_passed_over),
-        KEYS_TEST(files_without_rows_wait),    KEYS_TEST(a_given_key_signs),
-        KEYS_TEST(given_keys_must_fit),        KEYS_TEST(retired_keys_stay_out),
-        KEYS_TEST(nodes_believe_each_other),   KEYS_TEST(a_new_key_takes_over_in_time),
-        KEYS_TEST(a_stolen_key_goes_at_once),  KEYS_TEST(a_node_without_a_key_makes_one),
-        KEYS_TEST(an_announced_key_is_needed), KEYS_TEST(readers_see_whole_pictures),
-        KEYS_TEST(turning_is_bounded),         KEYS_TEST(the_list_is_whole),
+        KEYS_TEST(the_first_start_makes_keys),
+        KEYS_TEST(caches_are_shorter_than_the_wait),
+        KEYS_TEST(racing_starts_agree),
+        KEYS_TEST(folders_must_be_ours),
+        KEYS_TEST(files_must_be_keys),
+        KEYS_TEST(other_files_are_passed_over),
+        KEYS_TEST(files_without_rows_wait),
+        KEYS_TEST(a_file_may_go_meanwhile),
+        KEYS_TEST(a_given_key_signs),
+        KEYS_TEST(given_keys_must_fit),
+        KEYS_TEST(ends_are_told),
+        KEYS_TEST(retired_keys_stay_out),
+        KEYS_TEST(nodes_believe_each_other),
+        KEYS_TEST(a_new_key_takes_over_in_time),
+        KEYS_TEST(a_stolen_key_goes_at_once),
+        KEYS_TEST(a_node_without_a_key_makes_one),
+        KEYS_TEST(an_announced_key_is_needed),
+        KEYS_TEST(readers_see_whole_pictures),
+        KEYS_TEST(turning_is_bounded),
+        KEYS_TEST(the_list_is_whole),
     };
 
     return cmocka_run_group_tests(tests, kit_begin, kit_end);

@@ -25,6 +25,14 @@ enum { SEED_ARENA_BYTES_MAX = 256 * 1024 };
     "https://127.0.0.1:8003/docs/oauth2-redirect.html\n"                                           \
     "https://localhost:8003/docs/oauth2-redirect.html"
 
+/* The console is on the gateway alone. */
+#define CONSOLE_URIS                                                                               \
+    "http://127.0.0.1/console/callback\n"                                                          \
+    "http://[::1]/console/callback\n"                                                              \
+    "http://localhost/console/callback\n"                                                          \
+    "https://127.0.0.1:8000/console/callback\n"                                                    \
+    "https://localhost:8000/console/callback"
+
 static const struct oauth_client seeds[] = {
     {.client_id = SPAN("web-portal"),
      .name = SPAN("Retail Web Portal"),
@@ -61,6 +69,12 @@ static const struct oauth_client seeds[] = {
                     "monitoring:read admin"),
      .redirect_uris = SPAN(DOCS_URIS),
      .logout_uris = SPAN("http://127.0.0.1/docs\nhttp://localhost/docs")},
+    {.client_id = SPAN("console"),
+     .name = SPAN("Portcullis console"),
+     .method = OAUTH_METHOD_NONE,
+     .grants = SPAN("authorization_code refresh_token"),
+     .scopes = SPAN("openid profile audit:read monitoring:read monitoring:write admin"),
+     .redirect_uris = SPAN(CONSOLE_URIS)},
 };
 
 struct seeding {
@@ -68,11 +82,39 @@ struct seeding {
     size_t created;
 };
 
+/* What its client is, as a command would tell of it. */
+static enum err seed_record(struct store_conn *conn, const struct oauth_client *client,
+                            struct arena *arena, int64_t now_ns)
+{
+    char object[OAUTH_CLIENT_ID_CHARS_MAX + 16];
+    struct sbuf out = sbuf_over(object, sizeof(object));
+    struct trail_record record = {
+        .event = TRAIL_CLIENT_CREATED,
+        .outcome = TRAIL_DONE,
+        .at_ns = now_ns,
+        .actor_kind = TRAIL_ACTOR_SYSTEM,
+        .actor = SPAN("system"),
+        .client_id = client->client_id,
+        .reason = SPAN("first start in development"),
+        .details = {{"method", span_from(oauth_method_name(client->method))},
+                    {"grants", client->grants},
+                    {"scopes", client->scopes},
+                    {"roles", client->roles},
+                    {"redirect_uris", oauth_uris_told(client->redirect_uris, arena)},
+                    {"bound", client->is_bound ? SPAN_OF("yes") : SPAN_OF("no")}}};
+
+    sbuf_add_lit(&out, "client:");
+    sbuf_add(&out, client->client_id);
+    record.object = sbuf_span(&out);
+    return trail_add(conn, &record);
+}
+
 static enum err seed_one(struct store_conn *conn, const struct oauth_options *options,
                          const struct oauth_client *seed, struct arena *arena)
 {
     struct oauth_client client = *seed;
     struct crypto_fault fault;
+    int64_t now_ns;
     enum err err = ERR_OK;
 
     if (client.method == OAUTH_METHOD_SECRET)
@@ -81,7 +123,9 @@ static enum err seed_one(struct store_conn *conn, const struct oauth_options *op
         err = oauth_client_check(&client, arena, &fault);
     if (err)
         return err;
-    return oauth_client_create(conn, &client, clock_realtime_ns(options->clock));
+    now_ns = clock_realtime_ns(options->clock);
+    err = oauth_client_create(conn, &client, now_ns);
+    return err ? err : seed_record(conn, &client, arena, now_ns);
 }
 
 static enum err seed_run(struct store_conn *conn, struct store_job *job)

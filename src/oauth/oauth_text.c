@@ -140,6 +140,15 @@ bool oauth_uri_allowed(struct span list, struct span uri)
     return false;
 }
 
+struct span oauth_uris_told(struct span uris, struct arena *arena)
+{
+    struct sbuf out = sbuf_on(arena, uris.len);
+
+    for (size_t i = 0; i < uris.len; i++)
+        sbuf_add_char(&out, uris.ptr[i] == '\n' ? ' ' : uris.ptr[i]);
+    return out.full ? (struct span){0} : sbuf_span(&out);
+}
+
 /* ---- random values ----------------------------------------------------------------------------
  */
 

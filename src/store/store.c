@@ -142,7 +142,7 @@ static enum err start_threads(struct store *store)
 static enum err start_workers(struct store *store, struct store_fault *reterr)
 {
     size_t count = store->options.writers + store->options.readers;
-    enum err err;
+    enum err err = ERR_OK;
 
     store->workers = alloc_zero(count * sizeof(struct store_worker));
     if (store->workers == NULL)
@@ -153,6 +153,10 @@ static enum err start_workers(struct store *store, struct store_fault *reterr)
         store_conn_init(&store->workers[i].conn, store,
                         i < store->options.writers ? STORE_WRITER : STORE_READER);
     }
+    for (size_t i = 0; i < store->options.writers && err == ERR_OK; i++)
+        err = store_seal_open(&store->workers[i].conn);
+    if (err)
+        return err;
     store->may_create = true;
     err = store_conn_open(&store->workers[0].conn, reterr);
     store->may_create = false;
@@ -200,6 +204,7 @@ void store_close(struct store *store)
             PC_ASSERT(pthread_join(store->workers[i].thread, NULL) == 0);
         else
             store_conn_close(&store->workers[i].conn);
+        store_seal_close(&store->workers[i].conn);
     }
     stop_keeper(store);
     queue_free(store->reads);
@@ -236,7 +241,9 @@ static enum err push(struct store *store, struct queue *queue, struct store_job 
     PC_ASSERT(job->done != NULL);
     job->err = ERR_OK;
     job->unknown = false;
-    err = queue_push(queue, &job->link);
+    job->queued_ns = clock_monotonic_ns(&clock_system);
+    err = queue == store->writes && store_is_stalled(store) ? ERR_STORE_SLOW
+                                                            : queue_push(queue, &job->link);
     if (err)
         atomic_fetch_add_explicit(&store->failures, 1, memory_order_relaxed);
     return err;

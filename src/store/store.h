@@ -61,6 +61,22 @@ struct store_fault {
     char text[STORE_FAULT_BYTES];
 };
 
+/* What belongs into every commit of a writer, behind its jobs: the log that trail/ keeps. Each
+ * writing handle has a state of its own, where the jobs leave what is to be sealed; `seal` writes
+ * it right before COMMIT. A job that is undone takes back what it left, by its mark. */
+struct store_seal {
+    void *(*open)(void); /* NULL: no memory */
+    void (*close)(void *state);
+    void (*begin)(void *state); /* of a transaction, also when it is run again: nothing is left */
+    size_t (*mark)(const void *state);
+    void (*undo)(void *state, size_t mark);
+    enum err (*seal)(struct store_conn *conn, void *state);
+    void (*committed)(const void *state); /* behind a COMMIT that was done; may be NULL */
+    /* PostgreSQL: the table that a writer locks before its first look, so that those who seal take
+     * turns over all nodes and a serializable transaction sees what the one before it sealed. */
+    const char *turn_table;
+};
+
 /* Zero (or NULL, or an empty span) takes the default everywhere. */
 struct store_options {
     struct span url;           /* sqlite:NAME (in data_dir), sqlite:/PATH, postgresql://...;
@@ -76,6 +92,9 @@ struct store_options {
     size_t batch_max;          /* jobs in one commit; default 128 */
     int busy_timeout_ms;       /* waiting for another process's lock; default 5000 */
     int statement_timeout_ms;  /* default 10000 */
+    int clock_skew_ms_max;     /* PostgreSQL: a writer is not opened where `clock` differs more from
+                                  the server's; default: any */
+    const struct store_seal *seal; /* optional */
 };
 
 /* Opens, checks (reachable, version, writable, ours) and starts the threads.
@@ -203,6 +222,12 @@ bool store_refused(const struct store_conn *conn, const char *constraint);
 
 enum store_kind store_conn_kind(const struct store_conn *conn);
 
+/* The seal of this handle's store, or NULL. */
+const struct store_seal *store_conn_sealed_by(const struct store_conn *conn);
+
+/* The seal's state of this handle; NULL: the store has no seal, or the handle only reads. */
+void *store_conn_seal(struct store_conn *conn);
+
 /* The database's own words for the last error; for logs and tests, holds no values. */
 const char *store_conn_message(const struct store_conn *conn);
 
@@ -243,7 +268,7 @@ struct store_job;
 typedef enum err store_run_fn(struct store_conn *conn, struct store_job *job);
 
 /* Runs on the same thread, once: for a write after COMMIT or rollback. job->err says which. It must
- * not block, and may free the job. */
+ * not block, and may free the job. See store_refuse_stalled for another thread. */
 typedef void store_done_fn(struct store_job *job);
 
 /* Runs many write jobs at once, in the order in which they were queued, in a transaction of their
@@ -255,8 +280,9 @@ struct store_job {
     struct queue_item link; /* the store's, while it has the job */
     store_run_fn *run;
     store_done_fn *done;
-    void *context; /* the giver's */
-    enum err err;  /* the result, for done */
+    void *context;     /* the giver's */
+    enum err err;      /* the result, for done */
+    int64_t queued_ns; /* monotonic; the store's */
     bool unknown;  /* with err: the connection died after COMMIT was sent, and the server could not
                       be asked what became of it, or it has crashed since; or the disk failed in
                       COMMIT. Read before writing again */
@@ -280,8 +306,19 @@ PC_CHECKED enum err store_read(struct store *store, struct store_job *job);
  * savepoint; done is called only after COMMIT. Isolation is serializable. */
 PC_CHECKED enum err store_write(struct store *store, struct store_job *job);
 
-/* The same and waits; run finds `context` in job->context. For start-up, commands, tests and the
- * housekeeper; never for a loop thread nor inside a job. */
+/* A writer that stands still in one transaction (a disk that hangs, a lock that nobody gives up)
+ * must not gather all who come: from LIMIT_STORE_STALL_MS on store_write is ERR_STORE_SLOW, and so
+ * is, in the end, a job that has waited for its turn for LIMIT_STORE_WAIT_MS. */
+
+/* How long the present transaction has been running; 0: there is none. Never blocks. */
+int64_t store_stalled_ns(struct store *store);
+
+/* Ends what waits behind a writer that stands still, with ERR_STORE_SLOW; does nothing otherwise.
+ * For somebody who looks after the store now and then: done of those jobs runs here. */
+void store_refuse_stalled(struct store *store);
+
+/* As one of these, and waits; run finds `context` in job->context. For start-up, commands, tests
+ * and the housekeeper; never for a loop thread nor inside a job. */
 PC_CHECKED enum err store_do(struct store *store, store_run_fn *run, void *context, bool write);
 
 /* ---- Watching and testing ----------------------------------------------------------------- */

@@ -223,17 +223,25 @@ static bool value_is_good(const struct store_value *value)
     return memchr(value->bytes.ptr, 0, value->bytes.len) == NULL && span_is_utf8(value->bytes);
 }
 
-/* What any statement needs before it is run: `values` of all its rows. */
+/* The same bytes as the row before has there: they were looked at. */
+static bool is_known(const struct store_value *params, size_t count, size_t i)
+{
+    return i >= count && params[i].bytes.ptr == params[i - count].bytes.ptr &&
+           params[i].bytes.len == params[i - count].bytes.len &&
+           params[i].type == params[i - count].type;
+}
+
+/* What any statement needs before it is run: `rows` of `count` values. */
 static enum err checked(struct store_conn *conn, const struct store_statement *statement,
-                        const struct store_value *params, size_t values,
+                        const struct store_value *params, size_t count, size_t rows,
                         struct store_prepared **ret_prepared)
 {
     enum err err;
 
     if (store_fail_strikes())
         return fail_on_purpose(conn);
-    for (size_t i = 0; i < values; i++) {
-        if (!value_is_good(&params[i]))
+    for (size_t i = 0; i < count * rows; i++) {
+        if (!is_known(params, count, i) && !value_is_good(&params[i]))
             return store_conn_fail(conn, ERR_VALIDATION, "a value is not UTF-8 text, or too long");
     }
     conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
@@ -250,7 +258,7 @@ static enum err start_checked(struct store_conn *conn, const struct store_statem
     enum err err;
 
     PC_ASSERT(count <= LIMIT_STORE_PARAMS_MAX);
-    err = checked(conn, statement, params, count, &prepared);
+    err = checked(conn, statement, params, count, 1, &prepared);
     if (err)
         return err;
     err = conn->driver->start(conn, prepared, params, count, ret_changed);
@@ -308,7 +316,7 @@ static enum err many_checked(struct store_conn *conn, const struct store_stateme
                              int64_t *ret_changed)
 {
     struct store_prepared *prepared = NULL;
-    enum err err = checked(conn, statement, params, count * rows, &prepared);
+    enum err err = checked(conn, statement, params, count, rows, &prepared);
 
     if (err)
         return err;
@@ -360,14 +368,18 @@ enum err store_conn_control(struct store_conn *conn, enum store_control control)
     enum err err;
 
     PC_ASSERT(conn->rows_open == 0);
-    if (control <= STORE_BEGIN_MIGRATE)
+    if (control <= STORE_BEGIN_MIGRATE) {
         conn->sent = false;
+        store_seal_begin(conn);
+    }
     if (store_fail_strikes())
         return fail_on_purpose(conn);
     conn->deadline_ns = clock_monotonic_ns(&clock_system) + store_conn_patience_ns(conn);
     err = conn->driver->control(conn, control);
     if (err == ERR_INTERNAL) /* a statement of ours that was answered late */
         store_log_mistake(conn);
+    if (err == ERR_OK && control == STORE_COMMIT)
+        store_seal_committed(conn);
     return err;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "store/store_postgres_priv.h"
 
 static void sleep_ms(long ms)
 {
@@ -566,6 +567,20 @@ static void url_with(struct kit *kit, const char *password, const char *database
     kit->options.url = span_from(kit->url);
 }
 
+static void url_with_host_twice(struct kit *kit)
+{
+    const char *at = strchr(kit->url, '@');
+    char url[256];
+    int host;
+
+    assert_non_null(at);
+    host = (int)strcspn(at + 1, "/");
+    (void)snprintf(url, sizeof(url), "%.*s%.*s,%s", (int)(at + 1 - kit->url), kit->url, host,
+                   at + 1, at + 1);
+    memcpy(kit->url, url, sizeof(url));
+    kit->options.url = span_from(kit->url);
+}
+
 static void servers_refuse_clearly(void **state)
 {
     struct kit *kit = *state;
@@ -590,8 +605,8 @@ static void end_all_connections(void)
          " AND application_name = 'portcullis'");
 }
 
-/* A server that turns read-only (a standby after a switch) refuses writes clearly; reads go on, and
- * writing comes back by itself. */
+/* A server that turns read-only refuses writes clearly; reads go on, and writing comes back by
+ * itself. */
 static void a_read_only_server_still_reads(void **state)
 {
     struct kit *kit = *state;
@@ -611,6 +626,85 @@ static void a_read_only_server_still_reads(void **state)
     end_all_connections();
     assert_true(comes_to(store, ERR_OK));
     assert_int_equal(kit_add(store, 2), ERR_OK);
+    store_close(store);
+}
+
+static void control(const char *what)
+{
+    const char *const arguments[] = {getenv("PORTCULLIS_TEST_POSTGRES"), "--control", what, NULL};
+
+    kit_command(arguments);
+}
+
+/* The same server, as it stands behind a primary, or not. */
+static void stand_by(bool stands_by)
+{
+    char path[256];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/data/standby.signal",
+                   getenv("PORTCULLIS_TEST_POSTGRES_DIR"));
+    control("crash");
+    if (stands_by) {
+        file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fclose(file), 0);
+    } else {
+        assert_int_equal(unlink(path), 0);
+    }
+    control("start");
+}
+
+/* A standby may be behind: what it shows is not what was acknowledged, so it is not read either. */
+static void a_standby_is_not_read(void **state)
+{
+    struct kit *kit = *state;
+    struct kit_number number = {.statement = &kit_count};
+    struct store *store;
+    enum err err;
+
+    postgres_only(kit);
+    store = open_migrated(kit);
+    kit_exec(store, &kit_table);
+    assert_int_equal(kit_things(store), 0);
+    stand_by(true);
+    do
+        err = store_do(store, kit_number0_run, &number, false);
+    while (err == ERR_STORE_UNAVAILABLE); /* the connection of before, or the backoff */
+    assert_int_equal(err, ERR_STORE_READ_ONLY);
+    refused(kit, ERR_STORE_READ_ONLY, "is read-only");
+    stand_by(false);
+    assert_true(comes_to(store, ERR_OK));
+    assert_int_equal(kit_things(store), 0);
+    store_close(store);
+}
+
+/* Of several hosts the primary is chosen, by those who read as well. */
+static enum err attributes_run(struct store_conn *conn, struct store_job *job)
+{
+    const char **expected = job->context;
+    PQconninfoOption *parts = PQconninfo(store_pg(conn));
+    bool found = false;
+
+    for (PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++)
+        if (strcmp(part->keyword, "target_session_attrs") == 0)
+            found = part->val != NULL && strcmp(part->val, *expected) == 0;
+    PQconninfoFree(parts);
+    return found ? ERR_OK : ERR_CONFIG;
+}
+
+static void of_several_hosts_the_primary_is_used(void **state)
+{
+    const char *reader = "primary";
+    const char *writer = "read-write";
+    struct kit *kit = *state;
+    struct store *store;
+
+    postgres_only(kit);
+    url_with_host_twice(kit);
+    store = kit_open(kit);
+    assert_int_equal(store_do(store, attributes_run, &reader, false), ERR_OK);
+    assert_int_equal(store_do(store, attributes_run, &writer, true), ERR_OK);
     store_close(store);
 }
 
@@ -683,6 +777,8 @@ int main(void)
         KIT_TEST(the_handle_is_set_up_for_safety),
         KIT_TEST(servers_refuse_clearly),
         KIT_TEST(a_read_only_server_still_reads),
+        KIT_TEST(a_standby_is_not_read),
+        KIT_TEST(of_several_hosts_the_primary_is_used),
         KIT_TEST(stale_connections_are_replaced),
         KIT_TEST(prepared_statements_survive_a_migration),
     };

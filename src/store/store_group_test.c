@@ -388,6 +388,54 @@ static void many_rows_are_one_statement(void **state)
     store_close(store);
 }
 
+/* The same buffer in all rows, longer and shorter, nothing and zero behind each other. */
+static enum err shared_run(struct store_conn *conn, struct store_job *job)
+{
+    static const struct store_statement put = {
+        .name = "shared_put",
+        .sqlite = "INSERT INTO things (id, name, number, bytes) VALUES (?1, ?2, ?3, ?4)"};
+    char buffer[] = "olds";
+    struct span all = span_make(buffer, 4);
+    struct store_value values[] = {
+        STORE_I64(0), STORE_TEXT(SPAN_OF("a")), STORE_I64(7), STORE_BLOB(all),
+        STORE_I64(1), STORE_TEXT(SPAN_OF("b")), STORE_I64(7), STORE_BLOB(all),
+        STORE_I64(2), STORE_TEXT(SPAN_OF("c")), STORE_I64(7), STORE_BLOB(span_slice(all, 0, 3)),
+        STORE_I64(3), STORE_TEXT(SPAN_OF("d")), STORE_NULL,   STORE_NULL,
+        STORE_I64(4), STORE_TEXT(SPAN_OF("e")), STORE_I64(0), STORE_BLOB(SPAN_OF("")),
+        STORE_I64(5), STORE_TEXT(SPAN_OF("f")), STORE_I64(0), STORE_BLOB(SPAN_OF("")),
+        STORE_I64(6), STORE_TEXT(SPAN_OF("g")), STORE_I64(7), STORE_BLOB(all)};
+    enum err err = store_exec_many(conn, &put, values, 4, 6, NULL);
+
+    (void)job;
+    memcpy(buffer, "news", 4);
+    return err ? err : store_exec_many(conn, &put, values + (size_t)6 * 4, 4, 1, NULL);
+}
+
+static void rows_share_their_values(void **state)
+{
+    static const struct store_statement get = {
+        .name = "shared_get",
+        .sqlite = "SELECT 100 * coalesce(number, -1) + coalesce(length(bytes), 50) FROM things "
+                  "WHERE id = ?1"};
+    static const struct store_statement news = {
+        .name = "shared_news",
+        .sqlite = "SELECT count(*) FROM things WHERE id >= ?1 AND bytes = x'6e657773'",
+        .postgres = "SELECT count(*) FROM things WHERE id >= $1 AND bytes = '\\x6e657773'"};
+    static const int64_t right[] = {704, 704, 703, -50, 0, 0, 704};
+    struct store *store = kit_open_with_table(*state);
+    struct kit_number number = {.statement = &news};
+
+    assert_int_equal(store_do(store, shared_run, NULL, true), ERR_OK);
+    assert_int_equal(store_do(store, kit_number_run, &number, false), ERR_OK);
+    assert_int_equal(number.result, 1);
+    for (size_t i = 0; i < PC_COUNT(right); i++) {
+        number = (struct kit_number){.statement = &get, .id = (int64_t)i};
+        assert_int_equal(store_do(store, kit_number_run, &number, false), ERR_OK);
+        assert_int_equal(number.result, right[i]);
+    }
+    store_close(store);
+}
+
 enum { LOUD_BYTES = 128 * 1024, LOUD_ROWS = 200 };
 
 /* Each row goes there and comes back. */
@@ -556,6 +604,7 @@ int main(void)
         KIT_TEST(a_full_queue_refuses_members),
         KIT_TEST(the_nth_call_fails_and_nothing_is_lost),
         KIT_TEST(many_rows_are_one_statement),
+        KIT_TEST(rows_share_their_values),
         KIT_TEST(both_sides_speak_at_once),
         KIT_TEST(unasked_answers_still_count),
         KIT_TEST(a_row_that_is_not_there_is_damage),

@@ -30,10 +30,8 @@ enum { STATEMENT_BYTES_MAX = 16 * 1024, NUMBER_BYTES = 24 };
 
 #define XID "SELECT pg_current_xact_id()::text AS " STORE_PG_XID
 
-enum { WORDS_MAX = 4 };
-
 /* Those up to STORE_UNDO are put off until the next statement, with which they travel. */
-static const char *const controls[STORE_CONTROL_COUNT][WORDS_MAX] = {
+static const char *const controls[STORE_CONTROL_COUNT][STORE_PG_WORDS_MAX] = {
     [STORE_BEGIN_SNAPSHOT] = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
     [STORE_BEGIN] = {"BEGIN ISOLATION LEVEL SERIALIZABLE", XID},
     [STORE_BEGIN_BATCH] = {"BEGIN ISOLATION LEVEL SERIALIZABLE", XID, "SAVEPOINT job"},
@@ -100,6 +98,29 @@ static bool is_idle_talk(struct store_pg_line *line, enum store_control control)
     return ends || control == STORE_NEXT || control == STORE_UNDO;
 }
 
+/* The turn is taken behind BEGIN and before anything looks at the database: a serializable
+ * transaction sees it as it was at its first look, and that must be after the turn before. */
+static const char *const *beginning_of(struct store_pg_line *line, enum store_control control)
+{
+    size_t count = 0;
+
+    if (line->turn[0] == '\0' || control == STORE_BEGIN_SNAPSHOT || control == STORE_BEGIN_MIGRATE)
+        return controls[control];
+    line->beginning[count++] = controls[control][0];
+    line->beginning[count++] = line->turn;
+    for (size_t i = 1; controls[control][i] != NULL; i++)
+        line->beginning[count++] = controls[control][i];
+    PC_ASSERT(count < STORE_PG_WORDS_MAX);
+    line->beginning[count] = NULL;
+    return line->beginning;
+}
+
+/* The answers of what follows may come with that of the COMMIT. */
+static void postgres_seal(struct store_conn *conn)
+{
+    store_pg_line(conn)->lazy = true;
+}
+
 static bool needs_mark(const struct store_conn *conn)
 {
     return conn->role == STORE_WRITER && conn->mark[0] == '\0' && !store_pg_line(conn)->mark_made;
@@ -122,11 +143,12 @@ static enum err postgres_control(struct store_conn *conn, enum store_control con
             return err;
     }
     line->put_off = controls[control];
-    if (control <= STORE_BEGIN_MIGRATE) {
+    line->begins = control <= STORE_BEGIN_MIGRATE;
+    if (line->begins) {
+        line->put_off = beginning_of(line, control);
         line->lazy = control == STORE_BEGIN_TOGETHER;
         conn->trace.xid[0] = '\0';
     }
-    line->begins = control <= STORE_BEGIN_MIGRATE;
     return control == STORE_BEGIN_MIGRATE ? store_pg_line_end(conn, NULL, NULL) : ERR_OK;
 }
 
@@ -352,4 +374,5 @@ const struct store_driver store_postgres = {
     .finish = postgres_finish,
     .column = postgres_column,
     .in_transaction = postgres_in_transaction,
+    .seal = postgres_seal,
 };

@@ -299,8 +299,9 @@ static void collect(const struct store_conn *conn, const PQconninfoOption *parts
     keyword_default(keywords, parts, "keepalives_interval", "5");
     keyword_default(keywords, parts, "keepalives_count", "3");
     keyword_default(keywords, parts, "tcp_user_timeout", "20000"); /* ms */
-    if (host != NULL && strchr(host, ',') != NULL && conn->role != STORE_READER)
-        keyword_default(keywords, parts, "target_session_attrs", "read-write");
+    if (host != NULL && strchr(host, ',') != NULL)
+        keyword_default(keywords, parts, "target_session_attrs",
+                        conn->role == STORE_READER ? "primary" : "read-write");
 }
 
 static enum err connect_now(struct store_conn *conn)
@@ -326,6 +327,33 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
+/* Who is cut off with the turn in its hands does not keep the others from it for long: the server
+ * ends a transaction that hears nothing. */
+static int idle_ms(const struct store_conn *conn)
+{
+    bool hurries = conn->role == STORE_WRITER && store_pg_line(conn)->turn[0] != '\0';
+
+    return hurries ? conn->store->options.statement_timeout_ms : 60000;
+}
+
+static void turn_name(struct store_conn *conn)
+{
+    const struct store_seal *seal = conn->store->options.seal;
+    struct store_pg_line *line = store_pg_line(conn);
+    int len;
+
+    if (seal == NULL || seal->turn_table == NULL || conn->role != STORE_WRITER)
+        return;
+    len = snprintf(line->turn, sizeof(line->turn), "LOCK TABLE %s IN EXCLUSIVE MODE",
+                   seal->turn_table);
+    PC_ASSERT(len > 0 && (size_t)len < sizeof(line->turn));
+}
+
+/* A prepared statement's plan is kept, and one that was made while a table was small reads all of
+ * it until the server next analyses that. So a plan takes an index where there is one; one that has
+ * none to take looks so dear then that it would be compiled, which costs more than it saves. */
+static const char by_index[] = "SET enable_seqscan = off; SET jit = off;";
+
 static enum err set_up(struct store_conn *conn)
 {
     const struct store_options *options = &conn->store->options;
@@ -336,29 +364,33 @@ static enum err set_up(struct store_conn *conn)
     (void)PQsetNoticeReceiver(store_pg(conn), ignore_notice, NULL);
     (void)snprintf(text, sizeof(text),
                    "SET statement_timeout = %d; SET lock_timeout = %d;"
-                   "SET idle_in_transaction_session_timeout = 60000;"
+                   "SET idle_in_transaction_session_timeout = %d;"
                    "SET standard_conforming_strings = on;"
                    "SELECT set_config('synchronous_commit', 'on', false)"
-                   " WHERE current_setting('synchronous_commit') = 'off';%s",
+                   " WHERE current_setting('synchronous_commit') = 'off';%s%s",
                    patient ? 0 : options->statement_timeout_ms,
-                   patient ? 60000 : options->busy_timeout_ms,
-                   conn->role == STORE_READER ? "SET default_transaction_read_only = on;" : "");
+                   patient ? 60000 : options->busy_timeout_ms, idle_ms(conn),
+                   conn->role == STORE_READER ? "SET default_transaction_read_only = on;" : "",
+                   patient ? "" : by_index);
     return store_pg_text(conn, text);
 }
 
-static enum err check_writable(struct store_conn *conn, bool *ret_writable)
+/* A standby may be behind, and then what was acknowledged would not be seen by the next read: so
+ * readers do without one as well. They may read a primary that takes no writes for now. */
+static enum err check_primary(struct store_conn *conn, bool *ret_good)
 {
+    static const char standby[] = "SELECT pg_is_in_recovery()";
+    static const char unwritable[] = "SELECT pg_is_in_recovery() OR"
+                                     " current_setting('transaction_read_only')::boolean";
     PGresult *result = NULL;
     enum err err;
 
-    err = store_pg_answer(conn,
-                          PQsendQuery(store_pg(conn),
-                                      "SELECT pg_is_in_recovery() OR"
-                                      " current_setting('transaction_read_only')::boolean"),
-                          &result);
+    err = store_pg_answer(
+        conn, PQsendQuery(store_pg(conn), conn->role == STORE_READER ? standby : unwritable),
+        &result);
     if (err)
         return err;
-    *ret_writable = PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "f") == 0;
+    *ret_good = PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "f") == 0;
     PQclear(result);
     return ERR_OK;
 }
@@ -388,13 +420,13 @@ static enum err check_server(struct store_conn *conn, struct store_fault *reterr
 
 static enum err check_role(struct store_conn *conn, struct store_fault *reterr)
 {
-    bool writable = false;
-    enum err err = check_writable(conn, &writable);
+    bool good = false;
+    enum err err = check_primary(conn, &good);
 
     if (err)
         return store_fault_set(reterr, err, "The database at %.200s failed: %s.",
                                conn->store->target.shown, conn->message);
-    if (writable)
+    if (good)
         return ERR_OK;
     (void)store_conn_fail(conn, ERR_STORE_READ_ONLY, "the server is read-only");
     return store_fault_set(reterr, ERR_STORE_READ_ONLY,
@@ -404,6 +436,49 @@ static enum err check_role(struct store_conn *conn, struct store_fault *reterr)
                            conn->store->target.shown);
 }
 
+static enum err clock_read(struct store_conn *conn, int64_t *ret_ms)
+{
+    PGresult *result = NULL;
+    enum err err = store_pg_answer(
+        conn,
+        PQsendQuery(store_pg(conn),
+                    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
+        &result);
+    bool is_number;
+
+    if (err)
+        return err;
+    is_number = PQntuples(result) == 1 && span_to_i64(span_from(PQgetvalue(result, 0, 0)), ret_ms);
+    PQclear(result);
+    return is_number ? ERR_OK : store_conn_fail(conn, ERR_INTERNAL, "the server has no time");
+}
+
+/* Times of one node become those of all: an audit log never goes back, and idempotency keys, holds
+ * and tokens end by them. So a node that is far off writes nothing. */
+static enum err check_clock(struct store_conn *conn, struct store_fault *reterr)
+{
+    const struct store_options *options = &conn->store->options;
+    int64_t server_ms = 0;
+    int64_t ahead_ms;
+    enum err err;
+
+    if (options->clock_skew_ms_max == 0)
+        return ERR_OK;
+    err = clock_read(conn, &server_ms);
+    if (err)
+        return store_fault_set(reterr, err, "The database at %.200s failed: %s.",
+                               conn->store->target.shown, conn->message);
+    ahead_ms = clock_realtime_ns(options->clock) / CLOCK_NS_PER_MS - server_ms;
+    if (ahead_ms <= options->clock_skew_ms_max && ahead_ms >= -options->clock_skew_ms_max)
+        return ERR_OK;
+    (void)store_conn_fail(conn, ERR_STORE_UNAVAILABLE, "the clocks differ too much");
+    return store_fault_set(reterr, ERR_STORE_UNAVAILABLE,
+                           "The clock here is %lld s %s that of the database server at %.200s: "
+                           "nothing is written until both are right (NTP).",
+                           (long long)((ahead_ms < 0 ? -ahead_ms : ahead_ms) / 1000),
+                           ahead_ms < 0 ? "behind" : "ahead of", conn->store->target.shown);
+}
+
 enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
 {
     enum err err;
@@ -411,6 +486,7 @@ enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
     conn->extra = alloc_zero(sizeof(struct store_pg_line));
     if (conn->extra == NULL)
         return store_conn_fail(conn, ERR_NO_MEMORY, "out of memory");
+    turn_name(conn);
     err = connect_now(conn);
     if (err)
         return store_fault_set(reterr, err,
@@ -427,8 +503,9 @@ enum err store_pg_open(struct store_conn *conn, struct store_fault *reterr)
     if (err)
         return store_fault_set(reterr, err, "The database at %.200s refuses our settings: %s.",
                                conn->store->target.shown, conn->message);
-    if (conn->role != STORE_READER)
-        err = check_role(conn, reterr);
+    err = check_role(conn, reterr);
+    if (err == ERR_OK && conn->role == STORE_WRITER)
+        err = check_clock(conn, reterr);
     if (err == ERR_OK && conn->role == STORE_WRITER) {
         err = store_pg_mark_find(conn);
         if (err)

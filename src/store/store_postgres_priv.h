@@ -12,7 +12,7 @@
 /* The name of the column in which a transaction tells its number. */
 #define STORE_PG_XID "store_xid"
 
-enum { STORE_PG_RUNS_MAX = 32 };
+enum { STORE_PG_RUNS_MAX = 32, STORE_PG_WORDS_MAX = 5, STORE_PG_TURN_BYTES = 128 };
 
 /* Commands of one kind behind each other in a line. */
 struct store_pg_run {
@@ -26,7 +26,9 @@ struct store_pg_line {
     bool begins;                /* ... and they begin a transaction */
     bool lazy;                  /* answers that nobody asked for may wait until the next that is */
     bool mark_made;             /* or at least tried */
-    size_t waiting;             /* commands that were not yet answered: */
+    char turn[STORE_PG_TURN_BYTES];            /* waits for a writer's turn; empty: there is none */
+    const char *beginning[STORE_PG_WORDS_MAX]; /* of a writer who waits for it */
+    size_t waiting;                            /* commands that were not yet answered: */
     struct store_pg_run runs[STORE_PG_RUNS_MAX]; /* a ring */
     size_t run_first, run_count;
     bool wrong;       /* one of them should have changed a row and did not */

@@ -92,6 +92,7 @@ struct store_driver {
     /* False when the column's type is none of ours. */
     bool (*column)(struct store_prepared *prepared, size_t column, struct store_value *ret_value);
     bool (*in_transaction)(const struct store_conn *conn);
+    void (*seal)(struct store_conn *conn); /* what follows is the seal, then COMMIT; or NULL */
     void (*tend)(
         struct store_conn *conn); /* the writer's, after each of its transactions; or NULL */
     void *(*keep)(
@@ -107,6 +108,7 @@ struct store_conn {
     enum store_role role;
     void *handle; /* sqlite3, PGconn; NULL: closed */
     void *extra;  /* the driver's own */
+    void *seal;   /* a writer's state of options.seal; NULL: none */
     bool broken;  /* to be closed and opened again */
     bool sent;    /* a COMMIT is on its way and no answer has come */
     size_t rows_open;
@@ -150,6 +152,18 @@ enum store_fate store_conn_fate(struct store_conn *conn);
 PC_CHECKED enum err store_conn_run(struct store_conn *conn, struct store_job *const *jobs,
                                    size_t count);
 
+/* The state that a writing handle has for as long as it lives, whatever becomes of its connection.
+ * See store_seal in store.h; without one all of these do nothing. */
+PC_CHECKED enum err store_seal_open(struct store_conn *conn);
+void store_seal_close(struct store_conn *conn);
+void store_seal_begin(struct store_conn *conn);
+void store_seal_committed(const struct store_conn *conn);
+size_t store_seal_mark(const struct store_conn *conn);
+void store_seal_undo(struct store_conn *conn, size_t mark);
+
+/* Writes what was left, right before COMMIT. */
+PC_CHECKED enum err store_seal_run(struct store_conn *conn);
+
 /* Keeps the database's words, on one line, and returns err. */
 enum err store_conn_fail(struct store_conn *conn, enum err err, const char *message);
 
@@ -188,7 +202,8 @@ struct store_worker {
     struct queue *queue;
     pthread_t thread;
     bool started;
-    bool pings; /* asks after the database when there is nothing else to do */
+    bool pings;               /* asks after the database when there is nothing else to do */
+    _Atomic int64_t since_ns; /* monotonic; of the present transaction, 0: none */
     unsigned jitter;
     struct store_job *group[LIMIT_STORE_TAKE_MAX]; /* of the group that is being run */
 };
@@ -223,6 +238,11 @@ void store_log_mistake(const struct store_conn *conn);
 
 /* Trouble of the store itself, in contrast to a refused change. */
 bool store_is_trouble(enum err err);
+
+/* store_stall.c: whether the writer stands still; and ends those of the list that have waited too
+ * long for it, which are its first ones. */
+bool store_is_stalled(struct store *store);
+struct store_job *store_refuse_late(struct store *store, struct store_job *first);
 
 /* The life of a reading and of a writing thread; both end when their queue is closed and empty. */
 void *store_read_thread(void *context); /* struct store_worker */

@@ -97,7 +97,7 @@ static bool disk_was_full(sqlite3 *db)
 
 static bool writes(const struct store_conn *conn)
 {
-    return conn->role == STORE_WRITER || conn->role == STORE_MIGRATOR;
+    return conn->role != STORE_READER;
 }
 
 /* A write that was refused for want of room tells nothing about the disk. */
@@ -232,7 +232,8 @@ static enum err set_up(struct store_conn *conn)
         (void)sqlite3_db_config(db, switches[i][0], switches[i][1], NULL);
     err = run_text(conn, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;"
                          "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
-                         "PRAGMA journal_size_limit = 83886080; PRAGMA secure_delete = FAST;");
+                         "PRAGMA journal_size_limit = 83886080; PRAGMA secure_delete = FAST;"
+                         "PRAGMA recursive_triggers = ON;"); /* REPLACE asks as DELETE does */
     /* Grows with use. The pages that one commit touches should have room, else they are written
      * more than once. */
     if (err == ERR_OK)
@@ -450,6 +451,8 @@ static enum err control_run(struct store_conn *conn, enum store_control control)
     }
     if (control <= STORE_BEGIN_MIGRATE) {
         err = store_sqlite_moved(conn);
+        if (err == ERR_OK && store_wal_is_suspect(conn))
+            err = store_wal_restore(conn);
         if (err)
             return err;
     }
@@ -457,6 +460,16 @@ static enum err control_run(struct store_conn *conn, enum store_control control)
     if (err || controls[control][1] == NULL)
         return err;
     return control_one(conn, controls[control][1], &extra->controls[control][1]);
+}
+
+/* What the keeper could not sync while this commit was written may be this commit. */
+static enum err commit_stands(struct store_conn *conn)
+{
+    enum err err = store_wal_is_suspect(conn) ? store_wal_restore(conn) : ERR_OK;
+
+    if (err)
+        conn->sent = conn->broken = true;
+    return err;
 }
 
 /* A commit is whole once its last page is in the log, so one whose writing failed is none, and a
@@ -469,7 +482,7 @@ static enum err sqlite_control(struct store_conn *conn, enum store_control contr
 
     if (err && control == STORE_COMMIT)
         conn->sent = (code & 0xFF) == SQLITE_IOERR && code != SQLITE_IOERR_WRITE;
-    return err;
+    return err == ERR_OK && control == STORE_COMMIT ? commit_stands(conn) : err;
 }
 
 static bool sqlite_in_transaction(const struct store_conn *conn)
@@ -528,16 +541,27 @@ static enum err step(struct store_prepared *prepared, bool *ret_row)
     return ERR_OK;
 }
 
+/* The very same bytes, or the same number. */
+static bool is_bound(const struct store_value *value, const struct store_value *before)
+{
+    return value->type == before->type && value->number == before->number &&
+           value->bytes.ptr == before->bytes.ptr && value->bytes.len == before->bytes.len;
+}
+
+/* `before`: what is bound from the row before, with SQLITE_STATIC; NULL: nothing. */
 static enum err start_with(struct store_conn *conn, struct store_prepared *prepared,
                            const struct store_value *params, size_t count,
-                           sqlite3_destructor_type keep, int64_t *ret_changed)
+                           const struct store_value *before, sqlite3_destructor_type keep,
+                           int64_t *ret_changed)
 {
     sqlite3_stmt *stmt = stmt_of(prepared);
     enum err err;
 
     PC_ASSERT(sqlite3_bind_parameter_count(stmt) == (int)count);
     for (size_t i = 0; i < count; i++) {
-        int code = bind(stmt, (int)i + 1, &params[i], keep);
+        int code = before != NULL && is_bound(&params[i], &before[i])
+                       ? SQLITE_OK
+                       : bind(stmt, (int)i + 1, &params[i], keep);
 
         if (code != SQLITE_OK)
             return store_sqlite_fail(conn, code);
@@ -555,7 +579,7 @@ static enum err start_with(struct store_conn *conn, struct store_prepared *prepa
 static enum err sqlite_start(struct store_conn *conn, struct store_prepared *prepared,
                              const struct store_value *params, size_t count, int64_t *ret_changed)
 {
-    return start_with(conn, prepared, params, count, SQLITE_TRANSIENT, ret_changed);
+    return start_with(conn, prepared, params, count, NULL, SQLITE_TRANSIENT, ret_changed);
 }
 
 static void sqlite_finish(struct store_prepared *prepared)
@@ -572,9 +596,10 @@ static enum err sqlite_many(struct store_conn *conn, struct store_prepared *prep
     int64_t all = 0;
 
     for (size_t i = 0; i < rows; i++) {
+        const struct store_value *row = params + i * count;
         int64_t changed = 0;
-        enum err err =
-            start_with(conn, prepared, params + i * count, count, SQLITE_STATIC, &changed);
+        enum err err = start_with(conn, prepared, row, count, i == 0 ? NULL : row - count,
+                                  SQLITE_STATIC, &changed);
 
         (void)sqlite3_reset(stmt_of(prepared)); /* the caller's finish forgets the values */
         prepared->ready = prepared->has_row = false;

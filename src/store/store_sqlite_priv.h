@@ -25,6 +25,9 @@ void store_wal_tend(struct store_conn *conn);
 /* The disk failed: this handle is done with, and the next must restore first. */
 void store_wal_suspect(struct store_conn *conn);
 
+/* Whether that happened to any handle, and this one is the writer's, who must restore. */
+bool store_wal_is_suspect(const struct store_conn *conn);
+
 /* After such a failure: writes all that was committed out once more, before anything else is
  * written. ERR_OK at once where nothing has failed. */
 PC_CHECKED enum err store_wal_restore(struct store_conn *conn);

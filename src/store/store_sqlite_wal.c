@@ -13,7 +13,9 @@
  * A kernel that could not write pages may forget them and call the next fsync a success. So nothing
  * that failed is tried again on its handle: it is closed, and before a new one writes, everything
  * that was committed is written out once more (a TRUNCATE checkpoint), which also takes away what a
- * failed commit has left in the log, so that no recovery finds it there.
+ * failed commit has left in the log, so that no recovery finds it there. The keeper's failures are
+ * the writer's too: the log is one file, and what the keeper could not sync may be what the writer
+ * is about to acknowledge. So the writer looks before each transaction, and behind each commit.
  *
  * Source: sqlite.org/wal.html, sqlite.org/c3ref/wal_checkpoint_v2.html. */
 #include "store/store_sqlite_priv.h"
@@ -22,10 +24,13 @@
 #include <time.h>
 
 enum {
-    STEP_PAGES = 4096,     /* 16 MiB: what the keeper lets gather */
-    WAL_PAGES_MAX = 16384, /* 64 MiB */
-    AGAIN_PAGES = 1024,    /* a reader was in the way: not at each commit again */
-    KEEP_S = 5,            /* how often an idle keeper looks */
+    STEP_PAGES = 1024,      /* 4 MiB: what the keeper lets gather; syncing more takes so long that
+                               the writer's own sync waits for it */
+    WAL_PAGES_MAX = 16384,  /* 64 MiB: the writer lends a hand */
+    WAL_PAGES_HARD = 20480, /* 80 MiB: ... and waits for the keeper to be done */
+    BUSY = -1,
+    AGAIN_PAGES = 1024, /* a reader was in the way: not at each commit again */
+    KEEP_S = 5,         /* how often an idle keeper looks */
 };
 
 /* After each commit of this handle. */
@@ -53,7 +58,8 @@ void store_wal_watch(struct store_conn *conn)
         (void)sqlite3_wal_autocheckpoint(conn->handle, WAL_PAGES_MAX);
 }
 
-/* Copies what no reader needs in the log any more; waits for nobody. */
+/* Copies what no reader needs in the log any more; waits for nobody. *ret_left: pages that are
+ * left, or BUSY when somebody else is at it. */
 static enum err copy(struct store_conn *conn, int *ret_left)
 {
     int in_log = 0;
@@ -63,7 +69,7 @@ static enum err copy(struct store_conn *conn, int *ret_left)
 
     *ret_left = in_log - copied;
     if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED)
-        *ret_left = 0; /* somebody else is at it */
+        *ret_left = BUSY;
     else if (code != SQLITE_OK)
         return store_sqlite_fail(conn, code);
     return ERR_OK;
@@ -71,7 +77,10 @@ static enum err copy(struct store_conn *conn, int *ret_left)
 
 void store_wal_tend(struct store_conn *conn)
 {
+    const struct timespec pause = {.tv_nsec = CLOCK_NS_PER_MS};
     struct store *store = conn->store;
+    int64_t until =
+        clock_monotonic_ns(&clock_system) + store->options.busy_timeout_ms * CLOCK_NS_PER_MS;
     int pages = atomic_load(&store->wal.pages);
     int left = 0;
 
@@ -81,8 +90,14 @@ void store_wal_tend(struct store_conn *conn)
         pages < atomic_load(&store->wal.again_at))
         return;
     atomic_store(&store->wal.again_at, pages + AGAIN_PAGES);
-    if (copy(conn, &left) != ERR_OK)
-        store_wal_suspect(conn);
+    do {
+        if (copy(conn, &left) != ERR_OK) {
+            store_wal_suspect(conn);
+            return;
+        }
+        if (left == BUSY)
+            (void)nanosleep(&pause, NULL);
+    } while (left == BUSY && pages >= WAL_PAGES_HARD && clock_monotonic_ns(&clock_system) < until);
 }
 
 void store_wal_suspect(struct store_conn *conn)
@@ -91,13 +106,35 @@ void store_wal_suspect(struct store_conn *conn)
     atomic_store(&conn->store->wal.suspect, true);
 }
 
+bool store_wal_is_suspect(const struct store_conn *conn)
+{
+    return conn->role == STORE_WRITER && atomic_load(&conn->store->wal.suspect);
+}
+
+/* SQLite does not wait for another checkpoint to end: the keeper's. */
+static int copy_all(struct store_conn *conn)
+{
+    const struct timespec pause = {.tv_nsec = CLOCK_NS_PER_MS};
+    int64_t until =
+        clock_monotonic_ns(&clock_system) + conn->store->options.busy_timeout_ms * CLOCK_NS_PER_MS;
+    int code;
+
+    do {
+        code =
+            sqlite3_wal_checkpoint_v2(conn->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if ((code & 0xFF) == SQLITE_BUSY)
+            (void)nanosleep(&pause, NULL);
+    } while ((code & 0xFF) == SQLITE_BUSY && clock_monotonic_ns(&clock_system) < until);
+    return code;
+}
+
 enum err store_wal_restore(struct store_conn *conn)
 {
     int code;
 
     if (!atomic_load(&conn->store->wal.suspect))
         return ERR_OK;
-    code = sqlite3_wal_checkpoint_v2(conn->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    code = copy_all(conn);
     if (code != SQLITE_OK)
         return store_sqlite_fail(conn, code);
     atomic_store(&conn->store->wal.suspect, false);

@@ -347,11 +347,75 @@ static void endless_statements_are_ended(void **state)
     store_close(store);
 }
 
+/* A node whose time is not that of the others writes nothing on their database. */
+static void a_clock_that_is_far_off_is_refused(void **state)
+{
+    struct kit *kit = *state;
+    struct store_fault fault = {""};
+    struct store *store = NULL;
+    struct clock_fake clock;
+    int64_t now_ns = clock_realtime_ns(&clock_system);
+
+    if (!kit->postgres)
+        skip();
+    kit->options.clock = &clock.clock;
+    clock_fake_init(&clock, now_ns + 90 * CLOCK_NS_PER_S);
+    kit->options.clock_skew_ms_max = 60000;
+    assert_int_equal(store_open(&kit->options, &store, &fault), ERR_STORE_UNAVAILABLE);
+    assert_non_null(strstr(fault.text, "ahead of that of the database server"));
+    clock_fake_init(&clock, now_ns - 90 * CLOCK_NS_PER_S);
+    assert_int_equal(store_open(&kit->options, &store, &fault), ERR_STORE_UNAVAILABLE);
+    assert_non_null(strstr(fault.text, "behind that of the database server"));
+    clock_fake_init(&clock, now_ns + 30 * CLOCK_NS_PER_S);
+    assert_int_equal(store_open(&kit->options, &store, &fault), ERR_OK);
+    store_close(store);
+}
+
+static const struct store_statement explain_has = {.name = "explain_has",
+                                                   .sqlite = "SELECT 1",
+                                                   .postgres =
+                                                       "EXPLAIN SELECT 1 FROM things WHERE id = 1"};
+
+static const struct store_statement analyse_things = {
+    .name = "analyse_things", .sqlite = "SELECT 1", .postgres = "ANALYZE things"};
+
+static enum err explain_run(struct store_conn *conn, struct store_job *job)
+{
+    bool *ret_by_index = job->context;
+    PC_AUTO(store_rows) found = NULL;
+    enum err err = store_query(conn, &explain_has, NULL, 0, &found);
+    struct span plan;
+
+    if (!err && store_next(found)) {
+        plan = store_rows_text(found, 0, NULL);
+        *ret_by_index = memmem(plan.ptr, plan.len, "Index", 5) != NULL;
+    }
+    return err ? err : store_rows_err(found);
+}
+
+/* PostgreSQL would rather read all of a small table, and keep that plan when it is large. */
+static void a_small_table_is_read_by_its_index(void **state)
+{
+    struct kit *kit = *state;
+    struct store *store = kit_open_with_table(kit);
+    bool writer = !kit->postgres, reader = !kit->postgres;
+
+    if (kit->postgres) {
+        assert_int_equal(kit_add(store, 1), ERR_OK);
+        kit_exec(store, &analyse_things);
+        assert_int_equal(store_do(store, explain_run, &writer, true), ERR_OK);
+        assert_int_equal(store_do(store, explain_run, &reader, false), ERR_OK);
+    }
+    store_close(store);
+    assert_true(writer && reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         KIT_TEST(url_refusals_are_clear_and_hide_passwords),
         KIT_TEST(sqlite_files_are_private),
+        KIT_TEST(a_clock_that_is_far_off_is_refused),
         KIT_TEST(values_survive_the_trip),
         KIT_TEST(columns_of_another_type_are_refused),
         KIT_TEST(text_is_utf8_without_nul),
@@ -360,6 +424,7 @@ int main(void)
         KIT_TEST(reading_jobs_cannot_write),
         KIT_TEST(exec_counts_the_rows_it_touched),
         KIT_TEST(endless_statements_are_ended),
+        KIT_TEST(a_small_table_is_read_by_its_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

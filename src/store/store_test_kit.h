@@ -18,10 +18,11 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/folder_test_kit.h"
 #include "store/store.h"
 
 struct kit {
-    char dir[64];
+    char dir[TEST_FOLDER_BYTES];
     char url[256];
     bool postgres;
     struct store_options options; /* of this test's database */
@@ -55,25 +56,33 @@ static inline struct store *kit_open(struct kit *kit)
     return store;
 }
 
+/* Takes away all that is in PostgreSQL's database; unsealed, since the table that those who seal
+ * lock goes with the rest. */
+static inline void kit_empty(const struct kit *kit)
+{
+    struct kit plain = *kit;
+    struct store *store;
+
+    plain.options.seal = NULL;
+    store = kit_open(&plain);
+    kit_exec(store, &kit_drop);
+    kit_exec(store, &kit_create);
+    store_close(store);
+}
+
 static inline int kit_setup(void **state)
 {
     struct kit *kit = alloc_zero(sizeof(*kit));
     const char *postgres = getenv("PORTCULLIS_TEST_POSTGRES_URL");
-    struct store *store;
 
     assert_non_null(kit);
     kit->postgres = postgres != NULL;
-    (void)snprintf(kit->dir, sizeof(kit->dir), "/tmp/portcullis-store-XXXXXX");
-    assert_non_null(mkdtemp(kit->dir));
+    assert_true(test_folder("store", kit->dir));
     (void)snprintf(kit->url, sizeof(kit->url), "%s", postgres ? postgres : "sqlite:test.db");
     kit->options = (struct store_options){.url = span_from(kit->url), .data_dir = kit->dir};
     *state = kit;
-    if (!kit->postgres)
-        return 0;
-    store = kit_open(kit);
-    kit_exec(store, &kit_drop);
-    kit_exec(store, &kit_create);
-    store_close(store);
+    if (kit->postgres)
+        kit_empty(kit);
     return 0;
 }
 

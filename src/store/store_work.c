@@ -9,6 +9,8 @@
  *                +-- cannot begin: all get the error    jobs_alone: a transaction for each, tried
  *                                                       again within LIMIT_STORE_TRIES_MAX
  *
+ * What the jobs left for the seal is written behind the last of them (store_seal.c).
+ *
  * A job that fails alone is rolled back to its savepoint and disturbs nobody. Jobs that ask to be
  * run together have a transaction without savepoints: group_run, and jobs_alone when it is refused.
  * Nothing is run again once a COMMIT was sent and its answer stayed away. */
@@ -142,6 +144,8 @@ static enum err run_framed(struct store_conn *conn, struct store_job *job, bool 
         err = store_conn_control(conn, frame_of(job, write));
     if (err == ERR_OK)
         err = store_conn_run(conn, &job, 1);
+    if (err == ERR_OK && write)
+        err = store_seal_run(conn);
     if (err == ERR_OK && framed)
         err = store_conn_control(conn, STORE_COMMIT);
     if (!write)
@@ -192,20 +196,24 @@ static void jobs_alone(struct store_worker *worker, struct store_job *first)
 
 /* ---- Many jobs, one transaction ----------------------------------------------------------- */
 
-enum phase { PHASE_BEGIN, PHASE_JOBS, PHASE_COMMIT };
+enum phase { PHASE_BEGIN, PHASE_JOBS, PHASE_SEAL, PHASE_COMMIT };
 
 static enum err batch_jobs(struct store_conn *conn, struct store_job *first)
 {
     enum err err = ERR_OK;
 
     for (struct store_job *job = first; job != NULL && !err; job = next_of(job)) {
+        size_t mark = store_seal_mark(conn);
+
         job->err = store_conn_run(conn, &job, 1);
         if (job->err == ERR_STORE_RETRY || conn->broken || !conn->driver->in_transaction(conn))
             return job->err ? job->err : ERR_STORE_RETRY;
-        if (job->err)
+        if (job->err) {
+            store_seal_undo(conn, mark);
             err = store_conn_control(conn, STORE_UNDO);
-        else if (next_of(job) != NULL)
+        } else if (next_of(job) != NULL) {
             err = store_conn_control(conn, STORE_NEXT);
+        }
     }
     return err;
 }
@@ -220,6 +228,10 @@ static enum err batch_try(struct store_conn *conn, struct store_job *first, enum
         return err;
     *ret_phase = PHASE_JOBS;
     err = batch_jobs(conn, first);
+    if (err)
+        return err;
+    *ret_phase = PHASE_SEAL;
+    err = store_seal_run(conn);
     if (err)
         return err;
     *ret_phase = PHASE_COMMIT;
@@ -238,6 +250,13 @@ static void batch_settle(struct store_worker *worker, struct store_job *first, e
     note(worker, &worker->store->write_state, trouble);
 }
 
+/* Whether the fault lies with none of the jobs: then all of them fail, rather than each once more
+ * and for as long. */
+static bool is_nobodys(enum err err)
+{
+    return store_is_trouble(err) || err == ERR_BUSY || err == ERR_AUDIT_BEHIND;
+}
+
 /* Whether jobs that failed together may do better one by one. */
 static bool worth_alone(enum ending ending, enum err err, enum phase phase)
 {
@@ -247,6 +266,8 @@ static bool worth_alone(enum ending ending, enum err err, enum phase phase)
         return ending == END_LOST; /* the connection was stale */
     if (phase == PHASE_JOBS || ending == END_ABORTED)
         return true;
+    if (phase == PHASE_SEAL) /* it may be what one of them left */
+        return ending == END_LOST || !is_nobodys(err);
     return err == ERR_STORE_RETRY || err == ERR_STORE_UNIQUE || err == ERR_STORE_CONSTRAINT;
 }
 
@@ -300,15 +321,12 @@ static enum err group_try(struct store_worker *worker, struct store_job *first,
     err = store_conn_run(conn, worker->group, jobs);
     if (err)
         return err;
+    *ret_phase = PHASE_SEAL;
+    err = store_seal_run(conn);
+    if (err)
+        return err;
     *ret_phase = PHASE_COMMIT;
     return store_conn_control(conn, STORE_COMMIT);
-}
-
-/* Whether the fault lies with none of the jobs: then all of them fail, rather than each once more
- * and for as long. */
-static bool is_nobodys(enum err err)
-{
-    return store_is_trouble(err) || err == ERR_BUSY;
 }
 
 static void group_run(struct store_worker *worker, struct store_job *first)
@@ -487,6 +505,7 @@ static size_t take_max(const struct store *store)
 
 static void work(struct store_worker *worker, struct store_job *first)
 {
+    atomic_store(&worker->since_ns, clock_monotonic_ns(&clock_system));
     if (next_of(first) == NULL)
         alone(worker, first);
     else if (first->together != NULL)
@@ -496,6 +515,7 @@ static void work(struct store_worker *worker, struct store_job *first)
     batch_done(worker, first);
     if (worker->conn.driver->tend != NULL)
         worker->conn.driver->tend(&worker->conn);
+    atomic_store(&worker->since_ns, 0);
 }
 
 void *store_write_thread(void *context)
@@ -513,7 +533,7 @@ void *store_write_thread(void *context)
             ask(worker, probe_run, true);
             continue;
         }
-        while (first != NULL)
+        while ((first = store_refuse_late(store, first)) != NULL)
             work(worker, share_out(store, &first));
     }
     store_conn_close(&worker->conn);

@@ -62,3 +62,36 @@ struct span trail_text(struct span text, char room[TRAIL_TEXT_BYTES_MAX])
     }
     return span_make(room, len);
 }
+
+static unsigned code_point(struct span one)
+{
+    unsigned lead = (unsigned char)one.ptr[0];
+    unsigned code = one.len == 1 ? lead : lead & (0x7FU >> one.len);
+
+    for (size_t i = 1; i < one.len; i++)
+        code = code << 6 | ((unsigned char)one.ptr[i] & 0x3F);
+    return code;
+}
+
+/* Beyond the ASCII range JSON has characters only in its texts, so an escape is at home wherever
+ * one stands. Spaces and line ends between its parts stay; in texts they cannot be. RFC 8259, 7. */
+void trail_json_plain(struct span json, struct sbuf *out)
+{
+    size_t done = 0;
+
+    for (size_t i = 0; i < json.len;) {
+        struct span rest = span_slice(json, i, json.len);
+        size_t taken = (unsigned char)rest.ptr[0] < 0x7F ? 1 : char_bytes(rest);
+        struct span one = span_slice(rest, 0, taken);
+
+        if (taken > 0 && ((unsigned char)one.ptr[0] < 0x7F || is_harmless(one))) {
+            i += taken;
+            continue;
+        }
+        sbuf_add(out, span_slice(json, done, i));
+        sbuf_add_format(out, "\\u%04x", taken > 0 ? code_point(one) : 0xFFFD);
+        i += taken > 0 ? taken : 1;
+        done = i;
+    }
+    sbuf_add(out, span_slice(json, done, json.len));
+}

@@ -7,29 +7,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
-import { assertHeaders, command, Portcullis, temporaryFolder, test } from './harness.mjs';
+import { launch } from './browser_kit.mjs';
+import { assertHeaders, command, Portcullis, test } from './harness.mjs';
 
-const executablePath = process.env.PORTCULLIS_CHROMIUM ?? '/usr/bin/chromium';
 const pictures = process.env.PORTCULLIS_PICTURES; // a folder: screenshots are kept there
 
 let gate;
 let browser;
 before(async () => {
   gate = await Portcullis.start();
-  browser = await chromium.launch({
-    executablePath,
-    env: { ...process.env, HOME: temporaryFolder() },
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-domain-reliability',
-      '--disable-features=OptimizationHints,MediaRouter,Translate',
-    ],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();

@@ -29,15 +29,17 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A port nobody listens on at this moment. */
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Ports nobody listens on now; all are held until the last is found, so none is twice. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => server.listening || once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
 }
+
+/** A port nobody listens on at this moment. */
+export const freePort = async () => (await freePorts(1))[0];
 
 const folders = new Set();
 process.on('exit', () => {
@@ -51,17 +53,15 @@ export function temporaryFolder() {
   return folder;
 }
 
+const portOf = (service) => `${service}_PORT`;
+
 async function environment(data, overrides) {
-  const ports = {};
-  for (const name of [
-    'PORT',
-    'AUTH_PORT',
-    'ACCOUNT_PORT',
-    'TRANSACTION_PORT',
-    'AUDIT_PORT',
-    'MONITORING_PORT',
-  ])
-    ports[name] = String(await freePort());
+  const names = ['PORT', ...['AUTH', 'ACCOUNT', 'TRANSACTION', 'AUDIT', 'MONITORING'].map(portOf)];
+  // A port that a test chose may be drawn again: it is free until the program takes it.
+  const taken = names.map((name) => overrides?.[name]).filter(Boolean);
+  const free = (await freePorts(names.length + taken.length)).map(String);
+  const fresh = free.filter((port) => !taken.includes(port));
+  const ports = Object.fromEntries(names.map((name, at) => [name, fresh[at]]));
   const result = {
     PATH: process.env.PATH,
     HOME: data,
@@ -126,14 +126,15 @@ export class Portcullis {
 
   /**
    * Starts it and waits until it is ready. `config` is the text of a portcullis.yaml; `tls` holds
-   * what a client needs ({ ca, cert, key }) when that turns HTTPS on.
+   * what a client needs ({ ca, cert, key }) when that turns HTTPS on; `only` names the services
+   * that it serves, all without.
    */
-  static async start({ env = {}, config, data = temporaryFolder(), tls } = {}) {
+  static async start({ env = {}, config, data = temporaryFolder(), tls, only } = {}) {
     for (let attempt = 1; ; attempt++) {
       const one = new Portcullis();
       one.data = data;
       one.tls = tls;
-      await one.#spawn(env, config);
+      await one.#spawn(env, config, only);
       if (await one.#ready()) return one;
       // Another program may have taken the port between our look and its start.
       if (attempt === 3 || !/address (already )?in use|EADDRINUSE/i.test(one.output))
@@ -141,8 +142,8 @@ export class Portcullis {
     }
   }
 
-  async #spawn(env, config) {
-    const args = ['serve'];
+  async #spawn(env, config, only) {
+    const args = only ? ['serve', '--only', only] : ['serve'];
     if (config !== undefined) {
       const file = path.join(this.data, 'portcullis.yaml');
       fs.writeFileSync(file, config);
@@ -153,6 +154,10 @@ export class Portcullis {
     this.authPort = Number(full.AUTH_PORT);
     this.accountPort = Number(full.ACCOUNT_PORT);
     this.transactionPort = Number(full.TRANSACTION_PORT);
+    this.auditPort = Number(full.AUDIT_PORT);
+    this.monitoringPort = Number(full.MONITORING_PORT);
+    const [first] = (only ?? 'gateway').split(',');
+    this.readyPort = first === 'gateway' ? this.port : this[`${first}Port`];
     this.url = `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
     this.agent = new (this.tls ? https : http).Agent({ keepAlive: true, maxSockets: 64 });
     this.#child = spawn(program, args, {
@@ -176,7 +181,8 @@ export class Portcullis {
     while (Date.now() < deadline) {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) return false;
       try {
-        if ((await this.request('GET', '/readyz')).status === 200) return true;
+        const { status } = await this.request('GET', '/readyz', { port: this.readyPort });
+        if (status === 200) return true;
       } catch {
         // not listening yet
       }
@@ -389,7 +395,7 @@ async function answer(res) {
     text: bytes.toString('utf8'),
     json: undefined,
   };
-  if (/json/.test(res.headers['content-type'] ?? '') && bytes.length > 0)
+  if (/[/+]json\b/.test(res.headers['content-type'] ?? '') && bytes.length > 0)
     result.json = JSON.parse(result.text);
   return result;
 }

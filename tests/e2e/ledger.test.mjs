@@ -92,7 +92,7 @@ async function smallDisk(bytes) {
 }
 
 async function fullDisk(t) {
-  const data = await smallDisk('24m');
+  const data = await smallDisk('256m'); // the log alone may take 80 MiB
   const env = { LOG_LEVEL: 'error', CIRCUIT_BREAKER_TIMEOUT: '1' };
   const op = await startMoney({ data, env });
   const ballast = path.join(data, 'ballast');

@@ -134,7 +134,7 @@ export class Money {
     const result = await command(['ledger', 'check'], {
       data: this.gate.data,
       env: this.env,
-      timeout: 30_000,
+      timeout: 120_000,
     });
     assert.equal(result.code, 0, `${result.stdout}${result.stderr}`);
     return result.stdout;

@@ -4,30 +4,17 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { chromium } from 'playwright-core';
-import { temporaryFolder, test } from './harness.mjs';
+import { launch } from './browser_kit.mjs';
+import { test } from './harness.mjs';
 import { startIssuer } from './oauth_kit.mjs';
 
-const executablePath = process.env.PORTCULLIS_CHROMIUM ?? '/usr/bin/chromium';
 const pictures = process.env.PORTCULLIS_PICTURES; // a folder: screenshots are kept there
 
 let op;
 let browser;
 before(async () => {
   op = await startIssuer();
-  browser = await chromium.launch({
-    executablePath,
-    env: { ...process.env, HOME: temporaryFolder() },
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-domain-reliability',
-      '--disable-features=OptimizationHints,MediaRouter,Translate',
-    ],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();

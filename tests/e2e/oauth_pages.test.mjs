@@ -7,11 +7,10 @@ import { once } from 'node:events';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { chromium } from 'playwright-core';
-import { temporaryFolder, test } from './harness.mjs';
+import { launch } from './browser_kit.mjs';
+import { test } from './harness.mjs';
 import { authorization, createClient, redeem, startIssuer } from './oauth_kit.mjs';
 
-const executablePath = process.env.PORTCULLIS_CHROMIUM ?? '/usr/bin/chromium';
 const pictures = process.env.PORTCULLIS_PICTURES; // a folder: screenshots are kept there
 
 let op;
@@ -29,19 +28,7 @@ before(async () => {
   callback.listen(0, '127.0.0.1');
   await once(callback, 'listening');
   redirect = `http://127.0.0.1:${callback.address().port}/callback`;
-  browser = await chromium.launch({
-    executablePath,
-    env: { ...process.env, HOME: temporaryFolder() },
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-domain-reliability',
-      '--disable-features=OptimizationHints,MediaRouter,Translate',
-    ],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();

@@ -5,13 +5,9 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
-import path from 'node:path';
 import { after, before } from 'node:test';
-import { chromium } from 'playwright-core';
-import { freePort, Portcullis, temporaryFolder, test } from './harness.mjs';
-
-const executablePath = process.env.PORTCULLIS_CHROMIUM ?? '/usr/bin/chromium';
-const pictures = process.env.PORTCULLIS_PICTURES; // a folder: screenshots are kept there
+import { allow, faint, launch, logIn, picture } from './browser_kit.mjs';
+import { freePort, Portcullis, test } from './harness.mjs';
 
 let gate;
 let issuer; // where the pages are
@@ -32,19 +28,7 @@ before(async () => {
   });
   elsewhere.listen(0);
   await once(elsewhere, 'listening');
-  browser = await chromium.launch({
-    executablePath,
-    env: { ...process.env, HOME: temporaryFolder() },
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--disable-domain-reliability',
-      '--disable-features=OptimizationHints,MediaRouter,Translate',
-    ],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -86,24 +70,12 @@ async function visitor(options = {}) {
   return { context, page, complaints };
 }
 
-async function signIn(page, email = 'user@example.com', password = 'user123') {
-  await page.locator('#email').fill(email);
-  await page.locator('#password').fill(password);
-  await page.locator('#password').press('Enter');
-}
-
-const allow = (page) => page.getByRole('button', { name: 'Allow', exact: true });
-
 async function arrived(page) {
   await page.waitForURL(`${callback()}?*`);
   const { searchParams } = new URL(page.url());
   assert.equal(searchParams.get('state'), 'a b/c?d=e&f#g');
   assert.ok(searchParams.get('iss'));
   return searchParams;
-}
-
-async function picture(page, name) {
-  if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true });
 }
 
 test('nothing but the keyboard, from the first page to a token', async () => {
@@ -140,7 +112,7 @@ test('nothing but the keyboard, from the first page to a token', async () => {
 test('the same pages on the gateway', async () => {
   const { context, page, complaints } = await visitor();
   await page.goto(request({}, gate.url).url);
-  await signIn(page);
+  await logIn(page);
   assert.ok(page.url().startsWith(gate.url));
   await allow(page).click();
   assert.ok((await arrived(page)).get('code'));
@@ -151,7 +123,7 @@ test('the same pages on the gateway', async () => {
 test('what went wrong has the focus, and the address stays', async () => {
   const { context, page } = await visitor();
   await page.goto(request().url);
-  await signIn(page, 'user@example.com', 'wrong');
+  await logIn(page, 'user@example.com', 'wrong');
   const alert = page.getByRole('alert');
   await alert.waitFor();
   assert.equal(await alert.innerText(), 'The e-mail address or password is wrong.');
@@ -169,13 +141,13 @@ test('what went wrong has the focus, and the address stays', async () => {
 test('denying, and somebody else', async () => {
   const { context, page, complaints } = await visitor();
   await page.goto(request().url);
-  await signIn(page);
+  await logIn(page);
   await page.getByRole('button', { name: 'Deny' }).click();
   assert.equal((await arrived(page)).get('error'), 'access_denied');
   await page.goto(request().url);
   assert.match(await page.locator('main').innerText(), /user@example\.com/);
   await page.getByRole('button', { name: 'Not you?' }).click();
-  await signIn(page, 'analyst@example.com', 'P@ssw0rd!');
+  await logIn(page, 'analyst@example.com', 'P@ssw0rd!');
   await allow(page).waitFor();
   assert.match(await page.locator('main').innerText(), /analyst@example\.com/);
   await allow(page).click();
@@ -187,7 +159,7 @@ test('denying, and somebody else', async () => {
 test('signing out asks, and then nobody is signed in', async () => {
   const { context, page, complaints } = await visitor();
   await page.goto(request().url);
-  await signIn(page);
+  await logIn(page);
   await allow(page).waitFor();
   await page.goto(`${issuer}/oauth/logout`);
   assert.match(await page.locator('h1').innerText(), /Sign out\?/);
@@ -203,39 +175,16 @@ test('signing out asks, and then nobody is signed in', async () => {
   await context.close();
 });
 
-/** Each element with text of its own: how far its colour is from what is behind it. WCAG 2.2. */
-function faint() {
-  const channel = (value) =>
-    value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-  const numbers = (color) => color.match(/[\d.]+/g).map(Number);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = numbers(getComputedStyle(at).backgroundColor);
-      if (color.length === 3 || color[3] === 1) return color;
-    }
-    return [255, 255, 255];
-  };
-  return [...document.querySelectorAll('main *')]
-    .filter((element) => [...element.childNodes].some((node) => node.data?.trim()))
-    .map((element) => {
-      const [a, b] = [light(numbers(getComputedStyle(element).color)), light(behind(element))];
-      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      return { text: element.textContent.trim().slice(0, 30), ratio };
-    })
-    .filter(({ ratio }) => ratio < 4.5);
-}
-
 test('every word can be read, in the light and in the dark', async () => {
   for (const colorScheme of ['light', 'dark']) {
     const { context, page } = await visitor({ colorScheme });
     await page.goto(request().url);
     assert.deepEqual(await page.evaluate(faint), []);
     await picture(page, `pages-login-${colorScheme}`);
-    await signIn(page, 'user@example.com', 'wrong');
+    await logIn(page, 'user@example.com', 'wrong');
     await page.getByRole('alert').waitFor();
     assert.deepEqual(await page.evaluate(faint), []);
-    await signIn(page);
+    await logIn(page);
     await allow(page).waitFor();
     assert.deepEqual(await page.evaluate(faint), []);
     await picture(page, `pages-consent-${colorScheme}`);
@@ -272,7 +221,7 @@ test('no other site can agree, sign in or sign out for somebody', async () => {
   const { url } = request();
   const query = new URL(url).search.slice(1);
   await page.goto(url);
-  await signIn(page);
+  await logIn(page);
   await allow(page).waitFor();
   const cookies = await context.cookies(issuer);
   pages['/consent'] = forged('consent', { request: query, csrf: 'x', decision: 'allow' });

@@ -225,9 +225,8 @@ bool world_start(struct world *world, struct span yaml)
     world->clock = (struct clock){
         .monotonic_ns = ahead_monotonic, .realtime_ns = ahead_realtime, .context = world};
     atomic_store(&world->ahead_ns, 0);
-    (void)snprintf(world->dir, sizeof(world->dir), "/tmp/portcullis-scenario-XXXXXX");
     arena_init(&world->arena, NULL, 0, ARENA_BYTES_MAX);
-    if (mkdtemp(world->dir) == NULL)
+    if (!test_folder("scenario", world->dir))
         return false;
     options.unbound = world->way == WORLD_ADOPT;
     if (make_certificates(world) && load(world, yaml, &world->config) && empty_postgres(world)) {
@@ -261,11 +260,12 @@ void world_stop(struct world *world)
 bool world_reload(struct world *world, struct span yaml)
 {
     struct config *config = arena_zero(&world->arena, sizeof(*config));
+    const struct serve_settings settings = {.config = config};
     struct serve_fault fault = {""};
 
     if (config == NULL || !load(world, yaml, config))
         return false;
-    if (serve_reload(world->serve, config, &fault) == ERR_OK)
+    if (serve_reload(world->serve, &settings, &fault) == ERR_OK)
         return true;
     printf("# no reload: %s\n", fault.text);
     return false;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "app/serve.h"
+#include "base/folder_test_kit.h"
 
 enum world_way { WORLD_ADOPT, WORLD_TCP, WORLD_TLS };
 
@@ -19,7 +20,7 @@ extern const char *const world_certificates[];
 struct world {
     enum world_way way;
     const char *postgres; /* URL; NULL: SQLite */
-    char dir[64];
+    char dir[TEST_FOLDER_BYTES];
     struct arena arena;
     struct config config;
     struct clock clock; /* the machine's, moved by `ahead_ns` */

@@ -20,6 +20,7 @@ DEPTH_MAX = 3
 COLUMNS_MAX = 100
 
 FLOORS = {"base": 0, "web": 1, "json": 1, "crypto": 1, "store": 1, "net": 2, "trail": 2, "limit": 3,
+          "upstream": 3, "issuer": 3,
           "http": 4, "gateway": 5, "auth": 5, "account": 5, "ledger": 5, "audit": 5, "monitor": 5,
           "oauth": 5, "app": 6}     # web/ is not below src/, since most of it is pages
 # docs/decisions/0001-floors.md: JOSE is made of JSON; a grant is a session; money is the ledger's.
@@ -308,6 +309,31 @@ def check_rooms(tree):
             tree.say(f"src/{folder}", 1, "readme", "README.md: purpose, terms, invariants, threads")
 
 
+CATALOGUE = "src/trail/trail.def"
+
+
+def check_events(tree):
+    """What the catalogue names is told by somebody, and nobody tells what it does not name."""
+    if CATALOGUE not in tree.paths:
+        return
+    text = tree.read(CATALOGUE)
+    named = {match.group(1): text.count("\n", 0, match.start()) + 1
+             for match in re.finditer(r"^TRAIL_EVENT\((TRAIL_\w+),", text, re.M)}
+    told = set()
+    for path in tree.paths:
+        if folder_of(path) is None or not path.endswith((".c", ".def")) or is_test(path) or \
+                path.startswith("src/trail/") and path.endswith(".def"):
+            continue
+        code = csource.blank(tree.read(path))
+        told |= set(re.findall(r"\bTRAIL_[A-Z][A-Z_]*\b", code))
+        for match in re.finditer(r"\.event\s*=\s*(TRAIL_\w+)", code):
+            if match.group(1) not in named:
+                tree.say(path, code.count("\n", 0, match.start()) + 1, "events",
+                         f"{match.group(1)} is not in {CATALOGUE}")
+    for name in sorted(set(named) - told):
+        tree.say(CATALOGUE, named[name], "events", f"nothing tells {name}")
+
+
 RULES = [check_spdx, check_file_length, check_columns, check_promises, check_places,
          check_lock_file, check_floors, check_own_header, check_owners, check_functions,
          check_names, check_typedef, check_banned, check_money]
@@ -322,6 +348,7 @@ def complaints_about(root):
         for rule in RULES:
             rule(tree, path, text)
     check_rooms(tree)
+    check_events(tree)
     return tree.complaints
 
 

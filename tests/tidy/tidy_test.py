@@ -101,6 +101,8 @@ SAMPLES = [
      SPDX + "static void f(void)\n{\n    strcpy(a, b);\n}\n"),
     ("in base the first word of the file is the prefix", None, "src/base/log_writer.h",
      SPDX + "int log_wait(void);\n"),
+    ("an event that nothing tells", "events", "src/trail/trail.def",
+     SPDX + 'TRAIL_EVENT(TRAIL_LOGIN, "user.login")\n'),
     ("malloc in base/alloc.c", None, "src/base/alloc.c",
      SPDX + "static void *f(void)\n{\n    return malloc(1);\n}\n"),
 ]
@@ -139,7 +141,7 @@ def main():
     seen = set().union(*(wanted for _, wanted, _ in cases))
     rules = {"spdx", "file-length", "columns", "promise", "place", "lock-file", "floors",
              "own-header", "owner", "function-length", "depth", "prefix", "typedef", "banned",
-             "money", "readme"}
+             "money", "readme", "events"}
     cases.append(("every rule has a bad sample", rules, seen))
     print(f"1..{len(cases)}")
     for number, (what, wanted, spoke) in enumerate(cases, 1):

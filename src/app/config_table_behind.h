@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ * Where the gateway finds the services that run in other processes. For config_table.c alone, whose
+ * AT and RANGE stand in it. */
+#ifndef PC_APP_CONFIG_TABLE_BEHIND_H
+#define PC_APP_CONFIG_TABLE_BEHIND_H
+
+#define CONFIG_BEHIND(member, service)                                                             \
+    {                                                                                              \
+        .path = "gateway.behind." member, .type = CONFIG_TEXT, .form = CONFIG_TARGET,              \
+        AT(behind[service]), RANGE(1, 300), .example = "http://10.0.0.7:9001",                     \
+        .about = "Where the gateway finds the " member " service when it runs without it "         \
+                 "(serve --only); its listener's port on 127.0.0.1 when left out."                 \
+    }
+
+#endif

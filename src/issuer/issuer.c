@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * The verdict on a token of another issuer:
+ *
+ *   keys too old or none -> 503     algorithm, kid -> 401, or 503 while the keys are fetched
+ *   signature -> typ -> iss -> sub -> times -> aud, required claims -> what it may do
+ *
+ * A token is verified on the loop that it came to, with a reference to the keys of that moment. The
+ * epoch is read before the keys: if a key is withdrawn meanwhile, what is remembered of the verdict
+ * is stale already. */
+#include "issuer/issuer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "issuer/issuer_priv.h"
+
+enum { EPOCH_BITS = 12 }; /* keys that are withdrawn, until epochs run into those of the next */
+
+static const struct metric_def fetches_def = {.name = "issuer_fetches_total",
+                                              .help = "Looks at the keys of an issuer, by what "
+                                                      "came of them.",
+                                              .kind = METRIC_COUNTER,
+                                              .labels = {"issuer", "outcome"}};
+static const struct metric_def keys_def = {.name = "issuer_keys",
+                                           .help = "Keys of an issuer that can be used.",
+                                           .kind = METRIC_GAUGE,
+                                           .labels = {"issuer"}};
+static const char *const outcomes[ISSUER_OUTCOMES] = {
+    [ISSUER_FETCHED] = "new", [ISSUER_SAME] = "same", [ISSUER_FAILED] = "failed"};
+
+static enum err metrics_make(struct issuer *issuer)
+{
+    struct span labels[2] = {span_from(issuer->options.name)};
+    struct metric *fetches;
+    struct metric *keys;
+    enum err err = metric_register(issuer->options.metrics, &fetches_def, &fetches);
+
+    if (!err)
+        err = metric_register(issuer->options.metrics, &keys_def, &keys);
+    if (err)
+        return err;
+    for (size_t i = 0; i < ISSUER_OUTCOMES; i++) {
+        labels[1] = span_from(outcomes[i]);
+        issuer->outcomes[i] = metric_series(fetches, labels, 2);
+    }
+    issuer->key_count = metric_series(keys, labels, 1);
+    return ERR_OK;
+}
+
+static void condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t attr;
+
+    PC_ASSERT(pthread_condattr_init(&attr) == 0);
+    PC_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    PC_ASSERT(pthread_cond_init(condition, &attr) == 0);
+    PC_ASSERT(pthread_condattr_destroy(&attr) == 0);
+}
+
+/* Where an issuer's epochs begin: one that takes the place of another, at the same address even,
+ * must not find that one's verdicts fresh. */
+static uint32_t epoch_first(void)
+{
+    static _Atomic uint32_t issuers;
+
+    return atomic_fetch_add(&issuers, 1) << EPOCH_BITS;
+}
+
+enum err issuer_new(const struct issuer_options *options, struct issuer **ret_issuer,
+                    struct crypto_fault *fault)
+{
+    struct issuer *issuer = alloc_zero(sizeof(*issuer));
+    struct issuer_url url;
+    enum err err;
+
+    if (issuer == NULL)
+        return ERR_NO_MEMORY;
+    issuer->options = *options;
+    issuer->stop[0] = issuer->stop[1] = -1;
+    issuer->fetch = issuer_fetch_url;
+    atomic_init(&issuer->epoch, epoch_first());
+    PC_ASSERT(pthread_mutex_init(&issuer->lock, NULL) == 0);
+    condition_init(&issuer->wake);
+    err = metrics_make(issuer);
+    if (!err && options->path == NULL && !issuer_url_read(options->url, &url)) {
+        crypto_fault_set(fault, "the URL of the keys cannot be read");
+        err = ERR_CONFIG;
+    }
+    if (!err && options->path != NULL) {
+        issuer->due_ns = issuer_turn(issuer, clock_monotonic_ns(options->clock));
+        if (issuer->keys == NULL) {
+            crypto_fault_set(fault, "%s: %s", options->path, issuer->fault.text);
+            err = ERR_KEY;
+        }
+    }
+    if (err) {
+        issuer_free(issuer);
+        return err;
+    }
+    *ret_issuer = issuer;
+    return ERR_OK;
+}
+
+enum err issuer_start(struct issuer *issuer)
+{
+    if (pipe2(issuer->stop, O_CLOEXEC | O_NONBLOCK) != 0)
+        return ERR_IO;
+    if (pthread_create(&issuer->thread, NULL, issuer_thread, issuer) != 0)
+        return ERR_NO_MEMORY;
+    issuer->has_thread = true;
+    return ERR_OK;
+}
+
+static void thread_end(struct issuer *issuer)
+{
+    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
+    issuer->stopping = true;
+    PC_ASSERT(pthread_cond_signal(&issuer->wake) == 0);
+    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
+    (void)close(issuer->stop[1]); /* whoever polls the other end wakes up */
+    issuer->stop[1] = -1;
+    PC_ASSERT(pthread_join(issuer->thread, NULL) == 0);
+}
+
+static void keys_free(struct issuer_keys *keys)
+{
+    crypto_keyset_free(keys->set);
+    alloc_free(keys);
+}
+
+void issuer_free(struct issuer *issuer)
+{
+    if (issuer == NULL)
+        return;
+    if (issuer->has_thread)
+        thread_end(issuer);
+    for (size_t i = 0; i < 2; i++) {
+        if (issuer->stop[i] >= 0)
+            (void)close(issuer->stop[i]);
+    }
+    if (issuer->keys != NULL)
+        keys_free(issuer->keys);
+    PC_ASSERT(pthread_cond_destroy(&issuer->wake) == 0);
+    PC_ASSERT(pthread_mutex_destroy(&issuer->lock) == 0);
+    alloc_free(issuer);
+}
+
+struct span issuer_iss(const struct issuer *issuer)
+{
+    return issuer->options.iss;
+}
+
+const char *issuer_name(const struct issuer *issuer)
+{
+    return issuer->options.name;
+}
+
+/* ---- the verdict ---- */
+
+static struct issuer_keys *keys_hold(struct issuer *issuer)
+{
+    struct issuer_keys *keys;
+
+    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
+    keys = issuer->keys;
+    if (keys != NULL)
+        keys->refs++;
+    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
+    return keys;
+}
+
+static void keys_leave(struct issuer *issuer, struct issuer_keys *keys)
+{
+    bool last;
+
+    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
+    last = --keys->refs == 0;
+    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
+    if (last)
+        keys_free(keys);
+}
+
+/* An access token is called so, or nothing in particular. What an issuer signs for other ends, such
+ * as a logout token, is none. RFC 9068, 2.1; RFC 8725, 3.11. */
+static bool is_access_type(struct span typ)
+{
+    return typ.len == 0 || span_is_nocase(typ, "JWT") || span_is_nocase(typ, "at+jwt") ||
+           span_is_nocase(typ, "application/at+jwt");
+}
+
+static enum err verify(struct issuer *issuer, const struct crypto_keyset *set, struct span token,
+                       int64_t now_s, int64_t now_ns, struct arena *arena,
+                       struct issuer_identity *ret)
+{
+    const struct issuer_options *options = &issuer->options;
+    const struct crypto_jwt_rules rules = {
+        .iss = options->iss, .aud_any = true, .typ_any = true, .leeway_s = options->leeway_s};
+    struct crypto_jws jws;
+    struct crypto_jwt jwt;
+    enum err err = crypto_jws_peek(token, arena, &jws, NULL);
+
+    if (err)
+        return err;
+    if ((options->algs & (1U << jws.alg)) == 0 || !is_access_type(jws.typ))
+        return ERR_TOKEN_INVALID;
+    if (crypto_keyset_find(set, jws.kid, jws.alg, NULL, 0) == 0)
+        return issuer_ask(issuer, now_ns) ? ERR_ISSUER_UNAVAILABLE : ERR_TOKEN_INVALID;
+    err = crypto_jwt_verify(set, &rules, token, now_s, arena, &jwt, NULL);
+    if (err)
+        return err;
+    if (issuer_claims_flaw(options, jwt.claims) != NULL)
+        return ERR_TOKEN_INVALID;
+    return issuer_claims_take(options, &jwt, arena, ret);
+}
+
+static bool is_good(const struct issuer *issuer, int64_t now_ns)
+{
+    return now_ns < atomic_load_explicit(&issuer->good_until_ns, memory_order_acquire);
+}
+
+enum err issuer_verify(struct issuer *issuer, struct span token, int64_t now_s, int64_t now_ns,
+                       struct arena *arena, struct issuer_identity *ret)
+{
+    uint32_t epoch = atomic_load_explicit(&issuer->epoch, memory_order_acquire);
+    struct issuer_keys *keys = is_good(issuer, now_ns) ? keys_hold(issuer) : NULL;
+    enum err err;
+
+    if (keys == NULL)
+        return ERR_ISSUER_UNAVAILABLE;
+    err = verify(issuer, keys->set, token, now_s, now_ns, arena, ret);
+    keys_leave(issuer, keys);
+    if (!err)
+        ret->epoch = epoch;
+    return err;
+}
+
+bool issuer_is_fresh(const struct issuer *issuer, uint32_t epoch, int64_t now_ns)
+{
+    return atomic_load_explicit(&issuer->epoch, memory_order_acquire) == epoch &&
+           is_good(issuer, now_ns);
+}

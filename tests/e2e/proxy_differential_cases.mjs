@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// Odd requests, byte for byte: what smugglers, broken clients and old proxies send.
+const H = 'Host: x.example\r\n';
+const get = (target = '/a', more = H, version = 'HTTP/1.1') =>
+  `GET ${target} ${version}\r\n${more}\r\n`;
+const post = (more, body = '') => `POST /a HTTP/1.1\r\n${H}${more}\r\n${body}`;
+const C = 'Transfer-Encoding: chunked\r\n';
+const next = `GET /smuggled HTTP/1.1\r\n${H}\r\n`;
+
+/** [what it is, the bytes]. */
+export const cases = [
+  // Framing.
+  ['nothing odd', get()],
+  ['a body with a length', post('Content-Length: 5\r\n', 'hello')],
+  ['a chunked body', post(C, '5\r\nhello\r\n0\r\n\r\n')],
+  ['length and chunks', post(`Content-Length: 5\r\n${C}`, '0\r\n\r\n' + next)],
+  ['chunks and length', post(`${C}Content-Length: 5\r\n`, '0\r\n\r\n' + next)],
+  ['two equal lengths', post('Content-Length: 5\r\nContent-Length: 5\r\n', 'hello')],
+  ['two lengths', post('Content-Length: 5\r\nContent-Length: 6\r\n', 'hello')],
+  ['a list of lengths', post('Content-Length: 5, 5\r\n', 'hello')],
+  ['a length with a plus', post('Content-Length: +5\r\n', 'hello')],
+  ['a negative length', post('Content-Length: -5\r\n', 'hello')],
+  ['a hexadecimal length', post('Content-Length: 0x5\r\n', 'hello')],
+  ['an empty length', post('Content-Length:\r\n', 'hello')],
+  ['a huge length', post('Content-Length: 99999999999999999999\r\n', 'hello')],
+  ['leading zeros in the length', post('Content-Length: 005\r\n', 'hello')],
+  ['a blank before the colon', post('Content-Length : 5\r\n', 'hello')],
+  ['a tab before the colon', post('Transfer-Encoding\t: chunked\r\n', '0\r\n\r\n')],
+  ['chunked twice', post('Transfer-Encoding: chunked, chunked\r\n', '0\r\n\r\n')],
+  ['two chunked lines', post(C + C, '0\r\n\r\n')],
+  ['gzip and chunked', post('Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n')],
+  ['identity', post('Transfer-Encoding: identity\r\nContent-Length: 5\r\n', 'hello')],
+  ['xchunked', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
+  ['CHUNKED', post('Transfer-Encoding: CHUNKED\r\n', '5\r\nhello\r\n0\r\n\r\n')],
+  ['chunked behind a vertical tab', post('Transfer-Encoding: \x0bchunked\r\n', '0\r\n\r\n')],
+  ['chunks in HTTP/1.0', `POST /a HTTP/1.0\r\n${H}${C}\r\n0\r\n\r\n`],
+  ['GET with a body', `GET /a HTTP/1.1\r\n${H}Content-Length: 5\r\n\r\nhello`],
+  // Chunks.
+  ['a chunk extension', post(C, '5;a=b\r\nhello\r\n0\r\n\r\n')],
+  ['a quoted chunk extension', post(C, '5;a="b"\r\nhello\r\n0\r\n\r\n')],
+  ['a chunk extension with a line feed', post(C, '5;a\nb\r\nhello\r\n0\r\n\r\n')],
+  ['blanks behind the size', post(C, '5  \r\nhello\r\n0\r\n\r\n')],
+  ['a size with 0x', post(C, '0x5\r\nhello\r\n0\r\n\r\n')],
+  ['a size with zeros', post(C, '0005\r\nhello\r\n0\r\n\r\n')],
+  ['a size beyond 64 bits', post(C, '10000000000000005\r\nhello\r\n0\r\n\r\n')],
+  ['a size in capitals', post(C, 'A\r\n0123456789\r\n0\r\n\r\n')],
+  ['a negative size', post(C, '-5\r\nhello\r\n0\r\n\r\n')],
+  ['chunk lines that end with LF', post(C, '5\nhello\n0\n\n')],
+  ['a chunk longer than told', post(C, '4\r\nhello\r\n0\r\n\r\n')],
+  ['no line end behind a chunk', post(C, '5\r\nhello0\r\n\r\n')],
+  // Trailers.
+  ['a trailer', post(`${C}Trailer: x-sum\r\n`, '0\r\nX-Sum: 1\r\n\r\n')],
+  ['a trailer that frames', post(C, '0\r\nContent-Length: 5\r\n\r\n')],
+  ['a trailer that says who', post(C, '0\r\nX-Forwarded-For: 192.0.2.1\r\nHost: y\r\n\r\n')],
+  ['a trailer with an underscore', post(C, '0\r\nX_User: 1\r\n\r\n')],
+  ['a folded trailer', post(C, '0\r\nX-Sum: 1\r\n 2\r\n\r\n')],
+  // Lines and names.
+  ['a folded header', get('/a', `${H}X-A: 1\r\n 2\r\n`)],
+  ['a folded first header', get('/a', ` X-A: 1\r\n${H}`)],
+  ['lines that end with LF', 'GET /a HTTP/1.1\nHost: x.example\n\n'],
+  ['a CR within a value', get('/a', `${H}X-A: 1\r2\r\n`)],
+  ['a NUL within a value', get('/a', `${H}X-A: 1\x002\r\n`)],
+  ['a header without a colon', get('/a', `${H}X-A\r\n`)],
+  ['a header without a name', get('/a', `${H}: 1\r\n`)],
+  ['a blank within a name', get('/a', `${H}X A: 1\r\n`)],
+  ['an underscore in a name', get('/a', `${H}X_Forwarded_For: 192.0.2.1\r\n`)],
+  ['a name in UTF-8', get('/a', `${H}X-\xc3\xa9: 1\r\n`)],
+  ['empty lines before the request', `\r\n\r\n${get()}`],
+  ['many empty lines before it', `${'\r\n'.repeat(9)}${get()}`],
+  ['two blanks in the request line', `GET  /a HTTP/1.1\r\n${H}\r\n`],
+  ['a tab in the request line', `GET\t/a HTTP/1.1\r\n${H}\r\n`],
+  ['a blank behind the request line', `GET /a HTTP/1.1 \r\n${H}\r\n`],
+  ['a line without a version', `GET /a\r\n${H}\r\n`],
+  ['HTTP/1.2', get('/a', H, 'HTTP/1.2')],
+  ['HTTP/2.0', get('/a', H, 'HTTP/2.0')],
+  ['http/1.1', get('/a', H, 'http/1.1')],
+  ['HTTP/1.0', get('/a', H, 'HTTP/1.0')],
+  ['HTTP/1.0 kept alive', get('/a', `${H}Connection: keep-alive\r\n`, 'HTTP/1.0')],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  // Hosts.
+  ['no Host', get('/a', 'X-A: 1\r\n')],
+  ['two Hosts', get('/a', `${H}Host: y.example\r\n`)],
+  ['two equal Hosts', get('/a', H + H)],
+  ['an empty Host', get('/a', 'Host:\r\n')],
+  ['a Host with a user', get('/a', 'Host: y@x.example\r\n')],
+  ['a Host with a path', get('/a', 'Host: x.example/b\r\n')],
+  ['a Host with a blank', get('/a', 'Host: x.example y\r\n')],
+  ['a list of Hosts', get('/a', 'Host: x.example, y.example\r\n')],
+  ['a Host in capitals with a port', get('/a', 'Host: X.Example:80\r\n')],
+  // Targets.
+  ['the absolute form', get('http://x.example/a?b=c')],
+  ['the absolute form of another host', get('http://y.example/a')],
+  ['the absolute form of another scheme', get('ftp://x.example/a')],
+  ['the absolute form with a user', get('http://u@x.example/a')],
+  ['no slash at the front', get('a')],
+  ['dot segments', get('/b/./c/../d')],
+  ['dot segments above the root', get('/../../etc/passwd')],
+  ['encoded dot segments', get('/b/%2e%2E/a')],
+  ['an encoded slash', get('/b%2Fc')],
+  ['an encoded backslash', get('/b%5Cc')],
+  ['a backslash', get('/b\\..\\c')],
+  ['double slashes', get('//b///c')],
+  ['an encoded letter', get('/%61%62')],
+  ['an encoding twice over', get('/%2561')],
+  ['half an encoding', get('/a%2')],
+  ['no encoding at all', get('/a%zz')],
+  ['an encoded NUL', get('/a%00b')],
+  ['an encoded line end', get('/a%0d%0aX-B:%201')],
+  ['UTF-8 that is too long', get('/%c0%ae%c0%ae/a')],
+  ['raw UTF-8', get('/\xc3\xa9')],
+  ['a fragment', get('/a#b')],
+  ['a parameter of a segment', get('/a;b=c/../d')],
+  ['odd bytes in the query', get('/a?b=|{}"<>')],
+  ['a star', get('*')],
+  ['OPTIONS of a star', `OPTIONS * HTTP/1.1\r\n${H}\r\n`],
+  // Methods.
+  ['a method in small letters', `get /a HTTP/1.1\r\n${H}\r\n`],
+  ['a method nobody knows', `FROB /a HTTP/1.1\r\n${H}\r\n`],
+  ['TRACE', `TRACE /a HTTP/1.1\r\n${H}\r\n`],
+  ['CONNECT', 'CONNECT x.example:443 HTTP/1.1\r\nHost: x.example:443\r\n\r\n'],
+  ['HEAD', `HEAD /a HTTP/1.1\r\n${H}\r\n`],
+  ['OPTIONS', `OPTIONS /a HTTP/1.1\r\n${H}\r\n`],
+  ['DELETE with a body', `DELETE /a HTTP/1.1\r\n${H}Content-Length: 1\r\n\r\nx`],
+  // Hop by hop.
+  [
+    'Connection names Authorization',
+    get('/a', `${H}Authorization: b\r\nConnection: authorization\r\n`),
+  ],
+  [
+    'Connection names X-Forwarded-For',
+    get('/a', `${H}X-Forwarded-For: 1\r\nConnection: x-forwarded-for\r\n`),
+  ],
+  ['Connection names another', get('/a', `${H}X-A: 1\r\nX-B: 2\r\nConnection: x-a, close\r\n`)],
+  ['Connection names Host', get('/a', `${H}Connection: host\r\n`)],
+  [
+    'Connection names the length',
+    post('Connection: content-length\r\nContent-Length: 5\r\n', 'hello'),
+  ],
+  [
+    'Connection names the coding',
+    post(`Connection: transfer-encoding\r\n${C}`, '5\r\nhello\r\n0\r\n\r\n'),
+  ],
+  [
+    'Upgrade to h2c',
+    get(
+      '/a',
+      `${H}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n` +
+        'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n',
+    ),
+  ],
+  [
+    'Upgrade to a WebSocket',
+    get(
+      '/a',
+      `${H}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n',
+    ),
+  ],
+  [
+    'Proxy-Connection',
+    get('/a', `${H}Proxy-Connection: keep-alive\r\nKeep-Alive: 5\r\nTE: gzip\r\n`),
+  ],
+  [
+    'headers that say who',
+    get(
+      '/a',
+      `${H}X-Forwarded-For: 192.0.2.1\r\nX-Real-IP: 192.0.2.1\r\n` +
+        'Forwarded: for=192.0.2.1\r\nX-Portcullis-User: 1\r\nX-User-Id: 1\r\n',
+    ),
+  ],
+  // Further.
+  ['Expect', post('Expect: 100-continue\r\nContent-Length: 5\r\n', 'hello')],
+  ['Expect something else', post('Expect: 200-ok\r\nContent-Length: 5\r\n', 'hello')],
+  ['Range', get('/a', `${H}Range: bytes=0-0,1-1\r\n`)],
+  [
+    'two Content-Types',
+    post('Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n', 'x'),
+  ],
+  ['two Authorizations', get('/a', `${H}Authorization: a\r\nAuthorization: b\r\n`)],
+  ['two requests at once', get('/one') + get('/two')],
+  ['a body with a request in it', post(`Content-Length: ${next.length}\r\n`, next)],
+  ['a request behind a body', post('Content-Length: 5\r\n', 'hello' + next)],
+  ['a head of 20 KB', get('/a', `${H}X-A: ${'a'.repeat(20_000)}\r\n`)],
+  ['150 headers', get('/a', H + Array.from({ length: 150 }, (_, i) => `X-${i}: 1\r\n`).join(''))],
+  ['a target of 9 KB', get(`/${'a'.repeat(9000)}`)],
+  ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+];
