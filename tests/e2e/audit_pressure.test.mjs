@@ -258,7 +258,8 @@ test('so many events may wait, then writes are refused', async () => {
 
 test('the audit database has a full disk', async (t) => {
   if (!mounts()) return t.skip('no file systems can be mounted here');
-  const disk = smallDisk('16m');
+  // Room for far more than can wait for it meanwhile, or it would be full in earnest afterwards.
+  const disk = smallDisk('256m');
   const op = await startMoney({
     env: { ...quiet, AUDIT_DATABASE_URL: `sqlite:${path.join(disk, 'audit.db')}` },
     config: 'audit: {outbox_max: 100000, outbox_wait_s: 5}\n',
