@@ -315,7 +315,7 @@ const char *net_listener_name(const struct net_listener *listener);
  * connection, so that the caller may free it. Any thread but a loop's; the server runs. */
 void net_listener_set_tls(struct net_listener *listener, struct crypto_tls_context *tls);
 
-/* Starts the threads. */
+/* Starts the threads; on return each loop has run loop_started and accepts. */
 PC_CHECKED enum err net_server_start(struct net_server *server);
 
 /* Gives a connected stream socket (a socketpair's end, an accepted one) to a loop, as if `listener`

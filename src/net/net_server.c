@@ -340,6 +340,12 @@ static enum err listen_all(struct net_loop *loop)
     return ERR_OK;
 }
 
+static void has_begun(struct net_loop *loop, void *context)
+{
+    (void)loop;
+    (void)context;
+}
+
 enum err net_server_start(struct net_server *server)
 {
     PC_ASSERT(!server->started);
@@ -356,6 +362,7 @@ enum err net_server_start(struct net_server *server)
         if (err)
             return err;
     }
+    net_server_visit(server, has_begun, NULL); /* what follows finds each loop at work */
     return ERR_OK;
 }
 
