@@ -13,10 +13,11 @@ const struct command command_diff = {
     .operands = "OLD NEW",
     .about = "Tell what differs between two configurations",
     .help =
-        "Reads both files as `check` does and prints a line for each difference: upstreams and\n"
-        "routes that come (+), go (-) or change (~), the routes that an upstream touches, and\n"
-        "settings with both values; secrets are masked. Settings that a reload does not take\n"
-        "over say so. The environment counts for both. Exits with 1 when a file is wrong.",
+        "Reads both files as `check` does and prints a line for each difference: upstreams,\n"
+        "issuers and routes that come (+), go (-) or change (~), the routes that an upstream or\n"
+        "issuer touches, and settings with both values; secrets are masked. Settings that a\n"
+        "reload does not take over say so. The environment counts for both. Exits with 1 when a\n"
+        "file is wrong.",
     .examples = examples,
     .example_count = PC_COUNT(examples),
     .operands_min = 2,

@@ -538,10 +538,17 @@ void config_explain(const struct config *config, const struct config_origins *or
 
 /* Is all that is said of the two the same? */
 bool config_same_upstream(const struct config_upstream *a, const struct config_upstream *b);
+bool config_same_issuer(const struct config_issuer *a, const struct config_issuer *b);
 bool config_same_route(const struct config_route *a, const struct config_route *b);
 
-/* What differs, in the order upstreams, routes, settings. The texts are valid during the call. */
-enum config_differs_kind { CONFIG_DIFFERS_UPSTREAM, CONFIG_DIFFERS_ROUTE, CONFIG_DIFFERS_SETTING };
+/* What differs, in the order upstreams, issuers, routes, settings. The texts are valid during the
+ * call. */
+enum config_differs_kind {
+    CONFIG_DIFFERS_UPSTREAM,
+    CONFIG_DIFFERS_ISSUER,
+    CONFIG_DIFFERS_ROUTE,
+    CONFIG_DIFFERS_SETTING
+};
 enum config_differs_how { CONFIG_DIFFERS_NEW, CONFIG_DIFFERS_GONE, CONFIG_DIFFERS_CHANGED };
 struct config_differs {
     enum config_differs_kind kind;

@@ -73,6 +73,11 @@ bool config_same_upstream(const struct config_upstream *a, const struct config_u
     return same_row(config_setting_find(SPAN_OF("upstreams")), a, b);
 }
 
+bool config_same_issuer(const struct config_issuer *a, const struct config_issuer *b)
+{
+    return same_row(config_setting_find(SPAN_OF("issuers")), a, b);
+}
+
 bool config_same_route(const struct config_route *a, const struct config_route *b)
 {
     return same_row(config_setting_find(SPAN_OF("routes")), a, b);

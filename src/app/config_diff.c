@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What is different between two configurations, for people: which routes and upstreams come, go and
- * change, whom that touches, and which settings differ. Values of secrets are masked, and of lists
- * with many members only the members are named. */
+ * What is different between two configurations, for people: which routes, upstreams and issuers
+ * come, go and change, whom that touches, and which settings differ. Values of secrets are masked,
+ * and of lists with many members only the members are named. */
 #include "app/config_priv.h"
 
 #include <string.h>
@@ -107,6 +107,61 @@ static void upstreams(const struct differ *differ)
     }
 }
 
+/* ---- issuers ---- */
+
+static const struct config_issuer *issuer_of(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->issuers.count; i++)
+        if (strcmp(config->issuers.items[i].name, name) == 0)
+            return &config->issuers.items[i];
+    return NULL;
+}
+
+static bool takes(const struct config_route *route, const char *issuer)
+{
+    for (size_t i = 0; i < route->issuers.count; i++)
+        if (strcmp(route->issuers.items[i], issuer) == 0)
+            return true;
+    return false;
+}
+
+static void issuer_changed(const struct differ *differ, const struct config_issuer *before,
+                           const struct config_issuer *now)
+{
+    char text[TEXT_BYTES];
+    struct sbuf detail = sbuf_over(text, sizeof(text));
+    size_t begin;
+
+    members_add(config_setting_find(SPAN_OF("issuers")), before, now, &detail);
+    begin = detail.len;
+    for (size_t i = 0; i < differ->now->routes.count; i++)
+        if (takes(&differ->now->routes.items[i], now->name))
+            sbuf_add_format(&detail, "%s%s", detail.len > begin ? ", " : "; affects ",
+                            differ->now->routes.items[i].path);
+    tell(differ, CONFIG_DIFFERS_ISSUER, CONFIG_DIFFERS_CHANGED, now->name, &detail, false);
+}
+
+static void issuers(const struct differ *differ)
+{
+    struct sbuf none = {0};
+
+    for (size_t i = 0; i < differ->before->issuers.count; i++) {
+        const struct config_issuer *before = &differ->before->issuers.items[i];
+        const struct config_issuer *now = issuer_of(differ->now, before->name);
+
+        if (now == NULL)
+            tell(differ, CONFIG_DIFFERS_ISSUER, CONFIG_DIFFERS_GONE, before->name, &none, false);
+        else if (!config_same_issuer(before, now))
+            issuer_changed(differ, before, now);
+    }
+    for (size_t i = 0; i < differ->now->issuers.count; i++) {
+        const char *name = differ->now->issuers.items[i].name;
+
+        if (issuer_of(differ->before, name) == NULL)
+            tell(differ, CONFIG_DIFFERS_ISSUER, CONFIG_DIFFERS_NEW, name, &none, false);
+    }
+}
+
 /* ---- routes: the same while path, hosts and methods are ---- */
 
 static bool same_texts(const struct config_texts *a, const struct config_texts *b)
@@ -179,13 +234,19 @@ static void routes(const struct differ *differ)
 
 /* ---- the others ---- */
 
+static bool is_told_by_item(const struct config_setting *row)
+{
+    return row == config_setting_find(SPAN_OF("upstreams")) ||
+           row == config_setting_find(SPAN_OF("issuers")) ||
+           row == config_setting_find(SPAN_OF("routes"));
+}
+
 static void setting(const struct differ *differ, const struct config_setting *row)
 {
     char text[TEXT_BYTES];
     struct sbuf detail = sbuf_over(text, sizeof(text));
 
-    if (row->type == CONFIG_ROWS && (config_setting_find(SPAN_OF("upstreams")) == row ||
-                                     config_setting_find(SPAN_OF("routes")) == row))
+    if (is_told_by_item(row))
         return;
     if (config_same_member(row, differ->before, differ->now))
         return;
@@ -201,6 +262,7 @@ void config_differences(const struct config *before, const struct config *now,
     const struct differ differ = {before, now, told, context};
 
     upstreams(&differ);
+    issuers(&differ);
     routes(&differ);
     for (size_t i = 0; i < config_setting_count; i++)
         setting(&differ, &config_settings[i]);
@@ -209,6 +271,7 @@ void config_differences(const struct config *before, const struct config *now,
 void config_differs_line(const struct config_differs *difference, struct sbuf *out)
 {
     static const char *const kinds[] = {[CONFIG_DIFFERS_UPSTREAM] = "upstream",
+                                        [CONFIG_DIFFERS_ISSUER] = "issuer",
                                         [CONFIG_DIFFERS_ROUTE] = "route",
                                         [CONFIG_DIFFERS_SETTING] = "setting"};
     static const char signs[] = {

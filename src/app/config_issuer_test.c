@@ -128,12 +128,58 @@ static void issuers_have_defaults(void **state)
     assert_false(issuer->public_only);
 }
 
+static void add_line(void *context, const struct config_differs *difference)
+{
+    struct sbuf *out = context;
+
+    config_differs_line(difference, out);
+    sbuf_add_char(out, '\n');
+}
+
+/* A reload takes them over, and tells which routes that is about. */
+static void changes_are_told(void **state)
+{
+    static const char before[] = GOOD ROUTE("    access: bearer\n    issuers: [partner]\n");
+    static const struct {
+        const char *text, *told;
+    } cases[] = {
+        {GOOD ROUTE("    access: bearer\n    issuers: [partner]\n"), ""},
+        {ISSUER("    jwks_url: https://i/other\n    leeway_seconds: 1\n")
+             ROUTE("    access: bearer\n    issuers: [partner]\n"),
+         "~ issuer partner: jwks_url, leeway_seconds; affects /shop\n"},
+        {"issuers: [{name: two, issuer: x, audience: [a], algorithms: [ES256], jwks_file: "
+         "/k}]\n" ROUTE("    access: bearer\n"),
+         "- issuer partner\n+ issuer two\n~ route /shop: issuers\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(cases); i++) {
+        char text[1024], names[256];
+        struct sbuf out = sbuf_over(text, sizeof(text));
+        struct sbuf waiting = sbuf_over(names, sizeof(names));
+        struct config former;
+        struct arena kept;
+
+        assert_int_equal(config_test_load(before, NULL), ERR_OK);
+        former = config_test.config; /* its texts must outlive the next loading */
+        kept = config_test.arena;
+        arena_init(&config_test.arena, NULL, 0, CONFIG_TEST_ARENA_BYTES_MAX);
+        assert_int_equal(config_test_load(cases[i].text, NULL), ERR_OK);
+        config_differences(&former, &config_test.config, add_line, &out);
+        sbuf_add_char(&out, '\0');
+        assert_string_equal(text, cases[i].told);
+        assert_false(config_needs_restart(&former, &config_test.config, &waiting));
+        arena_reset(&kept);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_issuers_are_told),
         cmocka_unit_test(issuers_arrive),
         cmocka_unit_test(issuers_have_defaults),
+        cmocka_unit_test(changes_are_told),
     };
 
     return cmocka_run_group_tests(tests, config_test_set_up, config_test_tear_down);

@@ -127,6 +127,7 @@ const struct config_setting config_settings[] = {
          "Paths that the gateway forwards to them. Its own paths come first: a route may stand "
          "above or beside those, not on them."},
     {.path = "issuers",
+     .live = true,
      .type = CONFIG_ROWS,
      AT(issuers),
      RANGE(0, CONFIG_ISSUERS_MAX),

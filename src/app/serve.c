@@ -169,9 +169,7 @@ static enum err start_http(struct serve *serve, struct serve_fault *fault)
         err = serve_policy_make(config, &serve->policy);
     if (err)
         return serve_fail(fault, err, "the services cannot be set up: %s", err_sentence(err));
-    err = serve_issuers_start(serve, fault);
-    if (!err)
-        err = serve_behind_start(serve, fault);
+    err = serve_behind_start(serve, fault);
     if (!err)
         err = serve_services_new(serve, fault);
     if (!err)
@@ -411,7 +409,6 @@ void serve_stop(struct serve *serve)
     http_engine_free(serve->engine);
     serve_limits_free(serve);
     serve_behind_free(serve);
-    serve_issuers_free(serve);
     serve_policy_free(serve->policy);
     serve_monitor_free(serve);
     serve_keeper_free(serve);

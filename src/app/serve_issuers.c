@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The issuers of the file, and what routes ask of them. */
+ * The issuers of the file, and what routes ask of them. A part of each snapshot (serve_snapshot.c):
+ * an issuer whose settings are the same is the same, with its keys and its thread; one that changed
+ * or went ends with the last snapshot that has it. */
 #include "app/serve_priv.h"
 
 #include <string.h>
@@ -9,10 +11,19 @@
 
 enum { ARENA_BYTES_MAX = 4 * 1024 * 1024 };
 
+/* An issuer with the settings that it points into. */
+struct serve_issuer {
+    struct http_issuer port; /* what rows point at, and what tells cached verdicts apart */
+    struct issuer *issuer;
+    const struct config_issuer *from;
+    struct serve_lease *settings;
+    struct arena arena;
+    unsigned snapshots; /* that have it */
+};
+
 struct serve_issuers {
     struct arena arena;
-    struct issuer **list;      /* as in the file */
-    struct http_issuer *ports; /* the same */
+    struct serve_issuer **list; /* as in the file */
     size_t count;
 };
 
@@ -116,50 +127,104 @@ static bool port_is_fresh(const void *context, uint32_t epoch, int64_t now_ns)
     return issuer_is_fresh(context, epoch, now_ns);
 }
 
-/* ---- all of them ---- */
+/* ---- one ---- */
 
-static enum err issuer_add(struct serve *serve, const struct config_issuer *from,
-                           struct serve_fault *fault)
+static void item_free(struct serve_issuer *item)
 {
-    struct serve_issuers *made = serve->issuers;
-    struct issuer *issuer = NULL;
-    struct crypto_fault why = {{0}};
-    enum err err = issuer_make(serve, from, &made->arena, &issuer, &why);
-
-    if (err)
-        return serve_fail(fault, err, "the issuer %s: %s", from->name,
-                          why.text[0] != '\0' ? why.text : err_sentence(err));
-    made->list[made->count] = issuer;
-    made->ports[made->count++] = (struct http_issuer){.name = from->name,
-                                                      .iss = issuer_iss(issuer),
-                                                      .context = issuer,
-                                                      .verify = port_verify,
-                                                      .is_fresh = port_is_fresh};
-    err = issuer_start(issuer);
-    return err ? serve_fail(fault, err, "the issuer %s: %s", from->name, err_sentence(err))
-               : ERR_OK;
+    if (item == NULL || --item->snapshots > 0)
+        return;
+    issuer_free(item->issuer);
+    serve_lease_end(item->settings);
+    arena_reset(&item->arena);
+    alloc_free(item);
 }
 
-enum err serve_issuers_start(struct serve *serve, struct serve_fault *fault)
+/* The thread begins at once: what it fetches is there the sooner. */
+static enum err item_fill(struct serve *serve, struct serve_issuer *item, struct crypto_fault *why)
 {
-    const struct config *config = serve->config;
-    struct serve_issuers *made = alloc_zero(sizeof(*made));
+    enum err err = issuer_make(serve, item->from, &item->arena, &item->issuer, why);
+
+    if (err)
+        return err;
+    item->port = (struct http_issuer){.name = item->from->name,
+                                      .iss = issuer_iss(item->issuer),
+                                      .context = item->issuer,
+                                      .verify = port_verify,
+                                      .is_fresh = port_is_fresh};
+    return issuer_start(item->issuer);
+}
+
+static enum err item_make(const struct serve_snapshot *made, const struct config_issuer *from,
+                          struct serve_issuer **ret, struct serve_fault *fault)
+{
+    struct serve_issuer *item = alloc_zero(sizeof(*item));
+    struct crypto_fault why = {{0}};
+    enum err err;
+
+    if (item == NULL)
+        return serve_fail(fault, ERR_NO_MEMORY, "no memory");
+    arena_init(&item->arena, NULL, 0, ARENA_BYTES_MAX);
+    item->from = from;
+    item->settings = serve_lease_share(made->settings);
+    item->snapshots = 1;
+    err = item_fill(made->serve, item, &why);
+    if (err) {
+        item_free(item);
+        return serve_fail(fault, err, "the issuer %s: %s", from->name,
+                          why.text[0] != '\0' ? why.text : err_sentence(err));
+    }
+    *ret = item;
+    return ERR_OK;
+}
+
+static struct serve_issuer *find(const struct serve_snapshot *snapshot, const char *name)
+{
+    const struct serve_issuers *set = snapshot != NULL ? snapshot->issuers : NULL;
+
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        if (strcmp(set->list[i]->from->name, name) == 0)
+            return set->list[i];
+    }
+    return NULL;
+}
+
+static enum err item_take(const struct serve_snapshot *made, const struct serve_snapshot *now,
+                          const struct config_issuer *from, struct serve_issuer **ret,
+                          struct serve_fault *fault)
+{
+    struct serve_issuer *former = find(now, from->name);
+
+    if (former == NULL || !config_same_issuer(former->from, from))
+        return item_make(made, from, ret, fault);
+    former->snapshots++;
+    *ret = former;
+    return ERR_OK;
+}
+
+/* ---- all of them ---- */
+
+enum err serve_issuers_make(struct serve_snapshot *made, const struct serve_snapshot *now,
+                            struct serve_fault *fault)
+{
+    const struct config *config = made->config;
+    struct serve_issuers *set = alloc_zero(sizeof(*set));
     enum err err = ERR_OK;
 
-    if (made == NULL)
+    if (set == NULL)
         return serve_fail(fault, ERR_NO_MEMORY, "no memory");
-    serve->issuers = made;
-    arena_init(&made->arena, NULL, 0, ARENA_BYTES_MAX);
-    made->list = arena_array(&made->arena, config->issuers.count + 1, sizeof(struct issuer *));
-    made->ports = arena_array(&made->arena, config->issuers.count + 1, sizeof(made->ports[0]));
-    if (made->list == NULL || made->ports == NULL)
+    made->issuers = set;
+    arena_init(&set->arena, NULL, 0, ARENA_BYTES_MAX);
+    set->list = arena_array(&set->arena, config->issuers.count + 1, sizeof(struct serve_issuer *));
+    if (set->list == NULL)
         return serve_fail(fault, ERR_NO_MEMORY, "no memory");
-    for (size_t i = 0; i < config->issuers.count && !err; i++)
-        err = issuer_add(serve, &config->issuers.items[i], fault);
+    for (size_t i = 0; i < config->issuers.count && !err; i++) {
+        err = item_take(made, now, &config->issuers.items[i], &set->list[i], fault);
+        set->count += err == ERR_OK;
+    }
     return err;
 }
 
-enum err serve_issuers_row(const struct serve *serve, const struct config_texts *names,
+enum err serve_issuers_row(const struct serve_snapshot *made, const struct config_texts *names,
                            struct arena *arena, struct http_route *row)
 {
     const struct http_issuer **list =
@@ -168,27 +233,25 @@ enum err serve_issuers_row(const struct serve *serve, const struct config_texts 
     if (list == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < names->count; i++) {
-        for (size_t j = 0; j < serve->issuers->count; j++) {
-            if (strcmp(serve->issuers->ports[j].name, names->items[i]) == 0)
-                list[i] = &serve->issuers->ports[j];
-        }
-        if (list[i] == NULL) /* it is in the file, and waits for the next start */
-            return ERR_CONFIG;
+        const struct serve_issuer *item = find(made, names->items[i]);
+
+        PC_ASSERT(item != NULL); /* checked when the file was read */
+        list[i] = &item->port;
     }
     row->issuers = list;
     row->issuer_count = names->count;
     return ERR_OK;
 }
 
-void serve_issuers_free(struct serve *serve)
+void serve_issuers_free(struct serve_snapshot *snapshot)
 {
-    struct serve_issuers *made = serve->issuers;
+    struct serve_issuers *set = snapshot->issuers;
 
-    if (made == NULL)
+    if (set == NULL)
         return;
-    for (size_t i = 0; i < made->count; i++)
-        issuer_free(made->list[i]);
-    arena_reset(&made->arena);
-    alloc_free(made);
-    serve->issuers = NULL;
+    for (size_t i = 0; i < set->count; i++)
+        item_free(set->list[i]);
+    arena_reset(&set->arena);
+    alloc_free(set);
+    snapshot->issuers = NULL;
 }

@@ -37,6 +37,7 @@ struct serve_snapshot {
     struct serve_lease *settings; /* that `config` is of */
     struct http_snapshot *http;
     struct serve_policy *policy;
+    struct serve_issuers *issuers;
     struct serve_upstreams *upstreams;
 };
 
@@ -107,7 +108,6 @@ struct serve {
     struct trail_verifier audit_key;
     char audit_memory[SERVE_PATH_BYTES]; /* the file of the last checkpoint */
     struct http_engine *engine;
-    struct serve_issuers *issuers;
     struct serve_limits *limits; /* NULL: none is shared */
     struct serve_behind *behind; /* NULL: this process serves all, or no gateway */
     struct serve_snapshot *now;  /* in force */
@@ -163,12 +163,14 @@ PC_CHECKED enum err serve_keeper_start(struct serve *serve, struct serve_fault *
 void serve_keeper_stop(struct serve *serve); /* while the store is open */
 void serve_keeper_free(struct serve *serve);
 
-/* serve_issuers.c: before the upstreams, and when no loop runs any more. */
-PC_CHECKED enum err serve_issuers_start(struct serve *serve, struct serve_fault *fault);
-/* Writes whose tokens the row takes. ERR_CONFIG: one that was not there at the start. */
-PC_CHECKED enum err serve_issuers_row(const struct serve *serve, const struct config_texts *names,
-                                      struct arena *arena, struct http_route *row);
-void serve_issuers_free(struct serve *serve);
+/* serve_issuers.c: a part of a snapshot. */
+PC_CHECKED enum err serve_issuers_make(struct serve_snapshot *made,
+                                       const struct serve_snapshot *now, struct serve_fault *fault);
+/* Writes whose tokens the row takes. */
+PC_CHECKED enum err serve_issuers_row(const struct serve_snapshot *made,
+                                      const struct config_texts *names, struct arena *arena,
+                                      struct http_route *row);
+void serve_issuers_free(struct serve_snapshot *snapshot);
 
 /* serve_snapshot.c */
 PC_CHECKED enum err serve_snapshot_make(struct serve *serve, const struct serve_settings *settings,

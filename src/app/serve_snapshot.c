@@ -23,6 +23,7 @@ struct serve_part {
 
 static const struct serve_part parts[] = {
     {.make = serve_policy_part, .free = serve_policy_part_free},
+    {.make = serve_issuers_make, .free = serve_issuers_free},
     {.make = serve_upstreams_make,
      .taken = serve_upstreams_taken,
      .enter = serve_upstreams_enter,

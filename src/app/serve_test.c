@@ -6,7 +6,9 @@
 #include "base/folder_test_kit.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <ftw.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -258,6 +260,85 @@ static void former_settings_go_with_their_last_request(void **state)
     (void)close(upstream);
 }
 
+static size_t threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    size_t count = 0;
+
+    assert_non_null(tasks);
+    while (readdir(tasks) != NULL)
+        count++;
+    (void)closedir(tasks);
+    return count;
+}
+
+/* Waits for somebody to ask, and leaves him without an answer. */
+static void ask_is_heard(int server, int *ret_fd)
+{
+    *ret_fd = accept(server, NULL, NULL);
+    assert_true(*ret_fd >= 0);
+}
+
+static bool is_asked(int server)
+{
+    struct pollfd at = {.fd = server, .events = POLLIN};
+
+    return poll(&at, 1, 0) > 0;
+}
+
+/* An issuer that stays is the same one, which nobody asks again; one that changed is another, and
+ * the former has gone with its thread when the reload is answered. */
+static void a_reload_swaps_issuers(void **state)
+{
+    enum { RELOADS = 20 };
+    static struct config_issuer issuers[2];
+    static struct config changed;
+    uint16_t kept_port, changed_port;
+    int kept = listen_here(&kept_port);
+    int other = listen_here(&changed_port);
+    int asking[RELOADS + 2];
+    struct config first;
+    char yaml[1024];
+    size_t count;
+
+    (void)snprintf(yaml, sizeof(yaml),
+                   QUICK FREE
+                   "issuers:\n"
+                   "  - {name: kept, issuer: k, audience: [a], algorithms: [ES256],\n"
+                   "     jwks_url: \"http://127.0.0.1:%u/k\", timeout_ms: 60000}\n"
+                   "  - {name: other, issuer: o, audience: [a], algorithms: [ES256],\n"
+                   "     jwks_url: \"http://127.0.0.1:%u/k\", timeout_ms: 60000}\n"
+                   "upstreams: [{name: a, targets: [{url: \"http://127.0.0.1:1\"}]}]\n"
+                   "routes:\n"
+                   "  - {path: /a, upstream: a, access: bearer, issuers: [kept, other]}\n",
+                   kept_port, changed_port);
+    assert_int_equal(start(yaml, 0), ERR_OK);
+    ask_is_heard(kept, &asking[RELOADS]);
+    ask_is_heard(other, &asking[RELOADS + 1]);
+    first = changed = config_test.config;
+    memcpy(issuers, first.issuers.items, sizeof(issuers));
+    changed.issuers.items = issuers;
+    issuers[1].leeway_seconds++;
+    assert_int_equal(reload(&first), ERR_OK); /* the same: nothing begins */
+    count = threads();
+    for (size_t i = 0; i < RELOADS; i++) {
+        assert_int_equal(reload(i % 2 ? &first : &changed), ERR_OK);
+        assert_int_equal(threads(), count);
+        ask_is_heard(other, &asking[i]);
+    }
+    assert_false(is_asked(kept));
+    changed.issuers.count = 1; /* the route names both */
+    changed.routes.count = 0;
+    assert_int_equal(reload(&changed), ERR_OK);
+    assert_int_equal(threads(), count - 1);
+    serve_stop(serve);
+    serve = NULL;
+    for (size_t i = 0; i < PC_COUNT(asking); i++)
+        (void)close(asking[i]);
+    (void)close(kept);
+    (void)close(other);
+}
+
 /* A node that is there, too busy to take another connection, is not pushed aside or waited for. */
 static void a_busy_operators_socket_is_anothers(void **state)
 {
@@ -407,6 +488,7 @@ int main(void)
         IN_FOLDER(no_room_for_keys_is_told),
         IN_FOLDER(a_reload_is_whole),
         IN_FOLDER(former_settings_go_with_their_last_request),
+        IN_FOLDER(a_reload_swaps_issuers),
         IN_FOLDER(a_busy_operators_socket_is_anothers),
         cmocka_unit_test(rates_are_for_routes),
     };

@@ -443,7 +443,7 @@ static enum err row_make(const struct serve_snapshot *made, const struct config_
                                .hidden = true};
     if (!ok || row->id == NULL)
         return ERR_NO_MEMORY;
-    err = serve_issuers_row(made->serve, &from->issuers, arena, row);
+    err = serve_issuers_row(made, &from->issuers, arena, row);
     if (err)
         return err;
     return proxy_make(made, from, &row->proxy);
@@ -514,10 +514,6 @@ enum err serve_upstreams_make(struct serve_snapshot *made, const struct serve_sn
     if (err)
         return err;
     err = routes_make(made);
-    if (err == ERR_CONFIG)
-        return serve_fail(fault, err,
-                          "a route takes tokens of an issuer that was not there at "
-                          "the start; restart instead");
     return err ? serve_fail(fault, err, "%s", err_sentence(err)) : ERR_OK;
 }
 

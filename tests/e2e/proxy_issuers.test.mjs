@@ -10,7 +10,7 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import * as jose from 'jose';
-import { Portcullis, assertProblem, sleep, temporaryFolder, test } from './harness.mjs';
+import { Portcullis, assertProblem, command, sleep, temporaryFolder, test } from './harness.mjs';
 import { startUpstream } from './proxy_kit.mjs';
 
 const ISS = 'https://login.partner.example';
@@ -432,4 +432,165 @@ test('metrics tell what came of each look, and no token is in the log', async ()
   assert.equal(found, 20);
   assert.ok((await hits()) > known, 'a verdict is remembered');
   assert.ok(!gate.output.includes('eyJ'));
+});
+
+/** One request at the operators' socket. */
+const operate = (running, method, target) =>
+  new Promise((resolve, reject) => {
+    const socketPath = path.join(running.data, 'data', 'admin.sock');
+    const req = http.request({ socketPath, method, path: target, agent: false }, (res) => {
+      res.resume().on('end', () => resolve({ status: res.statusCode }));
+    });
+    req.on('error', reject).end();
+  });
+
+/** A gate whose settings are written anew while it runs. */
+async function startReloading(settings) {
+  const running = await Portcullis.start({
+    env: { RATE_LIMIT_REQUESTS_PER_MINUTE: '1000000' },
+    config: settings,
+  });
+  const where = path.join(running.data, 'portcullis.yaml');
+  const reload = (text) => {
+    fs.writeFileSync(where, text);
+    return command(['reload', '--config', where], { data: running.data });
+  };
+  const ask = async (target, token) => {
+    for (let i = 0; ; i++) {
+      const reply = await running.get(target, { token });
+      if (reply.status !== 503 || i === 1500) return reply.status;
+      await sleep(20);
+    }
+  };
+  return { running, reload, ask };
+}
+
+const line = ([where, names]) => `  - path: ${where}
+    upstream: shop
+    access: bearer
+    circuit_breaker: {disabled: true}
+    issuers: [${names}]
+`;
+const reloading = (issuers, routes) => `upstreams:
+  - name: shop
+    targets:
+      - url: http://127.0.0.1:${upstream.port}
+issuers:
+${issuers.join('')}routes:
+${routes.map(line).join('')}`;
+
+test('a reload adds, changes and takes away issuers together with their routes', async () => {
+  const second = await new Signer().add('second', 'EdDSA');
+  const [mine, theirs] = [await startKeys(() => partner.jwks), await startKeys(() => second.jwks)];
+  const at = ({ port }) => `jwks_url: http://127.0.0.1:${port}/keys`;
+  const one = (more) => issuer('one', ISS, at(mine), more);
+  const two = (more) => issuer('two', 'https://two.example', at(theirs), more);
+  const alone = reloading([one()], [['/one', 'one']]);
+  const both = reloading([one(), two()], [['/one', 'one'], ['/two', 'two'], ['/both', 'one, two']]);
+  const { running, reload, ask } = await startReloading(alone);
+  try {
+    const told = async (text, lines) => {
+      const done = await reload(text);
+      assert.equal(done.code, 0, done.stderr);
+      assert.deepEqual(done.stdout.trim().split('\n').slice(0, lines.length), lines);
+      assert.ok(!done.stdout.includes('restart'), done.stdout);
+    };
+    const token = await partner.sign();
+    const other2 = await second.sign({ iss: 'https://two.example' });
+    assert.equal(await ask('/one', token), 200);
+    assert.equal((await running.get('/two', { token: other2 })).status, 404);
+    const asked = mine.asked;
+
+    await told(both, ['+ issuer two', '+ route /two: upstream shop']);
+    assert.equal(await ask('/two', other2), 200);
+    for (const good of [token, other2]) assert.equal(await ask('/both', good), 200);
+    assert.equal(await ask('/one', other2), 401);
+    assert.equal(mine.asked, asked, 'what stays is not fetched again');
+
+    // Cached verdicts are of the issuer as it was: a claim that is asked for now is missing.
+    const tenant = `    required_claims:\n      - {claim: tenant, values: [green]}\n`;
+    const strict = both.replace(two(), two(tenant));
+    await told(strict, ['~ issuer two: required_claims; affects /two, /both']);
+    assert.equal(await ask('/two', other2), 401);
+    const green = await second.sign({ iss: 'https://two.example', tenant: 'green' });
+    assert.equal(await ask('/two', green), 200);
+    assert.equal(await ask('/both', token), 200);
+
+    await told(alone, ['- issuer two', '- route /two: upstream shop']);
+    assert.equal((await running.get('/two', { token: green })).status, 404);
+    assert.equal(await ask('/one', token), 200);
+    assert.equal(mine.asked, asked);
+
+    // A bad file, and one whose issuer cannot be set up, leave everything as it is.
+    const broken = path.join(folder, 'broken.json');
+    fs.writeFileSync(broken, '{"keys":[]}');
+    const filed = issuer('three', 'https://three.example', `jwks_file: ${broken}`);
+    const more = reloading([one(), filed], [['/one', 'one']]);
+    for (const wrong of [both.replace('one, two', 'one, none'), more]) {
+      const refused = await reload(wrong);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /"none" is not in issuers|the issuer three: .*no keys/);
+      assert.equal((await running.get('/one', { token })).status, 200);
+    }
+    assert.equal(mine.asked, asked);
+  } finally {
+    assert.equal((await running.stop()).code, 0);
+    await mine.stop();
+    await theirs.stop();
+  }
+});
+
+test('reloads cause no fetch and no refusal, and what is replaced ends', async () => {
+  const [mine, theirs] = [await startKeys(() => partner.jwks), await startKeys(() => other.jwks)];
+  const at = ({ port }) => `jwks_url: http://127.0.0.1:${port}/keys`;
+  const text = (i) =>
+    reloading(
+      [
+        issuer('one', ISS, at(mine)),
+        issuer('two', 'https://two.example', at(theirs), `    leeway_seconds: ${i % 7}\n`),
+      ],
+      [['/one', 'one'], [`/r${i % 5}`, 'two']],
+    );
+  const { running, reload, ask } = await startReloading(text(0));
+  try {
+    const token = await partner.sign();
+    assert.equal(await ask('/one', token), 200);
+    const { asked } = mine;
+    const statuses = {};
+    let over = false;
+    const load = async () => {
+      for (let n = 0; !over; n++) {
+        // Half of them have a verdict in a cache.
+        const shown = n % 2 ? token : await partner.sign({ n });
+        const { status } = await running.get('/one', { token: shown });
+        statuses[status] = (statuses[status] ?? 0) + 1;
+      }
+    };
+    const threads = () => fs.readdirSync(`/proc/${running.pid}/task`).length;
+    const memory = () =>
+      Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${running.pid}/status`, 'utf8'))[1]);
+    const many = async (count) => {
+      for (let i = 1; i <= count; i++) {
+        fs.writeFileSync(path.join(running.data, 'portcullis.yaml'), text(i));
+        const { status } = await operate(running, 'POST', '/reload');
+        assert.equal(status, 200);
+      }
+    };
+    const busy = [load(), load()];
+    await many(100);
+    over = true;
+    await Promise.all(busy);
+    assert.deepEqual(Object.keys(statuses), ['200'], JSON.stringify(statuses));
+    const [count, begin] = [threads(), memory()];
+    await many(400);
+    const grown = memory() - begin;
+    console.log(`# ${statuses[200]} requests; ${begin} KiB before 400 reloads, ${grown} KiB more`);
+    assert.ok(threads() <= count + 2, `${threads()} threads, ${count} before`);
+    assert.ok(grown < 4096, `${grown} KiB more`);
+    assert.equal(mine.asked, asked, 'an issuer that stays is not asked again');
+  } finally {
+    assert.equal((await running.stop()).code, 0);
+    await mine.stop();
+    await theirs.stop();
+  }
 });
