@@ -70,7 +70,8 @@ static const struct issuer_claim *claims(const struct config_issuer *from, struc
 }
 
 static enum err issuer_make(struct serve *serve, const struct config_issuer *from,
-                            struct arena *arena, struct issuer **ret, struct crypto_fault *fault)
+                            struct issuer *former, struct arena *arena, struct issuer **ret,
+                            struct crypto_fault *fault)
 {
     struct issuer_options options = {.name = from->name,
                                      .iss = span_from(from->issuer),
@@ -92,7 +93,8 @@ static enum err issuer_make(struct serve *serve, const struct config_issuer *fro
                                      .leeway_s = from->leeway_seconds,
                                      .clock = serve->clock,
                                      .logger = serve->logger,
-                                     .metrics = serve->metrics};
+                                     .metrics = serve->metrics,
+                                     .former = former};
 
     if (options.audiences == NULL || options.required == NULL)
         return ERR_NO_MEMORY;
@@ -140,9 +142,11 @@ static void item_free(struct serve_issuer *item)
 }
 
 /* The thread begins at once: what it fetches is there the sooner. */
-static enum err item_fill(struct serve *serve, struct serve_issuer *item, struct crypto_fault *why)
+static enum err item_fill(struct serve *serve, struct serve_issuer *item,
+                          const struct serve_issuer *former, struct crypto_fault *why)
 {
-    enum err err = issuer_make(serve, item->from, &item->arena, &item->issuer, why);
+    enum err err = issuer_make(serve, item->from, former != NULL ? former->issuer : NULL,
+                               &item->arena, &item->issuer, why);
 
     if (err)
         return err;
@@ -155,7 +159,8 @@ static enum err item_fill(struct serve *serve, struct serve_issuer *item, struct
 }
 
 static enum err item_make(const struct serve_snapshot *made, const struct config_issuer *from,
-                          struct serve_issuer **ret, struct serve_fault *fault)
+                          const struct serve_issuer *former, struct serve_issuer **ret,
+                          struct serve_fault *fault)
 {
     struct serve_issuer *item = alloc_zero(sizeof(*item));
     struct crypto_fault why = {{0}};
@@ -167,7 +172,7 @@ static enum err item_make(const struct serve_snapshot *made, const struct config
     item->from = from;
     item->settings = serve_lease_share(made->settings);
     item->snapshots = 1;
-    err = item_fill(made->serve, item, &why);
+    err = item_fill(made->serve, item, former, &why);
     if (err) {
         item_free(item);
         return serve_fail(fault, err, "the issuer %s: %s", from->name,
@@ -195,7 +200,7 @@ static enum err item_take(const struct serve_snapshot *made, const struct serve_
     struct serve_issuer *former = find(now, from->name);
 
     if (former == NULL || !config_same_issuer(former->from, from))
-        return item_make(made, from, ret, fault);
+        return item_make(made, from, former, ret, fault);
     former->snapshots++;
     *ret = former;
     return ERR_OK;

@@ -10,6 +10,7 @@
 #include "issuer/issuer.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -67,6 +68,46 @@ static uint32_t epoch_first(void)
     return atomic_fetch_add(&issuers, 1) << EPOCH_BITS;
 }
 
+static struct issuer_keys *keys_hold(struct issuer *issuer)
+{
+    struct issuer_keys *keys;
+
+    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
+    keys = issuer->keys;
+    if (keys != NULL)
+        atomic_fetch_add(&keys->refs, 1);
+    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
+    return keys;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_source(const struct issuer_options *a, const struct issuer_options *b)
+{
+    return a->path == NULL && b->path == NULL && same_text(a->url, b->url) &&
+           same_text(a->ca_path, b->ca_path) && a->is_public == b->is_public &&
+           a->algs == b->algs && a->alg_of_rsa == b->alg_of_rsa;
+}
+
+/* The former's keys, as old as they are: by these settings they may be good for less or longer. Its
+ * thread may go on meanwhile; so the age is read first, and at most too old for the keys. */
+static void begin_with(struct issuer *issuer, struct issuer *former)
+{
+    const struct issuer_options *own = &issuer->options;
+    const struct issuer_options *his = &former->options;
+    int64_t looked_ns = atomic_load(&former->good_until_ns) - his->refresh_ns - his->stale_ns;
+
+    issuer->keys = keys_hold(former);
+    if (issuer->keys == NULL)
+        return;
+    atomic_store(&issuer->good_until_ns, looked_ns + own->refresh_ns + own->stale_ns);
+    atomic_store(&issuer->asked_ns, atomic_load(&former->asked_ns));
+    issuer->due_ns = atomic_load(&former->fetching) ? 0 : looked_ns + own->refresh_ns;
+}
+
 enum err issuer_new(const struct issuer_options *options, struct issuer **ret_issuer,
                     struct crypto_fault *fault)
 {
@@ -98,6 +139,9 @@ enum err issuer_new(const struct issuer_options *options, struct issuer **ret_is
         issuer_free(issuer);
         return err;
     }
+    if (options->former != NULL && same_source(options, &options->former->options))
+        begin_with(issuer, options->former);
+    issuer->options.former = NULL;
     *ret_issuer = issuer;
     return ERR_OK;
 }
@@ -123,8 +167,10 @@ static void thread_end(struct issuer *issuer)
     PC_ASSERT(pthread_join(issuer->thread, NULL) == 0);
 }
 
-static void keys_free(struct issuer_keys *keys)
+void issuer_keys_leave(struct issuer_keys *keys)
 {
+    if (keys == NULL || atomic_fetch_sub(&keys->refs, 1) > 1)
+        return;
     crypto_keyset_free(keys->set);
     alloc_free(keys);
 }
@@ -139,8 +185,7 @@ void issuer_free(struct issuer *issuer)
         if (issuer->stop[i] >= 0)
             (void)close(issuer->stop[i]);
     }
-    if (issuer->keys != NULL)
-        keys_free(issuer->keys);
+    issuer_keys_leave(issuer->keys);
     PC_ASSERT(pthread_cond_destroy(&issuer->wake) == 0);
     PC_ASSERT(pthread_mutex_destroy(&issuer->lock) == 0);
     alloc_free(issuer);
@@ -157,29 +202,6 @@ const char *issuer_name(const struct issuer *issuer)
 }
 
 /* ---- the verdict ---- */
-
-static struct issuer_keys *keys_hold(struct issuer *issuer)
-{
-    struct issuer_keys *keys;
-
-    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
-    keys = issuer->keys;
-    if (keys != NULL)
-        keys->refs++;
-    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
-    return keys;
-}
-
-static void keys_leave(struct issuer *issuer, struct issuer_keys *keys)
-{
-    bool last;
-
-    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
-    last = --keys->refs == 0;
-    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
-    if (last)
-        keys_free(keys);
-}
 
 /* An access token is called so, or nothing in particular. What an issuer signs for other ends, such
  * as a logout token, is none. RFC 9068, 2.1; RFC 8725, 3.11. */
@@ -229,7 +251,7 @@ enum err issuer_verify(struct issuer *issuer, struct span token, int64_t now_s, 
     if (keys == NULL)
         return ERR_ISSUER_UNAVAILABLE;
     err = verify(issuer, keys->set, token, now_s, now_ns, arena, ret);
-    keys_leave(issuer, keys);
+    issuer_keys_leave(keys);
     if (!err)
         ret->epoch = epoch;
     return err;

@@ -53,6 +53,9 @@ struct issuer_options {
     const struct clock *clock;
     struct logger *logger;   /* optional */
     struct metrics *metrics; /* optional */
+    /* It stands in the place of this one, and begins with its keys when they are fetched from the
+     * same place, in the same way; NULL: of none. Only looked at by issuer_new. */
+    struct issuer *former;
 };
 
 /* What a token says, once it was verified; all of it fits into header lines. */

@@ -21,7 +21,7 @@ enum {
 /* Keys in use; whoever verifies holds a reference while he does. */
 struct issuer_keys {
     struct crypto_keyset *set;
-    size_t refs; /* under the issuer's lock */
+    _Atomic size_t refs; /* of an issuer under its lock; the last one frees */
 };
 
 /* What came of fetching. */
@@ -54,6 +54,8 @@ struct issuer {
     enum err (*fetch)(struct issuer *issuer, struct arena *arena, struct span *ret_text,
                       struct crypto_fault *fault);
 };
+
+void issuer_keys_leave(struct issuer_keys *keys);
 
 /* issuer_keys.c: the usable keys of a JWK set. What is of unknown kind, for encryption, weak or
  * not taken is passed over; a secret, a private key or too many keys refuse the whole, and so does

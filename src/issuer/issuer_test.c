@@ -480,6 +480,73 @@ static void a_new_issuer_begins_anew(void **state)
     issuer_free(second);
 }
 
+/* One whose settings changed goes on with the keys that are there: their age is told by its own
+ * settings, and they stay when the former goes. */
+static void a_successor_begins_with_the_keys(void **state)
+{
+    struct issuer_options options = options_usual();
+    struct issuer *first = open_with(&options);
+    struct issuer *second;
+    struct issuer_identity identity;
+    char text[TEXT_BYTES];
+    struct span token = good_token(first_key, text);
+    int64_t fetched_ns = mono();
+
+    (void)state;
+    issuer_turn(first, mono());
+    assert_int_equal(verdict(first, token, &identity), ERR_OK);
+    clock_fake_move(&now, 5 * CLOCK_NS_PER_S);
+    options.former = first;
+    options.refresh_ns = 100 * CLOCK_NS_PER_S;
+    options.stale_ns = 50 * CLOCK_NS_PER_S;
+    assert_int_equal(issuer_new(&options, &second, NULL), ERR_OK);
+    second->fetch = fetch;
+    issuer_free(first);
+    assert_int_equal(verdict(second, token, NULL), ERR_OK);
+    assert_false(issuer_is_fresh(second, identity.epoch, mono()));
+    assert_int_equal(issuer_turn(second, mono()), fetched_ns + 100 * CLOCK_NS_PER_S);
+    assert_false(issuer_ask(second, mono())); /* the cool-down goes on */
+    assert_int_equal(server.asked, 1);
+    server.down = true;
+    clock_fake_move(&now, 144 * CLOCK_NS_PER_S);
+    assert_int_equal(verdict(second, token, &identity), ERR_OK);
+    issuer_turn(second, mono());
+    clock_fake_move(&now, CLOCK_NS_PER_S);
+    assert_int_equal(verdict(second, token, NULL), ERR_ISSUER_UNAVAILABLE);
+    server.down = false;
+    publish(second_key, NULL);
+    clock_fake_move(&now, 60 * CLOCK_NS_PER_S);
+    issuer_turn(second, mono());
+    assert_false(issuer_is_fresh(second, identity.epoch, mono())); /* withdrawn since */
+    issuer_free(second);
+}
+
+/* Keys from elsewhere, or of other algorithms, are nobody's to inherit. */
+static void keys_of_another_source_are_not_taken(void **state)
+{
+    struct issuer_options options = options_usual();
+    struct issuer *first = open_with(&options);
+    char text[TEXT_BYTES];
+    struct span token = good_token(first_key, text);
+
+    (void)state;
+    issuer_turn(first, mono());
+    for (int i = 0; i < 5; i++) {
+        struct issuer_options other = options_usual();
+        struct issuer *second;
+
+        other.former = first;
+        other.url = i == 0 ? "https://elsewhere.example/jwks" : other.url;
+        other.ca_path = i == 1 ? "/roots.pem" : NULL;
+        other.is_public = i == 2;
+        other.algs = i == 3 ? 1U << CRYPTO_ES256 : other.algs;
+        assert_int_equal(issuer_new(&other, &second, NULL), ERR_OK);
+        assert_int_equal(verdict(second, token, NULL), i < 4 ? ERR_ISSUER_UNAVAILABLE : ERR_OK);
+        issuer_free(second);
+    }
+    issuer_free(first);
+}
+
 static void write_file(const char *path, const char *text)
 {
     char beside[256];
@@ -656,6 +723,8 @@ int main(void)
         cmocka_unit_test(keys_outlive_an_outage_up_to_a_bound),
         cmocka_unit_test(a_withdrawn_key_ends_what_is_remembered),
         cmocka_unit_test(a_new_issuer_begins_anew),
+        cmocka_unit_test(a_successor_begins_with_the_keys),
+        cmocka_unit_test(keys_of_another_source_are_not_taken),
         cmocka_unit_test(a_file_is_read_again_when_it_changes),
         cmocka_unit_test(urls_are_read),
         cmocka_unit_test(this_machine_is_asked_by_both_families),

@@ -39,11 +39,11 @@ static enum err take_over(struct issuer *issuer, struct crypto_keyset *set)
 {
     struct issuer_keys *keys = alloc_zero(sizeof(*keys));
     struct issuer_keys *before;
-    bool last;
 
     if (keys == NULL)
         return ERR_NO_MEMORY;
-    *keys = (struct issuer_keys){.set = set, .refs = 1};
+    keys->set = set;
+    atomic_init(&keys->refs, 1);
     before = swap(issuer, keys);
     metric_set(issuer->key_count, (int64_t)crypto_keyset_count(set));
     log_info(issuer->options.logger, "issuer_keys", LOG_STRING("issuer", issuer->options.name),
@@ -52,13 +52,7 @@ static enum err take_over(struct issuer *issuer, struct crypto_keyset *set)
         return ERR_OK;
     if (issuer_keys_lost(before->set, set))
         atomic_fetch_add_explicit(&issuer->epoch, 1, memory_order_release);
-    PC_ASSERT(pthread_mutex_lock(&issuer->lock) == 0);
-    last = --before->refs == 0;
-    PC_ASSERT(pthread_mutex_unlock(&issuer->lock) == 0);
-    if (last) {
-        crypto_keyset_free(before->set);
-        alloc_free(before);
-    }
+    issuer_keys_leave(before);
     return ERR_OK;
 }
 
