@@ -4,7 +4,8 @@
  * against it. */
 #include "app/config_priv.h"
 
-#include "base/alloc.h"
+#include <pthread.h>
+
 #include "crypto/digest.h"
 
 enum { TEXT_BYTES_MAX = 1024 * 1024 };
@@ -19,18 +20,19 @@ static void all_write(const struct config *config, struct sbuf *out)
     }
 }
 
+/* Its room is there from the start: what is told of a start or reload must not want for memory. */
 void config_hash(const struct config *config, char hex[CONFIG_HASH_BYTES])
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char room[TEXT_BYTES_MAX];
     unsigned char digest[CRYPTO_SHA256_BYTES];
     struct sbuf text = sbuf_over(hex, CONFIG_HASH_BYTES);
-    struct arena arena;
-    struct sbuf out;
+    struct sbuf out = sbuf_over(room, sizeof(room));
 
-    arena_init(&arena, NULL, 0, 4 * TEXT_BYTES_MAX);
-    out = sbuf_on(&arena, TEXT_BYTES_MAX);
+    PC_ASSERT(pthread_mutex_lock(&lock) == 0);
     all_write(config, &out);
     PC_ASSERT(!out.full); /* every text and list of the settings is bounded */
     crypto_sha256(sbuf_span(&out), digest);
+    PC_ASSERT(pthread_mutex_unlock(&lock) == 0);
     sbuf_add_hex(&text, digest, sizeof(digest));
-    arena_reset(&arena);
 }

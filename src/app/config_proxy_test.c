@@ -2,6 +2,7 @@
  * Upstreams and routes: what the file says of them arrives whole, what is left out has its default,
  * and nothing is taken that the gateway serves itself. */
 #include "app/config_test.h"
+#include "base/alloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -449,6 +450,24 @@ static void lists_are_bounded(void **state)
                         "portcullis.yaml:4227:3: routes: the list has more than 512 items");
 }
 
+/* The trail keeps the hash of what is in force, whatever memory there is. */
+static void hashing_needs_no_memory(void **state)
+{
+    char first[CONFIG_HASH_BYTES];
+    char again[CONFIG_HASH_BYTES];
+
+    (void)state;
+    assert_int_equal(config_test_load(everything, NULL), ERR_OK);
+    config_hash(&config_test.config, first);
+    alloc_fail_at(1);
+    config_hash(&config_test.config, again);
+    alloc_fail_at(0);
+    assert_memory_equal(first, again, sizeof(first));
+    assert_int_equal(config_test_load("", NULL), ERR_OK);
+    config_hash(&config_test.config, again);
+    assert_memory_not_equal(first, again, sizeof(first));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +476,7 @@ int main(void)
         cmocka_unit_test(upstreams_have_defaults),
         cmocka_unit_test(routes_arrive),
         cmocka_unit_test(routes_have_defaults),
+        cmocka_unit_test(hashing_needs_no_memory),
         cmocka_unit_test(items_are_explained),
         cmocka_unit_test(production_tells_open_routes),
         cmocka_unit_test(routes_that_differ_are_good),
