@@ -211,6 +211,29 @@ static bool is_access_type(struct span typ)
            span_is_nocase(typ, "application/at+jwt");
 }
 
+static bool is_taken(const struct issuer_options *options, const struct crypto_jws *jws)
+{
+    return (options->algs & (1U << jws->alg)) != 0 && is_access_type(jws->typ);
+}
+
+/* What the header alone says of a token that was refused: it comes first, and a key that nobody
+ * knows yet may be there soon. */
+static enum err header_verdict(struct issuer *issuer, const struct crypto_keyset *set,
+                               struct span token, int64_t now_ns, struct arena *arena)
+{
+    struct crypto_jws jws;
+    enum err err = crypto_jws_peek(token, arena, &jws, NULL);
+
+    if (err)
+        return err;
+    if (!is_taken(&issuer->options, &jws))
+        return ERR_TOKEN_INVALID;
+    if (crypto_keyset_find(set, jws.kid, jws.alg, NULL, 0) == 0)
+        return issuer_ask(issuer, now_ns) ? ERR_ISSUER_UNAVAILABLE : ERR_TOKEN_INVALID;
+    return ERR_OK;
+}
+
+/* A good token is read once. */
 static enum err verify(struct issuer *issuer, const struct crypto_keyset *set, struct span token,
                        int64_t now_s, int64_t now_ns, struct arena *arena,
                        struct issuer_identity *ret)
@@ -218,20 +241,15 @@ static enum err verify(struct issuer *issuer, const struct crypto_keyset *set, s
     const struct issuer_options *options = &issuer->options;
     const struct crypto_jwt_rules rules = {
         .iss = options->iss, .aud_any = true, .typ_any = true, .leeway_s = options->leeway_s};
-    struct crypto_jws jws;
     struct crypto_jwt jwt;
-    enum err err = crypto_jws_peek(token, arena, &jws, NULL);
+    enum err err = crypto_jwt_verify(set, &rules, token, now_s, arena, &jwt, NULL);
 
-    if (err)
-        return err;
-    if ((options->algs & (1U << jws.alg)) == 0 || !is_access_type(jws.typ))
-        return ERR_TOKEN_INVALID;
-    if (crypto_keyset_find(set, jws.kid, jws.alg, NULL, 0) == 0)
-        return issuer_ask(issuer, now_ns) ? ERR_ISSUER_UNAVAILABLE : ERR_TOKEN_INVALID;
-    err = crypto_jwt_verify(set, &rules, token, now_s, arena, &jwt, NULL);
-    if (err)
-        return err;
-    if (issuer_claims_flaw(options, jwt.claims) != NULL)
+    if (err) {
+        enum err first = header_verdict(issuer, set, token, now_ns, arena);
+
+        return first ? first : err;
+    }
+    if (!is_taken(options, &jwt.jws) || issuer_claims_flaw(options, jwt.claims) != NULL)
         return ERR_TOKEN_INVALID;
     return issuer_claims_take(options, &jwt, arena, ret);
 }

@@ -168,6 +168,9 @@ static void claims_decide(void **state)
         {"JWT",
          "{\"iss\":\"" ISS "\",\"exp\":999999,\"sub\":\"a\",\"aud\":\"api\",\"tenant\":\"blue\"}",
          ERR_TOKEN_EXPIRED},
+        {"logout+jwt",
+         "{\"iss\":\"" ISS "\",\"exp\":999999,\"sub\":\"a\",\"aud\":\"api\",\"tenant\":\"blue\"}",
+         ERR_TOKEN_INVALID}, /* the header's verdict comes first */
         {"JWT",
          "{\"iss\":\"" ISS "\",\"exp\":1000060,\"sub\":\"a\\r\\nX-Admin: 1\",\"aud\":\"api\","
          "\"tenant\":\"blue\"}",
