@@ -24,19 +24,29 @@ def wrk(server, path, seconds, cpu, threads, closing=False):
     if closing:
         command += ["-H", "Connection: close"]
     command.append(f"{scheme}://127.0.0.1:{server.port}{path}")
+    return wrk_run(command, seconds, cpu)
+
+
+def wrk_run(command, seconds, cpu, env=None):
+    text, found, used = generated(command, r"(\d+) requests in ([\d.]+)(ms|s|m)", seconds, cpu, env)
+    wall = float(found.group(2)) * {"ms": 0.001, "s": 1, "m": 60}[found.group(3)]
+    return {"requests": int(found.group(1)), "wall": wall, "cpu": used,
+            "errors": sum(map(int, re.findall(ERRORS, text))), "p99_ms": percentile(text, 99)}
+
+
+def generated(command, wanted, seconds, cpu, env=None):
+    """Runs a load generator; (what it printed, the match of `wanted`, its processor seconds)."""
     if cpu is not None:
         command = ["taskset", "-c", str(cpu), *command]
     before = os.times()
-    text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 90,
+                          env={**os.environ, **(env or {})})
     after = os.times()
-    found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", text)
-    if not found:
-        raise SystemExit(f"wrk said:\n{text}")
-    wall = float(found.group(2)) / (1000 if found.group(3) == "ms" else 1)
-    return {"requests": int(found.group(1)), "wall": wall,
-            "errors": sum(map(int, re.findall(ERRORS, text))), "p99_ms": percentile(text, 99),
-            "cpu": after.children_user + after.children_system
-            - before.children_user - before.children_system}
+    found = re.search(wanted, done.stdout)
+    if done.returncode != 0 or not found:
+        raise SystemExit(f"{' '.join(command)} said:\n{done.stdout}{done.stderr}")
+    return done.stdout, found, after.children_user + after.children_system \
+        - before.children_user - before.children_system
 
 
 def percentile(text, percent):
@@ -63,7 +73,7 @@ def undisturbed(server, send, besides=()):
     return best
 
 
-def measured(server, send, besides):
+def measured(server, send, besides=()):
     pids, more = server.pids(), [pid for other in besides for pid in other.pids()]
     log, busy, used, began = server.log_bytes(), procs.machine_busy(), procs.cpu_seconds(pids), \
         time.monotonic()

@@ -125,24 +125,18 @@ def moved(server, seconds, batch=1, hot=False, connections=None):
     """One closed-loop run of wrk; processors are shared."""
     _runs[0] += 1
     connections = connections or (load.CONNECTIONS if batch == 1 else 16)
-    env = {**os.environ, "TRANSFER_FIRST": str(server.first), "TRANSFER_ACCOUNTS": str(ACCOUNTS),
+    env = {"TRANSFER_FIRST": str(server.first), "TRANSFER_ACCOUNTS": str(ACCOUNTS),
            "TRANSFER_BATCH": str(batch), "TRANSFER_HOT": "1" if hot else "0",
            "TRANSFER_RUN": f"{os.getpid()}-{_runs[0]}", "TRANSFER_TOKEN": server.token}
     path = "/transfers" if batch == 1 else "/transfers/batch"
     pids = server.pids()
     used = sum(procs.cpu_seconds(pids))
-    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
-                           "--timeout", "20s", "-s", os.path.join(HERE, "transfer.lua"),
-                           f"http://127.0.0.1:{server.port}{path}"],
-                          env=env, capture_output=True, text=True, timeout=seconds + 90)
-    found = re.search(r"(\d+) requests in ([\d.]+)(m?s|m)", done.stdout)
-    if done.returncode != 0 or not found:
-        raise SystemExit(f"wrk said:\n{done.stdout}{done.stderr}")
-    wall = float(found.group(2)) * {"ms": 0.001, "s": 1, "m": 60}[found.group(3)]
-    count = batch * int(found.group(1))
-    return {"per_second": count / wall, "count": count,
-            "cpu_us": 1e6 * (sum(procs.cpu_seconds(pids)) - used) / max(1, count),
-            "errors": sum(map(int, re.findall(load.ERRORS, done.stdout)))}
+    run = load.wrk_run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
+                        "--timeout", "20s", "-s", os.path.join(HERE, "transfer.lua"),
+                        f"http://127.0.0.1:{server.port}{path}"], seconds, None, env)
+    count = batch * run["requests"]
+    return {"per_second": count / run["wall"], "count": count, "errors": run["errors"],
+            "cpu_us": 1e6 * (sum(procs.cpu_seconds(pids)) - used) / max(1, count)}
 
 
 def bare(chosen, folder, *what):

@@ -3,9 +3,7 @@
 HAProxy (TCP, plain, and with the same policies) and nginx (plain). README.md here says how."""
 import json
 import os
-import re
 import shutil
-import subprocess
 
 import load
 import peers
@@ -191,8 +189,10 @@ class HAProxyPolicies(HAProxyTCP):
 
 class Gateway(peers.Portcullis):
     """Everything a route can have: token, limits by address and by user, breaker, headers both
-    ways, counters, a log line in JSON."""
+    ways, counters, a log line in JSON. The texts are settings besides, of the route and of all."""
     checks_token = True
+    limits, of_route, of_all = "", "", ""
+    limit = "requests_per_minute: 1000000\n    burst: 1000000"
 
     def __init__(self, folder, program, backend, secret, certificate=None):
         super().__init__(folder, program, certificate)
@@ -205,7 +205,8 @@ class Gateway(peers.Portcullis):
         with open(self.path("portcullis.yaml"), encoding="utf-8") as file:
             text = file.read()
         with open(self.path("portcullis.yaml"), "w", encoding="utf-8") as out:
-            out.write(text.replace("jwt:\n", f"jwt:\n  secret_file: {self.path('secret')}\n") + f"""
+            text = text.replace("jwt:\n", f"jwt:\n  secret_file: {self.path('secret')}\n")
+            out.write(text.replace("limits:\n", f"limits:\n{self.limits}") + f"""{self.of_all}
 upstreams:
   - name: behind
     targets:
@@ -215,9 +216,8 @@ routes:
     methods: [GET]
     upstream: behind
     access: bearer
-    requests_per_minute: 1000000
-    burst: 1000000
-    request_headers:
+    {self.limit}
+{self.of_route}    request_headers:
       set:
         - {{name: X-Bench, value: "1"}}
 """)
@@ -350,18 +350,10 @@ def h2load(server, seconds, cpu):
     for header in server.headers(PATH):
         command += ["-H", header]
     command.append(f"https://127.0.0.1:{server.port}{PATH}")
-    if cpu is not None:
-        command = ["taskset", "-c", str(cpu), *command]
-    before = os.times()
-    text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
-    after = os.times()
-    done = re.search(r"requests: (\d+) total.* (\d+) succeeded, (\d+) failed, (\d+) errored", text)
-    if not done:
-        raise SystemExit(f"h2load said:\n{text}")
-    return {"requests": int(done.group(2)), "wall": float(seconds), "p99_ms": 0.0,
-            "errors": int(done.group(3)) + int(done.group(4)),
-            "cpu": after.children_user + after.children_system
-            - before.children_user - before.children_system}
+    _, done, used = load.generated(command, r"requests: \d+ total.* (\d+) succeeded, (\d+) failed, "
+                                   r"(\d+) errored", seconds, cpu)
+    return {"requests": int(done.group(1)), "wall": float(seconds), "p99_ms": 0.0, "cpu": used,
+            "errors": int(done.group(2)) + int(done.group(3))}
 
 
 def tls(chosen, out, folder, spread, median):

@@ -183,26 +183,13 @@ def http_answers(port, path):
 
 def asked(server, kind, seconds, guess):
     """One closed-loop run of wrk from processor 1; assertions are made for it beforehand."""
-    env = {**os.environ, "TOKEN_BODY": server.form(kind)}
+    env = {"TOKEN_BODY": server.form(kind)}
     if kind != "client_secret":
         env["TOKEN_ASSERTIONS"] = server.assertions(int(guess * (seconds + 1)) + 1000)
-    pids, used, busy = server.pids(), procs.cpu_seconds(server.pids()), procs.machine_busy()
-    before = os.times()
-    done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", f"-c{load.CONNECTIONS}",
-                           f"-d{seconds}s", "--latency", "-s", os.path.join(HERE, "token.lua"),
-                           f"http://127.0.0.1:{server.port}{server.path_token}"],
-                          env=env, capture_output=True, text=True, timeout=seconds + 60)
-    after = os.times()
-    found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", done.stdout)
-    if done.returncode != 0 or not found:
-        raise SystemExit(f"wrk said:\n{done.stdout}{done.stderr}")
-    wall = float(found.group(2)) / (1000 if found.group(3) == "ms" else 1)
-    own = sum(procs.cpu_seconds(pids)) - sum(used)
-    sender = after.children_user + after.children_system - before.children_user \
-        - before.children_system
-    return {"rps": int(found.group(1)) / wall, "cpu_us": 1e6 * own / max(1, int(found.group(1))),
-            "errors": sum(map(int, re.findall(load.ERRORS, done.stdout))),
-            "others": max(0.0, procs.machine_busy() - busy - own - sender) / wall}
+    command = ["wrk", "-t1", f"-c{load.CONNECTIONS}", f"-d{seconds}s", "--latency", "-s",
+               os.path.join(HERE, "token.lua"),
+               f"http://127.0.0.1:{server.port}{server.path_token}"]
+    return load.measured(server, lambda: load.wrk_run(command, seconds, 1, env))
 
 
 def signatures():
