@@ -320,6 +320,57 @@ static void hash_matches_the_paper(void **state)
     assert_true(hash_bytes(&key, bytes, 15) == UINT64_C(0xa129ca6149be45e5));
 }
 
+/* As `openssl mac -macopt hexkey:000102030405060708090a0b0c0d0e0f -macopt size:16 SIPHASH` has it,
+ * of nothing and of 00..0e. */
+static void mark_is_siphash_of_128_bits(void **state)
+{
+    static const unsigned char of_nothing[] = {0xA3, 0x81, 0x7F, 0x04, 0xBA, 0x25, 0xA8, 0xE6,
+                                               0x6D, 0xF6, 0x72, 0x14, 0xC7, 0x55, 0x02, 0x93};
+    static const unsigned char of_fifteen[] = {0x54, 0x93, 0xE9, 0x99, 0x33, 0xB0, 0xA8, 0x11,
+                                               0x7E, 0x08, 0xEC, 0x0F, 0x97, 0xCF, 0xC3, 0xD9};
+    unsigned char bytes[16];
+    struct hash_key key;
+    struct hash_mark mark;
+
+    (void)state;
+    for (unsigned char i = 0; i < 16; i++)
+        bytes[i] = i;
+    memcpy(&key, bytes, sizeof(key));
+    mark = hash_mark(&key, (struct span){0});
+    assert_memory_equal(&mark, of_nothing, sizeof(mark));
+    mark = hash_mark(&key, span_make((const char *)bytes, 15));
+    assert_memory_equal(&mark, of_fifteen, sizeof(mark));
+}
+
+/* Whatever byte of a text is another, so are both halves of its mark; and so are they by another
+ * key. */
+static void mark_tells_texts_apart(void **state)
+{
+    char text[300];
+    struct hash_key key = {.k0 = 1, .k1 = 2};
+    struct hash_key other = {.k0 = 1, .k1 = 3};
+    struct hash_mark mark;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    mark = hash_mark(&key, span_make(text, sizeof(text)));
+    assert_true(hash_mark_equal(mark, hash_mark(&key, span_make(text, sizeof(text)))));
+    assert_false(hash_mark_equal(mark, hash_mark(&other, span_make(text, sizeof(text)))));
+    assert_false(hash_mark_equal(mark, hash_mark(&key, span_make(text, sizeof(text) - 1))));
+    for (size_t i = 0; i < sizeof(text); i++) {
+        struct hash_mark changed;
+
+        text[i] ^= 1;
+        changed = hash_mark(&key, span_make(text, sizeof(text)));
+        text[i] ^= 1;
+        assert_true(changed.low != mark.low && changed.high != mark.high);
+        assert_false(
+            hash_mark_equal((struct hash_mark){.low = mark.low, .high = changed.high}, mark));
+        assert_false(
+            hash_mark_equal((struct hash_mark){.low = changed.low, .high = mark.high}, mark));
+    }
+}
+
 static void queue_is_bounded_and_closes(void **state)
 {
     struct queue_item items[3];
@@ -399,6 +450,8 @@ int main(void)
         cmocka_unit_test(clock_fake_stands_still),
         cmocka_unit_test(random_uuid_has_its_form),
         cmocka_unit_test(hash_matches_the_paper),
+        cmocka_unit_test(mark_is_siphash_of_128_bits),
+        cmocka_unit_test(mark_tells_texts_apart),
         cmocka_unit_test(queue_is_bounded_and_closes),
         cmocka_unit_test(queue_loses_nothing_between_threads),
     };

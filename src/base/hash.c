@@ -32,11 +32,17 @@ struct hash_key hash_key_new(const struct random_source *source)
     return key;
 }
 
-uint64_t hash_bytes(const struct hash_key *key, const void *ptr, size_t len)
+static inline void sip_begin(uint64_t v[4], const struct hash_key *key)
 {
-    uint64_t v[4] = {key->k0 ^ UINT64_C(0x736f6d6570736575), key->k1 ^ UINT64_C(0x646f72616e646f6d),
-                     key->k0 ^ UINT64_C(0x6c7967656e657261),
-                     key->k1 ^ UINT64_C(0x7465646279746573)};
+    v[0] = key->k0 ^ UINT64_C(0x736f6d6570736575);
+    v[1] = key->k1 ^ UINT64_C(0x646f72616e646f6d);
+    v[2] = key->k0 ^ UINT64_C(0x6c7967656e657261);
+    v[3] = key->k1 ^ UINT64_C(0x7465646279746573);
+}
+
+static inline __attribute__((always_inline)) void sip_take(uint64_t v[4], const void *ptr,
+                                                           size_t len)
+{
     const unsigned char *at = ptr;
     uint64_t word;
     size_t left = len;
@@ -55,8 +61,36 @@ uint64_t hash_bytes(const struct hash_key *key, const void *ptr, size_t len)
     sip_round(v);
     sip_round(v);
     v[0] ^= word;
-    v[2] ^= 0xFF;
+}
+
+static inline uint64_t sip_end(uint64_t v[4])
+{
     for (int i = 0; i < 4; i++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_bytes(const struct hash_key *key, const void *ptr, size_t len)
+{
+    uint64_t v[4];
+
+    sip_begin(v, key);
+    sip_take(v, ptr, len);
+    v[2] ^= 0xFF;
+    return sip_end(v);
+}
+
+struct hash_mark hash_mark(const struct hash_key *key, struct span s)
+{
+    struct hash_mark mark;
+    uint64_t v[4];
+
+    sip_begin(v, key);
+    v[1] ^= 0xEE;
+    sip_take(v, s.ptr, s.len);
+    v[2] ^= 0xEE;
+    mark.low = sip_end(v);
+    v[1] ^= 0xDD;
+    mark.high = sip_end(v);
+    return mark;
 }

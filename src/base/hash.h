@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * SipHash-2-4: a keyed hash for tables that strangers may fill, so that nobody can choose which
- * entries collide. Not a MAC for storage; that is crypto/.
+ * entries collide. Not a MAC for storage; that is crypto/. Of 128 bits it may stand for what was
+ * hashed, as long as nobody is told the key or a mark: who does not know them finds a second text
+ * with the mark of a first one only by asking 2^128 times.
  *
  * Threads: pure.    Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF". */
 #ifndef PC_BASE_HASH_H
 #define PC_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/random.h"
@@ -15,8 +18,19 @@ struct hash_key {
     uint64_t k0, k1;
 };
 
+struct hash_mark {
+    uint64_t low, high;
+};
+
 struct hash_key hash_key_new(const struct random_source *source);
 uint64_t hash_bytes(const struct hash_key *key, const void *ptr, size_t len);
+
+struct hash_mark hash_mark(const struct hash_key *key, struct span s);
+
+static inline bool hash_mark_equal(struct hash_mark a, struct hash_mark b)
+{
+    return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
+}
 
 static inline uint64_t hash_span(const struct hash_key *key, struct span s)
 {

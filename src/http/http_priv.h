@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "http/http.h"
 #include "http/http_epoch.h"
 #include "http/http_path.h"
@@ -16,7 +17,6 @@
 #include "web/web.h"
 
 enum {
-    HTTP_TOKEN_HASH_BYTES = 32,
     HTTP_BUCKET_ROUTES = 16, /* the first bucket id of routes; those below are general */
     HTTP_REQUEST_ID_BYTES_MAX = 128,
     HTTP_REPLY_HEAD_BYTES = 1536, /* what a usual reply needs; it may grow to the maximum */
@@ -247,8 +247,8 @@ struct http_call {
     enum http_form form; /* that the body is written in */
     struct http_principal principal;
     bool by_bearer; /* the principal is of the route's own bearer: no store knows of it */
-    unsigned char token_hash[HTTP_TOKEN_HASH_BYTES];
-    struct { /* as it was when the store was asked for rights */
+    struct hash_mark token_mark; /* by which the lane's cache knows it */
+    struct {                     /* as it was when the store was asked for rights */
         int64_t user_id, client_key;
         uint32_t moves;
     } asked;
@@ -367,13 +367,14 @@ void http_cors_headers(const struct http_call *call, struct sbuf *out);
 PC_CHECKED enum err http_token_take(struct http_call *call, struct span *ret_token);
 bool http_token_is_shown(const struct http_call *call); /* or what the route takes in its place */
 bool http_token_is_key(const struct http_route *route, struct span header); /* a secret: stays */
-bool http_cache_find(struct http_call *call); /* fills principal on a hit */
+bool http_cache_find(struct http_call *call, struct span token); /* fills principal on a hit */
 void http_cache_keep(struct http_call *call);
 bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal);
 void http_rights_ask(struct http_call *call);  /* before the store is asked */
 void http_rights_keep(struct http_call *call); /* when it has answered */
 bool http_token_is_at_home(const struct http_call *call);
-PC_CHECKED enum err http_cache_new(struct http_cache **ret_cache);
+PC_CHECKED enum err http_cache_new(const struct random_source *random,
+                                   struct http_cache **ret_cache);
 void http_cache_free(struct http_cache *cache);
 
 /* http_issuer.c: tokens of others. */

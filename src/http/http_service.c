@@ -102,7 +102,7 @@ void http_loop_started(struct net_loop *loop, void *context)
     PC_ASSERT(lane != NULL);
     lane->engine = context;
     lane->loop = loop;
-    PC_ASSERT(http_cache_new(&lane->cache) == ERR_OK);
+    PC_ASSERT(http_cache_new(&random_system, &lane->cache) == ERR_OK);
     *net_loop_slot(loop) = lane;
     if (lane->engine->options.limits_shared != NULL)
         limit_shared_loop_start(lane->engine->options.limits_shared, loop);

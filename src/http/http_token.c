@@ -2,7 +2,9 @@
  * Bearer tokens, and the cache that lets a signature be checked once and not for each request.
  *
  * Each loop has a cache of its own, so a look-up takes no lock: sets of four entries, addressed by
- * the token's SHA-256, which is also what is compared; the token itself is not kept. An entry is
+ * the token's mark of 128 bits (hash.h), which is also what is compared; the token itself is not
+ * kept. The mark's key is made with the cache and leaves it as little as the marks do, so nobody
+ * can make a token that is taken for another. An entry is
  * good until the token expires, and only while the epochs of its user and client stand where they
  * stood when the rights were read (http_epoch.h) and the feed of changes is alive; of another
  * issuer's token, while its keys do. It is found only where a token of that issuer is taken. */
@@ -11,7 +13,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "crypto/digest.h"
 
 enum {
     CACHE_SETS = 1024,
@@ -20,7 +21,7 @@ enum {
 };
 
 struct entry {
-    unsigned char hash[HTTP_TOKEN_HASH_BYTES];
+    struct hash_mark mark;
     struct http_principal principal; /* its texts are in `text`; expires_at_s 0: free */
     uint64_t snapshot;
     struct limit_rate user_rate; /* as this snapshot gives it, like the principal's bits */
@@ -30,16 +31,18 @@ struct entry {
 };
 
 struct http_cache {
+    struct hash_key key;
     uint32_t tick;
     struct entry sets[CACHE_SETS][CACHE_WAYS];
 };
 
-enum err http_cache_new(struct http_cache **ret_cache)
+enum err http_cache_new(const struct random_source *random, struct http_cache **ret_cache)
 {
     struct http_cache *cache = alloc_zero(sizeof(*cache)); /* untouched pages cost nothing */
 
     if (cache == NULL)
         return ERR_NO_MEMORY;
+    cache->key = hash_key_new(random);
     *ret_cache = cache;
     return ERR_OK;
 }
@@ -106,10 +109,7 @@ enum err http_token_take(struct http_call *call, struct span *ret_token)
 
 static struct entry *cache_set(const struct http_call *call)
 {
-    uint32_t at;
-
-    memcpy(&at, call->token_hash, sizeof(at));
-    return call->lane->cache->sets[at & (CACHE_SETS - 1)];
+    return call->lane->cache->sets[call->token_mark.low & (CACHE_SETS - 1)];
 }
 
 bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal)
@@ -180,15 +180,16 @@ static void entry_renew(struct http_call *call, struct entry *entry)
     entry->snapshot = call->rules->snapshot;
 }
 
-bool http_cache_find(struct http_call *call)
+bool http_cache_find(struct http_call *call, struct span token)
 {
-    struct entry *set = cache_set(call);
+    struct entry *set;
 
+    call->token_mark = hash_mark(&call->lane->cache->key, token);
+    set = cache_set(call);
     for (size_t way = 0; way < CACHE_WAYS; way++) {
         struct entry *entry = &set[way];
 
-        if (entry->principal.expires_at_s == 0 ||
-            memcmp(entry->hash, call->token_hash, sizeof(entry->hash)) != 0 ||
+        if (entry->principal.expires_at_s == 0 || !hash_mark_equal(entry->mark, call->token_mark) ||
             !http_issuer_is_taken(call->req.route, &entry->principal))
             continue;
         if (!entry_good(call, entry) || !entry_load(call, entry)) {
@@ -241,7 +242,7 @@ void http_cache_keep(struct http_call *call)
         entry->text_len += (uint32_t)texts[i]->len;
     }
     entry->principal = principal;
-    memcpy(entry->hash, call->token_hash, sizeof(entry->hash));
+    entry->mark = call->token_mark;
     entry->snapshot = call->rules->snapshot;
     entry->user_rate = call->user_rate;
     entry->used = ++call->lane->cache->tick;
