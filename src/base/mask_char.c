@@ -239,8 +239,11 @@ size_t mask_char_digit(struct span text, size_t at)
 
     while ((at = skip_plain(text, at)) < text.len) {
         bool encoded = at > from && text.ptr[at - 1] == '%' && percent_at(text, at - 1) != 0;
-        struct mask_char c = char_at(text, encoded ? at - 1 : at);
+        struct mask_char c;
 
+        if (PC_LIKELY(!encoded && mask_is_digit((unsigned char)text.ptr[at])))
+            return at;
+        c = char_at(text, encoded ? at - 1 : at);
         if (mask_is_digit(c.code))
             return c.at;
         at = c.end;

@@ -119,10 +119,12 @@ size_t mask_iban(struct mask_scan *scan, size_t digit_at)
     struct mask_char second = mask_char_before(scan->text, digit_at);
     struct mask_char first = mask_char_before(scan->text, second.at);
     const struct country *country;
-    struct iban iban = {0};
+    struct iban iban; /* large: emptied, not zeroed */
 
     if (!mask_is_letter(first.code) || !mask_is_letter(second.code))
         return 0;
+    iban.count = 0;
+    iban.digit_count = 0;
     country = country_of(first.code, second.code);
     if (country == NULL || !is_free_left(scan->text, first.at) ||
         !is_iban(scan->text, first.at, country, &iban))

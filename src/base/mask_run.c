@@ -348,11 +348,43 @@ static void run_restart(struct run *run)
     run->too_long = false;
 }
 
+/* The end of a group that stands alone and holds nothing to hide, as the most do: ASCII digits with
+ * the end of the text behind them, a letter, or a sign and a letter, so no other group follows; not
+ * three or four, which may be a verification value, and no card number. 0 when it must be looked at
+ * as the others are. */
+static size_t plain_group_end(struct span text, size_t at)
+{
+    unsigned char values[MASK_PAN_DIGITS_MAX] = {0};
+    size_t end = at;
+    size_t count;
+    unsigned char next;
+
+    while (end < text.len && mask_is_digit((unsigned char)text.ptr[end])) {
+        if (end - at < sizeof(values))
+            values[end - at] = (unsigned char)(text.ptr[end] - '0');
+        end++;
+    }
+    count = end - at;
+    if (count == 0 || count == 3 || count == 4 || mask_is_pan(values, count))
+        return 0;
+    if (end == text.len)
+        return end;
+    next = (unsigned char)text.ptr[end];
+    if (mask_is_letter(next))
+        return end;
+    if (next >= 0x80 || next == '%' || next == '^' || end + 1 == text.len)
+        return 0; /* of a track, perhaps, or in disguise */
+    return mask_is_letter((unsigned char)text.ptr[end + 1]) ? end : 0;
+}
+
 size_t mask_run(struct mask_scan *scan, size_t digit_at)
 {
     struct run run; /* large: emptied, not zeroed */
     struct gap gap = {.next = digit_at};
+    size_t plain_end = plain_group_end(scan->text, digit_at);
 
+    if (plain_end > 0)
+        return plain_end;
     run_restart(&run);
     run.cut = false;
     for (;;) {

@@ -194,7 +194,7 @@ static void add_path(struct sbuf *out, struct span path)
     char copy[PATH_BYTES_SHOWN + PATH_BYTES_BEYOND];
     char text[PATH_BYTES_SHOWN * 2];
     struct sbuf masked = sbuf_over(text, sizeof(text));
-    size_t digits;
+    size_t kept = 0; /* from here on nothing was written yet */
 
     path = span_slice(path, 0, sizeof(copy));
     if (path.len > 0)
@@ -202,14 +202,19 @@ static void add_path(struct sbuf *out, struct span path)
     mask_in_place(copy, path.len);
     path = span_slice(span_make(copy, path.len), 0, PATH_BYTES_SHOWN);
     for (size_t at = 0; at < path.len;) {
-        size_t end = digits_end(path, at, &digits);
+        size_t from = at++;
+        size_t digits;
 
-        if (digits >= CARD_DIGITS_MIN)
-            sbuf_add_lit(&masked, "************");
-        else
-            sbuf_add(&masked, span_slice(path, at, end > at ? end : at + 1));
-        at = end > at ? end : at + 1;
+        if (!is_digit(path.ptr[from]))
+            continue;
+        at = digits_end(path, from, &digits);
+        if (digits < CARD_DIGITS_MIN)
+            continue;
+        sbuf_add(&masked, span_slice(path, kept, from));
+        sbuf_add_lit(&masked, "************");
+        kept = at;
     }
+    sbuf_add(&masked, span_slice(path, kept, path.len));
     sbuf_add_json(out, sbuf_span(&masked));
 }
 
