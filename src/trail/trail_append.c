@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "json/json.h"
+#include "trail/trail_recent.h"
 
 enum { SET_ROWS_MIN = 3, CHUNK_ROWS = 64 };
 
@@ -363,6 +364,7 @@ static void log_committed(const void *state)
     const struct trail_list *list = state;
 
     trail_count(list->entries, list->count);
+    trail_recent_add(list->entries, list->count);
 }
 
 const struct store_seal trail_seal = {.open = trail_list_open,

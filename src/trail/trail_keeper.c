@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "trail/trail_keeper_priv.h"
 
-enum { SOON_MS = TRAIL_KEEPER_PERIOD_MS / 2, MANY_LEAVES = 256 };
+enum { SOON_MS = TRAIL_KEEPER_PERIOD_MS / 2 };
 
 static const struct metric_def size_def = {
     .name = "portcullis_audit_log_size", .help = "Leaves in the audit log.", .kind = METRIC_GAUGE};
@@ -142,7 +142,7 @@ static int period_ms(const struct trail_keeper *keeper)
         return TRAIL_KEEPER_PERIOD_MS;
     if (keeper->behind)
         return 0;
-    return keeper->look.count >= MANY_LEAVES ? SOON_MS : TRAIL_KEEPER_PERIOD_MS;
+    return keeper->look.count >= KEEPER_LEAVES_MANY ? SOON_MS : TRAIL_KEEPER_PERIOD_MS;
 }
 
 /* False when it is time to stop. */

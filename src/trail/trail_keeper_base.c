@@ -135,7 +135,9 @@ enum err trail_keeper_base(struct trail_keeper *keeper)
         err = stored(keeper, &basing, &from);
     if (!err)
         err = edge_take(keeper, &basing, &from);
-    if (!err)
+    if (!err) {
+        keeper->rows = keeper->edge.tree;
         keeper->based = true;
+    }
     return err;
 }

@@ -13,9 +13,11 @@
 #include "trail/trail_checkpoints.h"
 #include "trail/trail_edge.h"
 #include "trail/trail_keeper.h"
+#include "trail/trail_recent.h"
 
 enum {
     KEEPER_LEAVES_MAX = 16 * 1024, /* taken in by one round */
+    KEEPER_LEAVES_MANY = 256,      /* from so many on a round takes what memory has of them */
     KEEPER_TILES_MAX = KEEPER_LEAVES_MAX / TRAIL_TILE_HASHES + 2 * TRAIL_TILE_LEVELS,
     KEEPER_WORK_BYTES = 1024 * 1024, /* of one job */
     KEEPER_KEY_BYTES = 256,
@@ -34,7 +36,9 @@ struct trail_keeper_look {
     bool has_newest;
     struct trail_signed newest; /* its note is in `note` */
     char note[TRAIL_NOTE_BYTES_MAX];
-    size_t count; /* of the leaves behind the edge */
+    size_t count;    /* of the leaves behind the edge */
+    bool recalls;    /* it may take leaves from memory */
+    size_t recalled; /* so many came from there */
     struct trail_hash leaves[KEEPER_LEAVES_MAX];
 };
 
@@ -52,6 +56,7 @@ struct trail_keeper {
     bool based;             /* the edge is that of a checkpoint we trust */
     struct trail_edge edge; /* as far as tiles are written */
     struct trail_edge next; /* under way */
+    struct trail_tree rows; /* of the leaves whose rows were read; at most as far as the edge */
     struct trail_keeper_look look;
     struct trail_keeper_tile tiles[KEEPER_TILES_MAX];
     size_t tile_count;

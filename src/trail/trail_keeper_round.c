@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * One round of the keeper:
  *
- *   look     the head of the log, its newest checkpoint, the leaves behind the edge (one read)
+ *   revise   when few leaves came last time: read the rows of those that came from memory
+ *   look     the head of the log, its newest checkpoint, the leaves behind the edge (one read);
+ *            when there are many, those that memory has of them come from there
  *   grow     a copy of the edge by those leaves; full tiles are set aside
- *   compare  with the head and with what others signed: is it the same tree? else refuse
+ *   compare  with the head and with what others signed: is it the same tree? else refuse; but if
+ *            leaves came from memory, look again and read the rows of all
  *   sign     when the whole log was taken in
  *   write    tiles and the note, in a short commit of their own; only then the copy is the edge
  *
@@ -20,14 +23,14 @@ static const struct store_statement leaves_behind = {
 
 /* ---- look ---- */
 
-static enum err leaves_take(struct store_conn *conn, struct trail_keeper_look *look, uint64_t from)
+/* The leaves [from, to) out of their rows. */
+static enum err rows_take(struct store_conn *conn, uint64_t from, uint64_t to,
+                          struct trail_hash *ret)
 {
     PC_AUTO(store_rows) rows = NULL;
-    uint64_t to =
-        look->head.size < from + KEEPER_LEAVES_MAX ? look->head.size : from + KEEPER_LEAVES_MAX;
+    uint64_t next = from;
     enum err err;
 
-    look->count = 0;
     if (to <= from)
         return ERR_OK;
     err = store_query(conn, &leaves_behind,
@@ -37,13 +40,28 @@ static enum err leaves_take(struct store_conn *conn, struct trail_keeper_look *l
     while (store_next(rows)) {
         struct span leaf = store_rows_blob(rows, 1, NULL);
 
-        if (store_rows_i64(rows, 0) != (int64_t)(from + look->count) ||
-            leaf.len != TRAIL_HASH_BYTES)
+        if (store_rows_i64(rows, 0) != (int64_t)next || leaf.len != TRAIL_HASH_BYTES)
             return store_rows_end(rows, ERR_STORE_CORRUPT);
-        memcpy(look->leaves[look->count++].bytes, leaf.ptr, TRAIL_HASH_BYTES);
+        memcpy(ret[next++ - from].bytes, leaf.ptr, TRAIL_HASH_BYTES);
     }
     err = store_rows_err(rows);
-    return err ? err : from + look->count == to ? ERR_OK : ERR_STORE_CORRUPT;
+    return err ? err : next == to ? ERR_OK : ERR_STORE_CORRUPT;
+}
+
+static enum err leaves_take(struct store_conn *conn, struct trail_keeper_look *look, uint64_t from)
+{
+    uint64_t to =
+        look->head.size < from + KEEPER_LEAVES_MAX ? look->head.size : from + KEEPER_LEAVES_MAX;
+    enum err err;
+
+    look->count = 0;
+    if (to <= from)
+        return ERR_OK;
+    if (look->recalls && to - from >= KEEPER_LEAVES_MANY && to == look->head.size)
+        look->recalled = trail_recent_take(from, to, look->leaves);
+    err = rows_take(conn, from + look->recalled, to, look->leaves + look->recalled);
+    look->count = err ? 0 : (size_t)(to - from);
+    return err;
 }
 
 static enum err newest_take(struct store_conn *conn, struct trail_keeper_look *look)
@@ -70,6 +88,7 @@ static enum err look_job(struct store_conn *conn, struct store_job *job)
     int64_t at;
     enum err err = trail_tree_read(conn, &look->head, &at);
 
+    look->recalled = 0;
     if (!err)
         err = newest_take(conn, look);
     if (!err)
@@ -101,8 +120,18 @@ static bool is_root(const struct trail_tree *tree, const struct trail_hash *root
     return memcmp(own.bytes, root->bytes, sizeof(own.bytes)) == 0;
 }
 
-/* What another node signed on the way, or we before, must be the tree of that moment. */
-static enum err grow(struct trail_keeper *keeper)
+static bool is_head(const struct trail_tree *tree, const struct trail_tree *head)
+{
+    return tree->size == head->size &&
+           memcmp(tree->roots, head->roots,
+                  trail_tree_roots(head->size) * sizeof(head->roots[0])) == 0;
+}
+
+enum fit { FITS, NOT_SIGNED, NOT_HEAD };
+
+/* What another node signed on the way, or we before, must be the tree of that moment; and at its
+ * end, the tree must be that of the head. */
+static enum fit grow(struct trail_keeper *keeper)
 {
     const struct trail_keeper_look *look = &keeper->look;
     uint64_t there = look->has_newest ? look->newest.size : 0;
@@ -112,36 +141,39 @@ static enum err grow(struct trail_keeper *keeper)
     for (size_t i = 0;; i++) {
         if (keeper->next.tree.size == there && look->has_newest &&
             !is_root(&keeper->next.tree, &look->newest.root))
-            return trail_keeper_refuse(keeper,
-                                       "the log forked: a checkpoint of %llu leaves is not of it",
-                                       (unsigned long long)there);
+            return NOT_SIGNED;
         if (i == look->count)
             break;
         trail_edge_add(&keeper->next, &look->leaves[i], tile_set_aside, keeper);
     }
     trail_edge_partial(&keeper->next, keeper->edge.tree.size, tile_set_aside, keeper);
-    return ERR_OK;
+    keeper->behind = keeper->next.tree.size < look->head.size;
+    return keeper->behind || is_head(&keeper->next.tree, &look->head) ? FITS : NOT_HEAD;
 }
 
-static bool is_head(const struct trail_tree *tree, const struct trail_tree *head)
+static enum err refuse_misfit(struct trail_keeper *keeper, enum fit fit)
 {
-    return tree->size == head->size &&
-           memcmp(tree->roots, head->roots,
-                  trail_tree_roots(head->size) * sizeof(head->roots[0])) == 0;
+    const struct trail_keeper_look *look = &keeper->look;
+
+    if (fit == NOT_SIGNED)
+        return trail_keeper_refuse(keeper,
+                                   "the log forked: a checkpoint of %llu leaves is not of it",
+                                   (unsigned long long)look->newest.size);
+    return trail_keeper_refuse(keeper, "the log's head is not that of its %llu leaves",
+                               (unsigned long long)look->head.size);
 }
 
-static enum err compare(struct trail_keeper *keeper)
+static enum err compare_sizes(struct trail_keeper *keeper)
 {
     const struct trail_keeper_look *look = &keeper->look;
     uint64_t known = keeper->edge.tree.size;
     uint64_t signed_size = look->has_newest ? look->newest.size : 0;
 
-    if (look->head.size < known || look->head.size < signed_size)
-        return trail_keeper_refuse(keeper,
-                                   "the log was cut: %llu leaves were there, now it has %llu",
-                                   (unsigned long long)(known > signed_size ? known : signed_size),
-                                   (unsigned long long)look->head.size);
-    return grow(keeper);
+    if (look->head.size >= known && look->head.size >= signed_size)
+        return ERR_OK;
+    return trail_keeper_refuse(keeper, "the log was cut: %llu leaves were there, now it has %llu",
+                               (unsigned long long)(known > signed_size ? known : signed_size),
+                               (unsigned long long)look->head.size);
 }
 
 /* Mostly it is the one that we signed last: to the letter, or it is looked at like any other. */
@@ -242,31 +274,97 @@ void trail_keeper_remember(struct trail_keeper *keeper, bool now)
                   LOG_ERR("error", err));
 }
 
-enum err trail_keeper_turn(struct trail_keeper *keeper)
+static enum err refuse_missing(struct trail_keeper *keeper, uint64_t behind)
 {
-    enum err err = keeper->based ? ERR_OK : trail_keeper_base(keeper);
+    return trail_keeper_refuse(keeper, "leaves are missing in the log behind %llu",
+                               (unsigned long long)behind);
+}
 
-    if (!err)
-        err = store_do(keeper->store, look_job, keeper, false);
+static enum err take_in(struct trail_keeper *keeper, bool recalls, enum fit *ret_fit)
+{
+    enum err err;
+
+    keeper->look.recalls = recalls;
+    err = store_do(keeper->store, look_job, keeper, false);
     if (err == ERR_STORE_CORRUPT)
-        return trail_keeper_refuse(keeper, "leaves are missing in the log behind %llu",
-                                   (unsigned long long)keeper->edge.tree.size);
+        return refuse_missing(keeper, keeper->edge.tree.size);
     if (!err)
         err = newest_check(keeper);
     if (!err)
-        err = compare(keeper);
+        err = compare_sizes(keeper);
+    if (!err)
+        *ret_fit = grow(keeper);
+    return err;
+}
+
+/* ---- revise ---- */
+
+static enum err revise_job(struct store_conn *conn, struct store_job *job)
+{
+    struct trail_keeper *keeper = job->context;
+    uint64_t from = keeper->rows.size;
+    uint64_t to = keeper->edge.tree.size;
+
+    if (to - from > KEEPER_LEAVES_MAX)
+        to = from + KEEPER_LEAVES_MAX;
+    return rows_take(conn, from, to, keeper->look.leaves);
+}
+
+/* The leaves of busy rounds were in memory: whether their rows are there, and say so, is looked at
+ * here. */
+static enum err revise(struct trail_keeper *keeper)
+{
+    uint64_t from = keeper->rows.size;
+    uint64_t left = keeper->edge.tree.size - from;
+    enum err err;
+
+    if (left == 0)
+        return ERR_OK;
+    err = store_do(keeper->store, revise_job, keeper, false);
+    if (err == ERR_STORE_CORRUPT)
+        return refuse_missing(keeper, from);
     if (err)
         return err;
-    keeper->behind = keeper->next.tree.size < keeper->look.head.size;
-    if (!keeper->behind && !is_head(&keeper->next.tree, &keeper->look.head))
-        return trail_keeper_refuse(keeper, "the log's head is not that of its %llu leaves",
-                                   (unsigned long long)keeper->look.head.size);
-    err = sign(keeper);
+    for (size_t i = 0; i < left && i < KEEPER_LEAVES_MAX; i++)
+        trail_tree_add(&keeper->rows, &keeper->look.leaves[i]);
+    if (keeper->rows.size == keeper->edge.tree.size && !is_head(&keeper->rows, &keeper->edge.tree))
+        return trail_keeper_refuse(keeper,
+                                   "the log's rows are not the %llu leaves that were committed",
+                                   (unsigned long long)keeper->rows.size);
+    return ERR_OK;
+}
+
+/* ---- all of it ---- */
+
+static void edge_move(struct trail_keeper *keeper)
+{
+    bool all_read = keeper->rows.size == keeper->edge.tree.size && keeper->look.recalled == 0;
+
+    keeper->edge = keeper->next;
+    if (all_read)
+        keeper->rows = keeper->edge.tree;
+}
+
+enum err trail_keeper_turn(struct trail_keeper *keeper)
+{
+    enum err err = keeper->based ? ERR_OK : trail_keeper_base(keeper);
+    enum fit fit = FITS;
+
+    if (!err && keeper->look.count < KEEPER_LEAVES_MANY)
+        err = revise(keeper);
+    if (!err)
+        err = take_in(keeper, true, &fit);
+    if (!err && fit != FITS && keeper->look.recalled > 0)
+        err = take_in(keeper, false, &fit);
+    if (!err && fit != FITS)
+        err = refuse_misfit(keeper, fit);
+    if (!err)
+        err = sign(keeper);
     if (!err && (keeper->tile_count > 0 || keeper->note_is_new))
         err = store_do(keeper->store, write_job, keeper, true);
     if (err)
         return err;
-    keeper->edge = keeper->next;
+    edge_move(keeper);
     trail_keeper_remember(keeper, false);
     return ERR_OK;
 }

@@ -273,6 +273,61 @@ static void a_long_log_is_caught_up_with(void **state)
     proofs_hold(1999);
 }
 
+static void takes(size_t count, size_t recalled)
+{
+    if (count > 0)
+        add(count);
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK);
+    assert_int_equal(desk.keeper->look.recalled, recalled);
+    all_is_signed();
+}
+
+/* Round the ring, and round it again; then their rows are read, so many a round. */
+static void many_leaves_come_from_memory(void **state)
+{
+    (void)state;
+    takes(255, 0);
+    assert_int_equal(desk.keeper->rows.size, 255);
+    for (size_t i = 0; i < 3; i++)
+        takes(9000, 9000);
+    takes(1, 0);
+    assert_int_equal(desk.keeper->rows.size, 255);
+    takes(0, 0);
+    assert_int_equal(desk.keeper->rows.size, 255 + KEEPER_LEAVES_MAX);
+    takes(1, 0);
+    assert_int_equal(desk.keeper->rows.size, 255 + 27000 + 2);
+    proofs_hold(1999);
+}
+
+/* What was committed elsewhere in between is read, and so is what is before it. */
+static void leaves_of_others_come_from_their_rows(void **state)
+{
+    (void)state;
+    takes(300, 300);
+    add(200);
+    trail_recent_add(&(struct trail_entry){.seq = 1000000}, 1);
+    takes(200, 0);
+    takes(300, 300);
+    proofs_hold(7);
+}
+
+/* Memory that has another log's leaves under these places makes the keeper read, no more. */
+static void memory_of_another_log_is_not_believed(void **state)
+{
+    struct trail_entry wrong[300] = {{.seq = 0}};
+
+    (void)state;
+    add(300);
+    trail_recent_add(wrong, PC_COUNT(wrong));
+    takes(0, 0);
+    wrong[0].seq = 300;
+    add(17000); /* more than one round takes */
+    trail_recent_add(wrong, PC_COUNT(wrong));
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK);
+    takes(0, 0);
+    proofs_hold(61);
+}
+
 static void two_keepers_do_no_harm(void **state)
 {
     struct trail_keeper *other = keeper_new(&desk.key);
@@ -661,6 +716,35 @@ static void a_missing_leaf_is_refused(void **state)
     refuses();
 }
 
+/* While many come they are taken from memory; their rows are looked at when few do. */
+static void a_missing_row_is_refused_later(void **state)
+{
+    (void)state;
+    signed_log(100);
+    add(300);
+    unguard();
+    kit_exec(log_bench.store, &hole);
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK);
+    all_is_signed();
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK); /* few came */
+    refuses();
+}
+
+static void a_row_of_another_leaf_is_refused_later(void **state)
+{
+    SQL(leaf_other, "UPDATE trail_events SET leaf = (SELECT leaf FROM trail_events WHERE seq = 7) "
+                    "WHERE seq = 103");
+
+    (void)state;
+    signed_log(100);
+    add(300);
+    unguard();
+    kit_exec(log_bench.store, &leaf_other);
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK);
+    assert_int_equal(trail_keeper_round(desk.keeper), ERR_OK);
+    refuses();
+}
+
 static void a_damaged_file_is_refused(void **state)
 {
     FILE *file;
@@ -679,17 +763,32 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(an_empty_log_is_not_signed),        T(what_came_is_signed_once),
-        T(tiles_are_the_trees_nodes),         T(proofs_need_no_tiles),
-        T(a_long_log_is_caught_up_with),      T(two_keepers_do_no_harm),
-        T(old_checkpoints_are_thinned),       T(the_file_remembers),
-        T(the_thread_signs_and_ends),         T(a_failing_store_costs_a_round),
-        T(a_failing_store_costs_a_beginning), T(a_failing_heap_costs_a_round),
-        T(a_shorter_log_is_refused),          T(another_log_is_refused),
-        T(another_log_is_refused_later),      T(a_strange_checkpoint_is_refused),
-        T(a_missing_leaf_is_refused),         T(a_damaged_file_is_refused),
-        T(the_first_key_has_the_log),         T(a_key_that_is_not_the_logs_is_told),
+        T(an_empty_log_is_not_signed),
+        T(what_came_is_signed_once),
+        T(tiles_are_the_trees_nodes),
+        T(proofs_need_no_tiles),
+        T(a_long_log_is_caught_up_with),
+        T(two_keepers_do_no_harm),
+        T(old_checkpoints_are_thinned),
+        T(the_file_remembers),
+        T(the_thread_signs_and_ends),
+        T(a_failing_store_costs_a_round),
+        T(a_failing_store_costs_a_beginning),
+        T(a_failing_heap_costs_a_round),
+        T(a_shorter_log_is_refused),
+        T(another_log_is_refused),
+        T(another_log_is_refused_later),
+        T(a_strange_checkpoint_is_refused),
+        T(a_missing_leaf_is_refused),
+        T(a_damaged_file_is_refused),
+        T(the_first_key_has_the_log),
+        T(a_key_that_is_not_the_logs_is_told),
         T(an_overlapping_restart_is_no_cut),
+        T(many_leaves_come_from_memory),
+        T(leaves_of_others_come_from_their_rows),
+        T(memory_of_another_log_is_not_believed),
+        T(a_missing_row_is_refused_later),
+        T(a_row_of_another_leaf_is_refused_later),
     };
 #undef T
 
