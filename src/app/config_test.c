@@ -4,6 +4,7 @@
 #include "app/config_test.h"
 
 #include "base/alloc.h"
+#include "base/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -653,10 +654,12 @@ static void assert_same_as_file(const char *path, struct span text)
 
 /* The pages in the repository are the ones that the table makes. If this fails:
  *   portcullis check --reference >docs/configuration.md
- *   portcullis check --example >portcullis.example.yaml */
+ *   portcullis check --example >portcullis.example.yaml
+ *   portcullis reasons >docs/reasons.md */
 static void pages_have_not_drifted(void **state)
 {
     struct sbuf reference = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
+    struct sbuf reasons = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
     struct sbuf example = sbuf_on(&config_test.arena, CONFIG_TEST_TEXT_BYTES_MAX);
 
     config_reference(&reference);
@@ -665,6 +668,9 @@ static void pages_have_not_drifted(void **state)
     config_example(&example);
     assert_false(example.full);
     assert_same_as_file(PC_SOURCE_ROOT "/portcullis.example.yaml", sbuf_span(&example));
+    reason_page_write(&reasons);
+    assert_false(reasons.full);
+    assert_same_as_file(PC_SOURCE_ROOT "/docs/reasons.md", sbuf_span(&reasons));
 }
 
 /* The example with every line uncommented is a good file but for settings that exclude each other,

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,6 +15,7 @@
 #include "base/hash.h"
 #include "base/queue.h"
 #include "base/random.h"
+#include "base/reason.h"
 #include "base/sbuf.h"
 
 static void err_table_is_whole(void **state)
@@ -26,6 +28,37 @@ static void err_table_is_whole(void **state)
         assert_in_range(err_status(err), 200, 599);
     }
     assert_int_equal(err_status(ERR_VALIDATION), 422);
+}
+
+/* What is told has its remedy; no two errors, and no two reasons of one place, share a code. */
+static void reasons_are_whole(void **state)
+{
+    char text[64 * 1024];
+    struct sbuf page = sbuf_over(text, sizeof(text));
+    struct span rest;
+
+    (void)state;
+    for (enum err a = ERR_OK; a < ERR_COUNT; a++) {
+        assert_int_equal(err_is_told(a), err_remedy(a) != NULL);
+        if (err_is_told(a))
+            assert_in_range(err_status(a), 400, 599);
+        for (enum err b = ERR_OK; b < a; b++)
+            assert_string_not_equal(err_slug(a), err_slug(b));
+    }
+    reason_page_write(&page);
+    assert_int_equal(sbuf_finish(&page, &rest), ERR_OK);
+    for (enum err err = ERR_OK; err < ERR_COUNT; err++) {
+        char row[64];
+
+        (void)snprintf(row, sizeof(row), "\n| `%s` | %d |", err_slug(err), err_status(err));
+        assert_int_equal(memmem(text, rest.len, row, strlen(row)) != NULL, err_is_told(err));
+    }
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++) {
+        char row[64];
+
+        (void)snprintf(row, sizeof(row), "\n| `%s` | ", reason_code(reason));
+        assert_non_null(memmem(text, rest.len, row, strlen(row)));
+    }
 }
 
 static void span_cuts_and_trims(void **state)
@@ -432,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(err_table_is_whole),
+        cmocka_unit_test(reasons_are_whole),
         cmocka_unit_test(span_cuts_and_trims),
         cmocka_unit_test(span_numbers_refuse_the_edges),
         cmocka_unit_test(span_utf8_follows_rfc3629),

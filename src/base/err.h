@@ -6,10 +6,12 @@
 #ifndef PC_BASE_ERR_H
 #define PC_BASE_ERR_H
 
+#include <stdbool.h>
+
 #include "base/check.h"
 
 enum err {
-#define ERR(name, status, slug, sentence) name,
+#define ERR(name, status, slug, sentence, remedy) name,
 #include "base/err.def"
 #undef ERR
     ERR_COUNT
@@ -26,5 +28,11 @@ const char *err_slug(enum err err);
 
 /* "There is nothing here": the problem's title. */
 const char *err_sentence(enum err err);
+
+/* Whether it may be a request's answer; if not, ERR_INTERNAL is told in its place. */
+bool err_is_told(enum err err);
+
+/* "Check the path.": what to do about one that is told; NULL of the others. */
+const char *err_remedy(enum err err);
 
 #endif

@@ -252,7 +252,7 @@ static enum err not_owner(struct http_request *req, struct span id)
 
     sbuf_add_lit(&object, "order:");
     sbuf_add(&object, id);
-    return http_denied(req, ERR_NOT_FOUND, "not-owner", sbuf_span(&object));
+    return http_denied(req, ERR_NOT_FOUND, REASON_NOT_OWNER, sbuf_span(&object));
 }
 
 enum err gateway_order_find(struct http_request *req, struct store_conn *conn, struct span id,

@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/reason.h"
 #include "base/sbuf.h"
 #include "base/span.h"
 #include "json/json_schema.h"
@@ -426,9 +427,9 @@ PC_CHECKED enum err http_refuse(struct http_request *req, enum err err);
  * by an event of its own. */
 
 /* Returns `err`, the answer to give for something that is there but not the caller's (404, like one
- * that there is not), and has it recorded as a denial. `reason` is a literal ("not-owner"), the
- * object ("account:17") lives in the arena. */
-PC_CHECKED enum err http_denied(struct http_request *req, enum err err, const char *reason,
+ * that there is not), and has it recorded as a denial. The object ("account:17") lives in the
+ * arena. */
+PC_CHECKED enum err http_denied(struct http_request *req, enum err err, enum reason reason,
                                 struct span object);
 
 /* Of those whose identity nobody has verified, only so many a minute are written each

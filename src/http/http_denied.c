@@ -42,12 +42,13 @@ enum err http_denied_engine(struct http_engine *engine)
     return err;
 }
 
-enum err http_denied(struct http_request *req, enum err err, const char *reason, struct span object)
+enum err http_denied(struct http_request *req, enum err err, enum reason reason, struct span object)
 {
     struct http_call *call = http_call_of(req);
 
-    PC_ASSERT(err != ERR_OK && reason != NULL);
-    call->denied = (struct http_why_denied){.err = err, .reason = reason, .object = object};
+    PC_ASSERT(err != ERR_OK);
+    call->denied =
+        (struct http_why_denied){.err = err, .reason = reason_code(reason), .object = object};
     return err;
 }
 

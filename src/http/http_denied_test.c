@@ -27,7 +27,7 @@ static enum err fine(struct http_request *req)
 
 static enum err others(struct http_request *req)
 {
-    return http_denied(req, ERR_NOT_FOUND, "not-owner", http_object(req, "thing:", 7));
+    return http_denied(req, ERR_NOT_FOUND, REASON_NOT_OWNER, http_object(req, "thing:", 7));
 }
 
 static enum err nothing(struct http_request *req)

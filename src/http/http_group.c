@@ -92,7 +92,7 @@ void http_settle(struct http_request *req, enum err err)
     call->visit_err = ERR_OK;
     if (err != ERR_OK) {
         call->hopping = false;
-        call->err = err;
+        call->err = http_refusal_told(call, err);
     }
     if (call->err != ERR_OK)
         http_problem_settle(call);

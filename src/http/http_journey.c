@@ -33,7 +33,7 @@ static enum verdict finish(struct http_call *call, enum err err)
 void http_call_fail(struct http_call *call, enum err err)
 {
     PC_ASSERT(err != ERR_OK);
-    call->err = err;
+    call->err = err = http_refusal_told(call, err);
     if (call->retry_after_ns == 0 && err_status(err) == 503)
         call->retry_after_ns = CLOCK_NS_PER_S;
     if (!http_denied_go(call))
@@ -290,7 +290,7 @@ static enum verdict turn_away(struct http_call *call, enum err err)
 static void give_up(struct http_call *call)
 {
     call->answered = true;
-    call->status = 499;
+    call->status = HTTP_STATUS_CLIENT_GONE;
     http_record(call, net_loop_now_ns(call->lane->loop) - call->req.begun_ns);
 }
 
@@ -413,7 +413,8 @@ static enum verdict stop_authorize(struct http_call *call)
     case HTTP_ACCESS_NETWORK:
         if (http_network_holds(policy->metrics_from, policy->metrics_from_count, call->address))
             return GO_ON; /* a stranger need not know that it exists */
-        return finish(call, http_denied(&call->req, ERR_NOT_FOUND, "network", (struct span){0}));
+        return finish(call,
+                      http_denied(&call->req, ERR_NOT_FOUND, REASON_NETWORK, (struct span){0}));
     case HTTP_ACCESS_BEARER:
     case HTTP_ACCESS_ADMIN:
     case HTTP_ACCESS_KEY:
@@ -658,6 +659,7 @@ static void on_head(struct net_stream *stream, const struct net_head *head)
     enum err err;
 
     if (call == NULL) {
+        http_refusal_bare(net_stream_context(stream), ERR_NO_MEMORY);
         http_answer_bare(stream, 503);
         return;
     }
@@ -724,6 +726,7 @@ static void on_refuse(struct net_stream *stream, enum err err)
     if (call == NULL)
         call = call_new(stream);
     if (call == NULL) {
+        http_refusal_bare(net_stream_context(stream), err);
         http_answer_bare(stream, err_status(err));
         return;
     }

@@ -23,8 +23,9 @@ enum {
     HTTP_REPLY_HEAD_BYTES_MAX = 16 * 1024,
     HTTP_FEED_STALE_MS = 1000, /* rights are asked for again when the feed is silent for longer */
     HTTP_STATUS_COUNT = 500,   /* 100 .. 599 */
-    HTTP_LOG_TIME_BYTES = 19,  /* "2026-02-03T04:05:06" */
-    HTTP_NAMES_MAX = 64,       /* scopes, and roles, that rows name: one bit each */
+    HTTP_STATUS_CLIENT_GONE = 499,
+    HTTP_LOG_TIME_BYTES = 19, /* "2026-02-03T04:05:06" */
+    HTTP_NAMES_MAX = 64,      /* scopes, and roles, that rows name: one bit each */
     HTTP_NAME_BYTES_MAX = 64,
     HTTP_PATH_BYTES_MAX = 256, /* of a route's path, as it is mounted */
     HTTP_HOSTS = 1024,         /* places for host names; at most half are taken */
@@ -81,7 +82,8 @@ struct http_route_state {
     struct span limit_name;  /* of its own limit, the same on every node */
 };
 
-struct http_draw; /* http_limits_draw.c */
+struct http_draw;     /* http_limits_draw.c */
+struct http_refusals; /* http_refusal.c */
 
 struct http_route_rule {
     struct limit_rate rate; /* requests 0: not limited by itself */
@@ -113,6 +115,7 @@ struct http_service {
     struct http_route_state *routes;
     size_t route_count;
     struct http_route_state nowhere; /* counts what has no route */
+    struct http_refusals *refusals;  /* counts them; NULL: of a snapshot, the listener's does */
     struct arena arena;              /* of texts made at start */
     struct span openapi_json, openapi_yaml;
     char etag[24];        /* of both, with its quotes */
@@ -140,6 +143,7 @@ struct http_engine {
     struct metric *breaker_states;
     struct metric *breaker_transitions;
     struct metric *token_cache;
+    struct metric *refusals;
     struct metric_series *limited[2];    /* [allowed] */
     struct metric_series *token_seen[2]; /* [hit] */
     struct metric_series *breaker_moved[BREAKER_STATE_COUNT];
@@ -522,6 +526,21 @@ void http_record_show(struct http_lasting *lasting);
 /* Before its breaker goes: metrics ask it no more. */
 void http_record_forget(struct http_lasting *lasting);
 void http_record(const struct http_call *call, int64_t took_ns);
+
+/* http_refusal.c: why, and by whom. Nobody is refused who ends a tunnel. */
+PC_CHECKED enum err http_refusals_engine(struct http_engine *engine);
+PC_CHECKED enum err http_refusals_make(struct http_service *service);
+static inline bool http_is_refusal(const struct http_call *call)
+{
+    return call->status >= 400 ||
+           (call->err != ERR_OK && !(call->err == ERR_END && http_tunnel_is_open(call)));
+}
+void http_refusal_count(const struct http_call *call);
+/* There was not even memory for a call. */
+void http_refusal_bare(const struct http_service *service, enum err err);
+void http_refusal_lines(const struct http_call *call, struct sbuf *out); /* of the access log */
+/* What is no answer (err_is_told) is logged and becomes ERR_INTERNAL. */
+PC_CHECKED enum err http_refusal_told(const struct http_call *call, enum err err);
 
 /* http_builtin.c: health, metrics and documents, on every listener. */
 extern const struct http_route http_builtin_routes[]; /* end with a NULL path */

@@ -79,7 +79,7 @@ enum err http_record_engine(struct http_engine *engine)
     engine->token_seen[1] = one_label(engine->token_cache, "hit");
     for (size_t i = 0; i < PC_COUNT(states); i++)
         engine->breaker_moved[i] = one_label(engine->breaker_transitions, states[i]);
-    return ERR_OK;
+    return http_refusals_engine(engine);
 }
 
 static const char *route_name(const struct http_route_state *state)
@@ -297,6 +297,7 @@ static void access_line(const struct http_call *call, int64_t took_ns, struct sb
         sbuf_add_text(out, err_slug(call->err));
         sbuf_add_char(out, '"');
     }
+    http_refusal_lines(call, out);
     if (req->principal != NULL && req->principal->user_id != 0) {
         sbuf_add_lit(out, ",\"user_id\":");
         sbuf_add_i64(out, req->principal->user_id);
@@ -322,6 +323,7 @@ void http_record(const struct http_call *call, int64_t took_ns)
 
     http_tunnel_over(call);
     metric_add(status_series(call), 1);
+    http_refusal_count(call);
     metric_observe_ns(call->state->lasting->duration,
                       http_tunnel_is_open(call) ? call->tunnel->opened_ns - call->req.begun_ns
                                                 : took_ns);

@@ -399,7 +399,9 @@ enum err http_service_new(struct http_engine *engine, const struct http_service_
     *reterr_why = NULL;
     if (service == NULL)
         return ERR_NO_MEMORY;
-    err = fill(service, reterr_why);
+    err = http_refusals_make(service);
+    if (!err)
+        err = fill(service, reterr_why);
     if (err) {
         http_service_free(service);
         return err;

@@ -16,7 +16,7 @@ bool ledger_sees_all(const struct http_principal *principal)
 
 enum err ledger_not_owner(struct http_request *req, const char *kind, int64_t id)
 {
-    return http_denied(req, ERR_NOT_FOUND, "not-owner", http_object(req, kind, id));
+    return http_denied(req, ERR_NOT_FOUND, REASON_NOT_OWNER, http_object(req, kind, id));
 }
 
 /* A client of its own is nobody's owner, and the house's accounts are not its. */

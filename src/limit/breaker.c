@@ -29,6 +29,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/reason.h"
 #include "limit/breaker_window.h"
 
 enum {
@@ -415,13 +416,16 @@ const char *breaker_state_name(enum breaker_state state)
 
 const char *breaker_why_name(enum breaker_why why)
 {
-    static const char *const names[BREAKER_WHY_COUNT] = {
-        [BREAKER_WHY_FAILURES] = "failures",         [BREAKER_WHY_ERROR_RATE] = "error_rate",
-        [BREAKER_WHY_SLOW_RATE] = "slow_rate",       [BREAKER_WHY_TIME] = "time",
-        [BREAKER_WHY_PROBE_FAILED] = "probe_failed", [BREAKER_WHY_PROBES_PASSED] = "probes_passed"};
+    static const enum reason reasons[BREAKER_WHY_COUNT] = {
+        [BREAKER_WHY_FAILURES] = REASON_BREAKER_FAILURES,
+        [BREAKER_WHY_ERROR_RATE] = REASON_BREAKER_ERROR_RATE,
+        [BREAKER_WHY_SLOW_RATE] = REASON_BREAKER_SLOW_RATE,
+        [BREAKER_WHY_TIME] = REASON_BREAKER_TIME,
+        [BREAKER_WHY_PROBE_FAILED] = REASON_BREAKER_PROBE_FAILED,
+        [BREAKER_WHY_PROBES_PASSED] = REASON_BREAKER_PROBES_PASSED};
 
     PC_ASSERT(why < BREAKER_WHY_COUNT);
-    return names[why];
+    return reason_code(reasons[why]);
 }
 
 struct breaker_sums breaker_sums(const struct breaker *breaker, int64_t now_ns)

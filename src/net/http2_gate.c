@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/reason.h"
 
 enum {
     FRAME_DATA = 0,
@@ -33,26 +34,26 @@ enum {
 };
 
 struct rule {
-    const char *name;
+    enum reason name;
     uint32_t burst;  /* frames at once */
     int64_t each_ns; /* one more after so long */
 };
 
 static const struct rule rules[NET_HTTP2_FLOOD_COUNT] = {
-    [NET_HTTP2_FLOOD_RESET] = {"reset", 100, 50 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_MADE] = {"made-reset", 50, 100 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_HEADERS] = {"headers", 0, 0},
-    [NET_HTTP2_FLOOD_SETTINGS] = {"settings", 20, 1000 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_PING] = {"ping", 60, 500 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_EMPTY] = {"empty", 20, 1000 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_PRIORITY] = {"priority", 200, 50 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_WINDOW] = {"window-update", 500, 10 * CLOCK_NS_PER_MS},
-    [NET_HTTP2_FLOOD_QUEUE] = {"queue", 0, 0},
+    [NET_HTTP2_FLOOD_RESET] = {REASON_FLOOD_RESET, 100, 50 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_MADE] = {REASON_FLOOD_MADE, 50, 100 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_HEADERS] = {REASON_FLOOD_HEADERS, 0, 0},
+    [NET_HTTP2_FLOOD_SETTINGS] = {REASON_FLOOD_SETTINGS, 20, 1000 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_PING] = {REASON_FLOOD_PING, 60, 500 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_EMPTY] = {REASON_FLOOD_EMPTY, 20, 1000 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_PRIORITY] = {REASON_FLOOD_PRIORITY, 200, 50 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_WINDOW] = {REASON_FLOOD_WINDOW, 500, 10 * CLOCK_NS_PER_MS},
+    [NET_HTTP2_FLOOD_QUEUE] = {REASON_FLOOD_QUEUE, 0, 0},
 };
 
 const char *net_http2_flood_name(enum net_http2_flood kind)
 {
-    return rules[kind].name;
+    return reason_code(rules[kind].name);
 }
 
 void net_http2_gate_open(struct net_http2_gate *gate, size_t block_bytes_max)

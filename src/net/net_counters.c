@@ -2,6 +2,7 @@
  * What the network counts, for /metrics. */
 #include <errno.h>
 
+#include "base/reason.h"
 #include "net/net_priv.h"
 
 static const struct metric_def accepted = {.name = "portcullis_net_connections_total",
@@ -40,11 +41,11 @@ static const struct metric_def links_failed = {.name = "portcullis_net_upstream_
                                                .help = "Connections to upstreams that failed.",
                                                .kind = METRIC_COUNTER,
                                                .labels = {"reason"}};
-static const char *const kinds[NET_LINK_KINDS] = {
-    [NET_LINK_REFUSED] = "refused", [NET_LINK_UNREACHABLE] = "unreachable",
-    [NET_LINK_TIMEOUT] = "timeout", [NET_LINK_TLS] = "tls",
-    [NET_LINK_RESET] = "reset",     [NET_LINK_FILES] = "files",
-    [NET_LINK_MEMORY] = "memory",
+static const enum reason kinds[NET_LINK_KINDS] = {
+    [NET_LINK_REFUSED] = REASON_LINK_REFUSED, [NET_LINK_UNREACHABLE] = REASON_LINK_UNREACHABLE,
+    [NET_LINK_TIMEOUT] = REASON_LINK_TIMEOUT, [NET_LINK_TLS] = REASON_LINK_TLS,
+    [NET_LINK_RESET] = REASON_LINK_RESET,     [NET_LINK_FILES] = REASON_LINK_FILES,
+    [NET_LINK_MEMORY] = REASON_LINK_MEMORY,
 };
 
 static const struct metric_def http2 = {.name = "portcullis_net_http2_connections_total",
@@ -83,20 +84,27 @@ static enum err row_init(struct metrics *metrics, const struct row *row)
 enum err net_counters_init(struct net_counters *c, struct metrics *metrics)
 {
     const struct row rows[] = {
-        {&accepted, NULL, &c->accepted},        {&open_now, NULL, &c->open},
-        {&refused, "total", &c->refused_total}, {&refused, "address", &c->refused_ip},
-        {&refused, "files", &c->refused_files}, {&refused, "proxied", &c->refused_proxied},
-        {&bytes, "in", &c->bytes_in},           {&bytes, "out", &c->bytes_out},
-        {&handshakes, "done", &c->tls_done},    {&handshakes, "failed", &c->tls_failed},
-        {&timeouts, NULL, &c->timeouts},        {&links, NULL, &c->links},
-        {&links_open, NULL, &c->links_open},    {&http2, NULL, &c->http2},
+        {&accepted, NULL, &c->accepted},
+        {&open_now, NULL, &c->open},
+        {&refused, reason_code(REASON_CONNECTIONS), &c->refused_total},
+        {&refused, reason_code(REASON_ADDRESS), &c->refused_ip},
+        {&refused, reason_code(REASON_FILES), &c->refused_files},
+        {&refused, reason_code(REASON_PROXIED), &c->refused_proxied},
+        {&bytes, "in", &c->bytes_in},
+        {&bytes, "out", &c->bytes_out},
+        {&handshakes, "done", &c->tls_done},
+        {&handshakes, "failed", &c->tls_failed},
+        {&timeouts, NULL, &c->timeouts},
+        {&links, NULL, &c->links},
+        {&links_open, NULL, &c->links_open},
+        {&http2, NULL, &c->http2},
     };
     enum err err = ERR_OK;
 
     for (size_t i = 0; i < PC_COUNT(rows) && err == ERR_OK; i++)
         err = row_init(metrics, &rows[i]);
     for (size_t i = 0; i < NET_LINK_KINDS && err == ERR_OK; i++) {
-        struct row row = {&links_failed, kinds[i], &c->links_failed[i]};
+        struct row row = {&links_failed, reason_code(kinds[i]), &c->links_failed[i]};
 
         err = row_init(metrics, &row);
     }

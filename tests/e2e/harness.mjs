@@ -118,6 +118,32 @@ export async function command(
   return { code, signal, ...out };
 }
 
+/** Every code of docs/reasons.md that a request may be refused with. */
+export const reasons = new Set(
+  fs
+    .readFileSync(path.join(root, 'docs/reasons.md'), 'utf8')
+    .split(/^## /m)
+    .filter((part) => part.startsWith('Answers'))
+    .flatMap((part) => [...part.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, code]) => code)),
+);
+
+// Whatever a test did: no request was refused without a reason, or for one that is not listed. A
+// test file fails by it at its end, when all that it started was stopped.
+const unexplained = [];
+function lookAtReasons(lines) {
+  for (const line of lines.filter(({ event }) => event === 'http_request')) {
+    const known = line.reason === undefined ? line.status_code < 400 : reasons.has(line.reason);
+    const same = !line.error || line.error === 'end' || line.error === line.reason;
+    const from = line.reason === undefined || /^(gateway|upstream|client)$/.test(line.source);
+    if (!known || !same || !from) unexplained.push(line);
+  }
+}
+process.on('exit', () => {
+  if (unexplained.length === 0) return;
+  console.error(`refused for no reason of docs/reasons.md:\n${JSON.stringify(unexplained[0])}`);
+  process.exitCode = 1;
+});
+
 /** The running program. */
 export class Portcullis {
   #child;
@@ -239,6 +265,7 @@ export class Portcullis {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 15_000);
     const result = await this.#ended;
     clearTimeout(timer);
+    lookAtReasons(this.lines());
     return result;
   }
 

@@ -334,6 +334,31 @@ def check_events(tree):
         tree.say(CATALOGUE, named[name], "events", f"nothing tells {name}")
 
 
+PROBLEM = "urn:portcullis:problem:"
+# Where a code is put behind it; examples in schemas name a whole one.
+PROBLEM_AT = {"src/http/http_problem.c", "src/http/http_redirect.c",
+              "src/ledger/ledger_transfer_batch.c", "src/base/reason.c"}
+
+
+def check_reasons(tree):
+    """Every code of docs/reasons.md is given by somebody, and nobody writes one by hand."""
+    named, given = {}, set()
+    for table, word in (("src/base/err.def", "ERR"), ("src/base/reason.def", "REASON")):
+        text = tree.read(table) if table in tree.paths else ""
+        for match in re.finditer(rf"^{word}\(({word}_\w+),", text, re.M):
+            named[match.group(1)] = (table, text.count("\n", 0, match.start()) + 1)
+    for path in tree.paths:
+        if folder_of(path) is None or not path.endswith((".c", ".h")) or is_test(path):
+            continue
+        text = tree.read(path)
+        given |= set(re.findall(r"\b(?:ERR|REASON)_[A-Z0-9_]+\b", csource.blank(text)))
+        if PROBLEM in text and path not in PROBLEM_AT:
+            tree.say(path, text.count("\n", 0, text.index(PROBLEM)) + 1, "reasons",
+                     "problem types are made by http/http_problem.c from base/err.def")
+    for name in sorted(set(named) - given):
+        tree.say(*named[name], "reasons", f"nothing gives {name}")
+
+
 RULES = [check_spdx, check_file_length, check_columns, check_promises, check_places,
          check_lock_file, check_floors, check_own_header, check_owners, check_functions,
          check_names, check_typedef, check_banned, check_money]
@@ -349,6 +374,7 @@ def complaints_about(root):
             rule(tree, path, text)
     check_rooms(tree)
     check_events(tree)
+    check_reasons(tree)
     return tree.complaints
 
 

@@ -103,6 +103,12 @@ SAMPLES = [
      SPDX + "int log_wait(void);\n"),
     ("an event that nothing tells", "events", "src/trail/trail.def",
      SPDX + 'TRAIL_EVENT(TRAIL_LOGIN, "user.login")\n'),
+    ("an error that nothing gives", "reasons", "src/base/err.def",
+     SPDX + 'ERR(ERR_OK, 200, "ok", "Well", NULL)\n'),
+    ("a reason that nothing gives", "reasons", "src/base/reason.def",
+     SPDX + 'REASON(REASON_A, REASON_OF_ANSWER, "a", "A", "B")\n'),
+    ("a problem type by hand", "reasons", "src/json/a.c",
+     SPDX + 'static const char *a = "urn:portcullis:problem:a";\n'),
     ("malloc in base/alloc.c", None, "src/base/alloc.c",
      SPDX + "static void *f(void)\n{\n    return malloc(1);\n}\n"),
 ]
@@ -141,7 +147,7 @@ def main():
     seen = set().union(*(wanted for _, wanted, _ in cases))
     rules = {"spdx", "file-length", "columns", "promise", "place", "lock-file", "floors",
              "own-header", "owner", "function-length", "depth", "prefix", "typedef", "banned",
-             "money", "readme", "events"}
+             "money", "readme", "events", "reasons"}
     cases.append(("every rule has a bad sample", rules, seen))
     print(f"1..{len(cases)}")
     for number, (what, wanted, spoke) in enumerate(cases, 1):
