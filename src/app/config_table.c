@@ -430,6 +430,7 @@ const struct config_setting config_settings[] = {
     CONFIG_LIMITS_SHARED,
 
     {.path = "circuit_breaker.failure_threshold",
+     .live = true,
      .environ = {"CIRCUIT_BREAKER_FAILURE_THRESHOLD"},
      .type = CONFIG_NUMBER,
      AT(breaker.failure_threshold),
@@ -437,6 +438,7 @@ const struct config_setting config_settings[] = {
      .fallback = "5",
      .about = "Failures in a row that open a breaker."},
     {.path = "circuit_breaker.timeout_seconds",
+     .live = true,
      .environ = {"CIRCUIT_BREAKER_TIMEOUT"},
      .type = CONFIG_NUMBER,
      .unit = "seconds",
@@ -445,6 +447,7 @@ const struct config_setting config_settings[] = {
      .fallback = "60",
      .about = "How long a breaker stays open before it lets probes through."},
     {.path = "circuit_breaker.probes_max",
+     .live = true,
      .type = CONFIG_NUMBER,
      AT(breaker.probes_max),
      RANGE(1, BREAKER_PROBES_MAX),

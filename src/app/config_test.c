@@ -548,6 +548,7 @@ static void changes_that_wait_are_named(void **state)
         "jwt:\n  issuer: b\n",
         "limits: {burst: 5, requests_per_minute: 9, users: [{user: 1, burst: 2}]}\n",
         "trusted_proxies: [10.0.0.0/8]\ncors:\n  allowed_origins: []\n",
+        "circuit_breaker: {failure_threshold: 9, timeout_seconds: 9, probes_max: 2}\n",
         "",
     };
     static const char *const names[] = {"gateway.port",
@@ -556,6 +557,7 @@ static void changes_that_wait_are_named(void **state)
                                         "log.access",
                                         "jwt.secret",
                                         "jwt.issuer",
+                                        "",
                                         "",
                                         "",
                                         ""};

@@ -41,11 +41,22 @@ struct breaker_options serve_breaker_options(const struct config_breaker *from)
                                     .slow_ns = from->slow_ms * CLOCK_NS_PER_MS};
 }
 
-enum err serve_breaker_make(struct serve *serve, const struct config_upstream *from,
+bool serve_breaker_same(const struct config_upstream *from, const struct config *a,
+                        const struct config *b)
+{
+    const struct config_breaker *own = &from->breaker;
+
+    return !config_breaker_is_given(own) ||
+           ((own->failures > 0 || a->breaker.failure_threshold == b->breaker.failure_threshold) &&
+            (own->seconds > 0 || a->breaker.timeout_s == b->breaker.timeout_s) &&
+            (own->probes_max > 0 || a->breaker.probes_max == b->breaker.probes_max));
+}
+
+enum err serve_breaker_make(const struct serve_snapshot *made, const struct config_upstream *from,
                             struct http_breaker *former, struct http_breaker **ret_breaker)
 {
     struct breaker_options options = serve_breaker_options(&from->breaker);
-    const struct config *config = serve->config;
+    const struct config *config = made->config;
 
     *ret_breaker = NULL;
     if (!config_breaker_is_given(&from->breaker))
@@ -56,6 +67,6 @@ enum err serve_breaker_make(struct serve *serve, const struct config_upstream *f
         options.open_ns = config->breaker.timeout_s * CLOCK_NS_PER_S;
     if (options.probes == 0)
         options.probes = config->breaker.probes_max;
-    return http_breaker_new(serve->engine, GATEWAY_SERVICE, from->name, &options, former,
+    return http_breaker_new(made->serve->engine, GATEWAY_SERVICE, from->name, &options, former,
                             ret_breaker);
 }

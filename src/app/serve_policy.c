@@ -218,16 +218,10 @@ void serve_policy_free(struct serve_policy *policy)
 enum err serve_policy_part(struct serve_snapshot *made, const struct serve_snapshot *now,
                            struct serve_fault *fault)
 {
-    const struct http_policy *first = &made->serve->policy->policy;
     enum err err = serve_policy_make(made->config, &made->policy);
 
     (void)now;
-    if (err)
-        return serve_fail(fault, err, "%s", err_sentence(err));
-    made->policy->policy.breaker_failures = first->breaker_failures; /* wait for a restart */
-    made->policy->policy.breaker_open_ns = first->breaker_open_ns;
-    made->policy->policy.breaker_probes = first->breaker_probes;
-    return ERR_OK;
+    return err ? serve_fail(fault, err, "%s", err_sentence(err)) : ERR_OK;
 }
 
 void serve_policy_part_free(struct serve_snapshot *snapshot)

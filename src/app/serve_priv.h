@@ -226,9 +226,14 @@ const struct upstream_times *serve_times(const struct config_route *from,
                                          bool *ok);
 /* What the file says of breakers; NULL when an upstream has none of its own. */
 struct breaker_options serve_breaker_options(const struct config_breaker *from);
-PC_CHECKED enum err serve_breaker_make(struct serve *serve, const struct config_upstream *from,
+PC_CHECKED enum err serve_breaker_make(const struct serve_snapshot *made,
+                                       const struct config_upstream *from,
                                        struct http_breaker *former,
                                        struct http_breaker **ret_breaker);
+
+/* Is the upstream's breaker the same by both? What it leaves out is as in general. */
+bool serve_breaker_same(const struct config_upstream *from, const struct config *a,
+                        const struct config *b);
 
 /* serve_redis.c: where its name leads, now and whenever it is away. */
 struct limit_redis_options;

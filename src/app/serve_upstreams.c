@@ -188,8 +188,7 @@ static enum err item_make(const struct serve_snapshot *made, const struct config
         item_free(item);
         return err;
     }
-    err = serve_breaker_make(made->serve, from, former != NULL ? former->breaker : NULL,
-                             &item->breaker);
+    err = serve_breaker_make(made, from, former != NULL ? former->breaker : NULL, &item->breaker);
     if (!err)
         err = upstream_resolver_start(&item->upstream, 1, &item->resolver);
     if (err) {
@@ -209,7 +208,8 @@ static enum err item_take(const struct serve_snapshot *made, const struct serve_
     struct serve_upstream *former = find(now, from->name);
 
     if (former == NULL || config_target_is_tls(from->targets[0].url) ||
-        !config_same_upstream(former->from, from))
+        !config_same_upstream(former->from, from) ||
+        !serve_breaker_same(from, now->config, made->config))
         return item_make(made, from, former, ret, fault);
     former->snapshots++;
     *ret = former;

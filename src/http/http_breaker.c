@@ -129,14 +129,13 @@ void http_breaker_route_moved(void *context, const struct breaker_move *move)
     tell(route->engine, route->service, route->path, name, move);
 }
 
-enum err http_breaker_make(struct http_service *service, struct http_route_state *state)
+/* What the row leaves out is the policy's. */
+static struct breaker_options options_of(const struct http_route_state *state,
+                                         const struct http_policy *policy)
 {
-    const struct http_policy *policy = service->options.policy;
     const struct http_proxy *proxy = state->row.proxy;
     struct breaker_options options = {0};
 
-    if (state->row.guard == HTTP_GUARD_NONE || state->row.path == NULL)
-        return http_lasting_take(state, NULL);
     if (proxy != NULL)
         options = proxy->breaker;
     if (options.failures == 0)
@@ -145,6 +144,29 @@ enum err http_breaker_make(struct http_service *service, struct http_route_state
         options.open_ns = policy->breaker_open_ns;
     if (options.probes == 0)
         options.probes = policy->breaker_probes;
+    return options;
+}
+
+/* Rows that are made once go on with the breaker that they have. */
+void http_breakers_adjust(struct http_service *service, const struct http_policy *policy)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        struct http_lasting *lasting = service->routes[i].lasting;
+        struct breaker_options options = options_of(&service->routes[i], policy);
+
+        if (lasting->breaker == NULL || options.exact)
+            continue;
+        lasting->guard = options;
+        breaker_adjust(lasting->breaker, options.failures, options.open_ns, options.probes);
+    }
+}
+
+enum err http_breaker_make(struct http_service *service, struct http_route_state *state)
+{
+    struct breaker_options options = options_of(state, service->options.policy);
+
+    if (state->row.guard == HTTP_GUARD_NONE || state->row.path == NULL)
+        return http_lasting_take(state, NULL);
     return http_lasting_take(state, &options);
 }
 

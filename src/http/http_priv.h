@@ -454,6 +454,8 @@ void http_passed_over(struct http_call *call);
 /* http_breaker.c: the route's, and its upstream's. */
 PC_CHECKED enum err http_breaker_make(struct http_service *service, struct http_route_state *state);
 breaker_moved_fn http_breaker_route_moved; /* its context is a struct http_lasting */
+/* A policy came into force: of the rows that the service was made with. */
+void http_breakers_adjust(struct http_service *service, const struct http_policy *policy);
 bool http_breaker_same(const struct breaker_options *a, const struct breaker_options *b);
 PC_CHECKED bool http_breaker_admit(struct http_call *call, int64_t *ret_retry_after_ns);
 void http_breaker_release(struct http_call *call, int64_t now_ns); /* how it went is known */

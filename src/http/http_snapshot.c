@@ -299,6 +299,9 @@ void http_snapshot_take(struct http_snapshot *snapshot)
 
     if (snapshot->routes != NULL)
         http_service_show(snapshot->routes);
+    for (size_t i = 0; i < HTTP_SERVICES_MAX; i++)
+        if (changer->services[i] != NULL)
+            http_breakers_adjust(changer->services[i], snapshot->options.policy);
     lock(changer);
     for (size_t i = 0; i < HTTP_LOOPS_MAX; i++)
         snapshot->places[i].snapshot = snapshot;

@@ -29,6 +29,12 @@ static enum err wait_here(struct http_request *req)
     return answer(req);
 }
 
+static enum err fail_here(struct http_request *req)
+{
+    (void)req;
+    return ERR_STORE_UNAVAILABLE;
+}
+
 #define OPEN .access = HTTP_ACCESS_OPEN, .rate = HTTP_RATE_EXEMPT, .data = HTTP_DATA_PUBLIC
 
 static const struct http_route own[] = {
@@ -39,6 +45,7 @@ static const struct http_route own[] = {
      .run = HTTP_RUN_HASH,
      .handle = wait_here},
     {.method = NET_METHOD_GET, .path = "/api/quick", OPEN, .id = "quick", .handle = answer},
+    {.method = NET_METHOD_GET, .path = "/api/failing", OPEN, .id = "failing", .handle = fail_here},
     {.method = NET_METHOD_GET, .path = "/page", OPEN, .id = "page", .handle = answer},
     {.path = NULL}};
 
@@ -163,6 +170,29 @@ static void routes_keep_their_breaker(void **state)
     assert_int_equal(site_ask("GET /shop", "", NULL), 404);
 }
 
+/* Failures until the route's breaker is open. */
+static int failures_of(const char *route)
+{
+    for (int count = 0; count < 100; count++) {
+        (void)site_ask(route, "", NULL);
+        if (strstr(site.text, "X-Circuit-Breaker-State: open") != NULL)
+            return count;
+    }
+    return -1;
+}
+
+/* General thresholds are of the policy: for routes to upstreams, and for a service's own ones. */
+static void general_thresholds_are_swapped(void **state)
+{
+    struct http_policy patient = one;
+
+    (void)state;
+    patient.breaker_failures = 3;
+    take(&patient, all);
+    assert_int_equal(failures_of("GET /api/failing"), 2);
+    assert_int_equal(failures_of("GET /shop"), 2);
+}
+
 /* What an upstream takes says nothing of the service's own areas and paths. */
 static void own_paths_stay_own(void **state)
 {
@@ -207,9 +237,8 @@ static void memory_that_runs_out_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(requests_end_where_they_began),
-        TEST(routes_keep_their_breaker),
-        TEST(own_paths_stay_own),
+        TEST(requests_end_where_they_began),        TEST(routes_keep_their_breaker),
+        TEST(general_thresholds_are_swapped),       TEST(own_paths_stay_own),
         TEST(memory_that_runs_out_changes_nothing),
     };
 

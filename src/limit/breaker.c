@@ -48,6 +48,8 @@ enum {
 struct breaker {
     _Atomic uint64_t word;
     _Atomic uint64_t probes[BREAKER_PROBES_MAX]; /* generation and deadline; 0: never used */
+    _Atomic uint32_t failures, places;           /* of the options, and adjusted since */
+    _Atomic int64_t open_ns;
     struct breaker_options options;
     struct breaker_window window; /* bucket_ms 0: there is none */
     _Atomic uint64_t moves[BREAKER_STATE_COUNT];
@@ -102,6 +104,18 @@ static void window_set(struct breaker *breaker)
     breaker_window_init(&breaker->window, own->window_ns);
 }
 
+static void thresholds_set(struct breaker *breaker, uint32_t failures, int64_t open_ns,
+                           uint32_t probes)
+{
+    PC_ASSERT(probes <= BREAKER_PROBES_MAX && open_ns >= 0);
+    atomic_store_explicit(&breaker->failures, failures > 0 ? failures : FAILURES_DEFAULT,
+                          memory_order_relaxed);
+    atomic_store_explicit(&breaker->open_ns,
+                          open_ns > 0 ? open_ns : OPEN_S_DEFAULT * CLOCK_NS_PER_S,
+                          memory_order_relaxed);
+    atomic_store_explicit(&breaker->places, probes > 0 ? probes : 1, memory_order_relaxed);
+}
+
 enum err breaker_new(const struct breaker_options *options, struct breaker **ret_breaker)
 {
     struct breaker *breaker = alloc_zero(sizeof(*breaker));
@@ -111,13 +125,10 @@ enum err breaker_new(const struct breaker_options *options, struct breaker **ret
         return ERR_NO_MEMORY;
     own = &breaker->options;
     *own = *options;
-    PC_ASSERT(own->probes <= BREAKER_PROBES_MAX && own->open_ns >= 0 && own->probe_ns >= 0);
-    if (own->failures == 0)
-        own->failures = FAILURES_DEFAULT;
-    if (own->open_ns == 0)
-        own->open_ns = OPEN_S_DEFAULT * CLOCK_NS_PER_S;
+    PC_ASSERT(own->probe_ns >= 0);
     if (own->probes == 0)
         own->probes = 1;
+    thresholds_set(breaker, own->failures, own->open_ns, own->probes);
     if (own->successes_needed == 0)
         own->successes_needed = 1;
     if (own->exact)
@@ -127,6 +138,12 @@ enum err breaker_new(const struct breaker_options *options, struct breaker **ret
     window_set(breaker);
     *ret_breaker = breaker;
     return ERR_OK;
+}
+
+void breaker_adjust(struct breaker *breaker, uint32_t failures, int64_t open_ns, uint32_t probes)
+{
+    PC_ASSERT(!breaker->options.exact);
+    thresholds_set(breaker, failures, open_ns, probes);
 }
 
 void breaker_free(struct breaker *breaker)
@@ -177,8 +194,9 @@ static bool probe_take(struct breaker *breaker, uint32_t generation, int64_t now
     uint64_t now_ms = ms_of(now_ns);
     uint64_t until_ms = ms_after(now_ns, breaker->options.probe_ns);
     uint64_t first_ms = until_ms;
+    uint32_t places = atomic_load_explicit(&breaker->places, memory_order_relaxed);
 
-    for (uint32_t i = 0; i < breaker->options.probes; i++) {
+    for (uint32_t i = 0; i < places; i++) {
         uint64_t probe = atomic_load(&breaker->probes[i]);
 
         while (probe_is_free(probe, generation, now_ms)) {
@@ -258,13 +276,15 @@ bool breaker_admit(struct breaker *breaker, int64_t now_ns, struct breaker_ticke
 static bool opens_on_failure(const struct breaker *breaker, enum breaker_state state,
                              uint64_t count)
 {
-    return state == BREAKER_HALF_OPEN || count >= breaker->options.failures;
+    return state == BREAKER_HALF_OPEN ||
+           count >= atomic_load_explicit(&breaker->failures, memory_order_relaxed);
 }
 
 static bool open_now(struct breaker *breaker, uint64_t *word, enum breaker_why why, int64_t now_ns)
 {
-    return move(breaker, word, BREAKER_OPEN, why, ms_after(now_ns, breaker->options.open_ns),
-                now_ns);
+    int64_t open_ns = atomic_load_explicit(&breaker->open_ns, memory_order_relaxed);
+
+    return move(breaker, word, BREAKER_OPEN, why, ms_after(now_ns, open_ns), now_ns);
 }
 
 static void report_failure(struct breaker *breaker, struct breaker_ticket ticket, int64_t now_ns)

@@ -92,6 +92,10 @@ PC_CHECKED enum err breaker_new(const struct breaker_options *options,
                                 struct breaker **ret_breaker);
 void breaker_free(struct breaker *breaker); /* accepts NULL */
 
+/* Other thresholds from now on, while calls are under way; 0 as above. One that is open stays so
+ * for the time that it was opened for. Not of an exact one. */
+void breaker_adjust(struct breaker *breaker, uint32_t failures, int64_t open_ns, uint32_t probes);
+
 /* True with *ret_ticket set, or false with *ret_retry_after_ns > 0. */
 PC_CHECKED bool breaker_admit(struct breaker *breaker, int64_t now_ns,
                               struct breaker_ticket *ret_ticket, int64_t *ret_retry_after_ns);

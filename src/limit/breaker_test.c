@@ -87,6 +87,34 @@ static void opens_after_failures_in_a_row(void **state)
 }
 
 /* One probe at a time; it decides. */
+/* Thresholds move while it works; one that is open stays so for its time. */
+static void thresholds_may_change(void **state)
+{
+    struct breaker *breaker = made((struct breaker_options){.failures = 3, .open_ns = SECOND});
+    struct breaker_ticket probes[2];
+
+    (void)state;
+    fail_times(breaker, 2, SECOND);
+    assert_int_equal(breaker_state(breaker), BREAKER_CLOSED);
+    breaker_adjust(breaker, 4, 10 * SECOND, 2);
+    fail_times(breaker, 1, SECOND);
+    assert_int_equal(breaker_state(breaker), BREAKER_CLOSED);
+    breaker_adjust(breaker, 2, 10 * SECOND, 2);
+    fail_times(breaker, 1, SECOND); /* the fourth in a row */
+    assert_int_equal(refused(breaker, SECOND), 10 * SECOND);
+    breaker_adjust(breaker, 0, SECOND, 0);
+    assert_int_equal(refused(breaker, SECOND), 10 * SECOND);
+    breaker_adjust(breaker, 1, SECOND, 2);
+    for (size_t i = 0; i < 2; i++)
+        probes[i] = admitted(breaker, 11 * SECOND);
+    (void)refused(breaker, 11 * SECOND);
+    breaker_report(breaker, probes[0], true, 11 * SECOND);
+    assert_int_equal(breaker_state(breaker), BREAKER_CLOSED);
+    fail_times(breaker, 1, 11 * SECOND);
+    assert_int_equal(refused(breaker, 11 * SECOND), SECOND);
+    breaker_free(breaker);
+}
+
 static void probe_decides_what_comes_next(void **state)
 {
     struct record record = {0};
@@ -502,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_after_failures_in_a_row),
+        cmocka_unit_test(thresholds_may_change),
         cmocka_unit_test(probe_decides_what_comes_next),
         cmocka_unit_test(time_opens_it_by_half),
         cmocka_unit_test(late_reports_do_not_count),

@@ -195,6 +195,35 @@ test('a bad file changes nothing, and says where it is wrong', async () => {
   write(usual());
 });
 
+test('general thresholds of breakers take effect with a reload', async () => {
+  const guarded = upstream('guarded', [two], '    circuit_breaker: {timeout_seconds: 3600}\n');
+  const text = (failures) =>
+    `circuit_breaker: {failure_threshold: ${failures}}\n${settings(
+      [upstream('shop', [two]), guarded],
+      [
+        route('/shop/*', 'shop'),
+        route('/guarded/*', 'guarded', '    circuit_breaker: {disabled: true}\n'),
+      ],
+    )}`;
+  const openedAfter = async (target) => {
+    for (let i = 1; i <= 20; i++) {
+      const { status, headers } = await gate.get(target);
+      assert.equal(status, 503);
+      if (headers['x-circuit-breaker-state'] === 'open') return i;
+    }
+    return undefined;
+  };
+  await reload(text(9));
+  const { changes } = await reload(text(3));
+  assert.deepEqual(changes, ['~ setting circuit_breaker.failure_threshold: 9 -> 3']);
+  // Its head has left when the third failure opens it: the next one is told.
+  assert.equal(await openedAfter('/shop/half'), 4);
+  assert.equal(await openedAfter('/guarded/half'), 4);
+  await reload(text(3));
+  assert.equal(await openedAfter('/guarded/half'), 1, 'it stays open while nothing changes');
+  await reload(usual());
+});
+
 test('the commands tell what changes', async () => {
   const files = ['old', 'new'].map((name) => path.join(gate.data, `${name}.yaml`));
   fs.writeFileSync(files[0], usual());
