@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT
  * Where Redis is. A name is looked up when the program starts, and while Redis is away again and
  * again: it may have moved. Looking up blocks, so a thread of its own does it, which otherwise
- * sleeps; an address needs none. */
+ * sleeps; an address needs none. At the end nobody waits for a resolver (net_lookup.h). */
 #include "app/serve_priv.h"
 
-#include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "limit/limit_shared.h"
+#include "net/net_lookup.h"
 
-enum { LOOK_AGAIN_S = 5, PORT_BYTES = 8 };
+enum { LOOK_AGAIN_MS = 5000, LOOK_UP_S = 10, PORT_BYTES = NET_LOOKUP_PORT_BYTES };
 
 struct serve_redis {
     struct limit_shared *shared;
     char host[NI_MAXHOST];
     char port[PORT_BYTES];
     size_t tries; /* addresses are tried in turn */
+    struct net_lookup *lookup;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping; /* under the lock */
+    int stop[2]; /* a pipe: readable when it is time to stop */
 };
 
 static void place_of(const struct config_redis *redis, char host[NI_MAXHOST], char port[PORT_BYTES])
@@ -59,22 +59,17 @@ enum err serve_redis_find(const struct config_redis *redis, struct limit_redis_o
 
 static void look_again(struct serve_redis *follower)
 {
-    struct addrinfo *list = NULL;
-    const struct addrinfo *one;
-    size_t count = 0;
+    int64_t deadline_ns = clock_monotonic_ns(&clock_system) + LOOK_UP_S * CLOCK_NS_PER_S;
+    struct net_lookup_answer answer;
+    const char *why;
     size_t at;
 
-    if (look_up(follower->host, follower->port, 0, &list) != 0)
+    if (net_lookup_ask(follower->lookup, follower->host, follower->port, deadline_ns,
+                       follower->stop[0], &answer, &why) != ERR_OK)
         return; /* the last address stays */
-    for (one = list; one != NULL; one = one->ai_next)
-        count++;
-    if (count == 0)
-        return;
-    at = follower->tries++ % count;
-    for (one = list; at > 0; at--)
-        one = one->ai_next;
-    limit_shared_move(follower->shared, one->ai_addr, one->ai_addrlen);
-    freeaddrinfo(list);
+    at = follower->tries++ % answer.count;
+    limit_shared_move(follower->shared, (const struct sockaddr *)(const void *)&answer.list[at].at,
+                      answer.list[at].bytes);
 }
 
 static bool is_away(struct serve_redis *follower)
@@ -86,20 +81,11 @@ static bool is_away(struct serve_redis *follower)
 }
 
 /* Until it is time again: false at the end. */
-static bool sleep_on(struct serve_redis *follower)
+static bool sleep_on(const struct serve_redis *follower)
 {
-    int64_t until_ns = clock_monotonic_ns(&clock_system) + LOOK_AGAIN_S * CLOCK_NS_PER_S;
-    const struct timespec until = {.tv_sec = until_ns / CLOCK_NS_PER_S,
-                                   .tv_nsec = until_ns % CLOCK_NS_PER_S};
-    bool stopping;
-    int woken = 0;
+    struct pollfd stop = {.fd = follower->stop[0], .events = POLLIN};
 
-    PC_ASSERT(pthread_mutex_lock(&follower->lock) == 0);
-    while (!follower->stopping && woken != ETIMEDOUT)
-        woken = pthread_cond_timedwait(&follower->wake, &follower->lock, &until);
-    stopping = follower->stopping;
-    PC_ASSERT(pthread_mutex_unlock(&follower->lock) == 0);
-    return !stopping;
+    return poll(&stop, 1, LOOK_AGAIN_MS) <= 0;
 }
 
 static void *follow(void *context)
@@ -123,11 +109,26 @@ static bool is_address(const char *host, const char *port)
     return true;
 }
 
+static enum err begin(struct serve_redis *follower)
+{
+    enum err err = net_lookup_new(&follower->lookup);
+
+    if (!err && pipe2(follower->stop, O_CLOEXEC) != 0)
+        err = ERR_IO;
+    if (err)
+        return err;
+    if (pthread_create(&follower->thread, NULL, follow, follower) == 0)
+        return ERR_OK;
+    (void)close(follower->stop[0]);
+    (void)close(follower->stop[1]);
+    return ERR_NO_MEMORY;
+}
+
 enum err serve_redis_follow(struct limit_shared *shared, const struct config_redis *redis,
                             struct serve_redis **ret)
 {
     struct serve_redis *follower = alloc_zero(sizeof(*follower));
-    pthread_condattr_t steady;
+    enum err err;
 
     if (follower == NULL)
         return ERR_NO_MEMORY;
@@ -137,14 +138,11 @@ enum err serve_redis_follow(struct limit_shared *shared, const struct config_red
         alloc_free(follower);
         return ERR_OK;
     }
-    PC_ASSERT(pthread_mutex_init(&follower->lock, NULL) == 0);
-    PC_ASSERT(pthread_condattr_init(&steady) == 0);
-    PC_ASSERT(pthread_condattr_setclock(&steady, CLOCK_MONOTONIC) == 0);
-    PC_ASSERT(pthread_cond_init(&follower->wake, &steady) == 0);
-    PC_ASSERT(pthread_condattr_destroy(&steady) == 0);
-    if (pthread_create(&follower->thread, NULL, follow, follower) != 0) {
+    err = begin(follower);
+    if (err) {
+        net_lookup_free(follower->lookup);
         alloc_free(follower);
-        return ERR_NO_MEMORY;
+        return err;
     }
     *ret = follower;
     return ERR_OK;
@@ -154,12 +152,9 @@ void serve_redis_free(struct serve_redis *follower)
 {
     if (follower == NULL)
         return;
-    PC_ASSERT(pthread_mutex_lock(&follower->lock) == 0);
-    follower->stopping = true;
-    PC_ASSERT(pthread_cond_signal(&follower->wake) == 0);
-    PC_ASSERT(pthread_mutex_unlock(&follower->lock) == 0);
+    (void)close(follower->stop[1]); /* whoever polls the other end wakes up */
     PC_ASSERT(pthread_join(follower->thread, NULL) == 0);
-    PC_ASSERT(pthread_cond_destroy(&follower->wake) == 0);
-    PC_ASSERT(pthread_mutex_destroy(&follower->lock) == 0);
+    (void)close(follower->stop[0]);
+    net_lookup_free(follower->lookup);
     alloc_free(follower);
 }

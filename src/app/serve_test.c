@@ -6,10 +6,12 @@
 #include "base/folder_test_kit.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
+#include <dlfcn.h>
 #include <ftw.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -260,16 +262,14 @@ static void former_settings_go_with_their_last_request(void **state)
     (void)close(upstream);
 }
 
-static size_t threads(void)
+/* Whoever asked has gone; there is no other way to the end of this. */
+static void asker_is_gone(int fd)
 {
-    DIR *tasks = opendir("/proc/self/task");
-    size_t count = 0;
+    char text[4096];
 
-    assert_non_null(tasks);
-    while (readdir(tasks) != NULL)
-        count++;
-    (void)closedir(tasks);
-    return count;
+    while (recv(fd, text, sizeof(text), 0) > 0)
+        continue;
+    (void)close(fd);
 }
 
 /* Waits for somebody to ask, and leaves him without an answer. */
@@ -296,10 +296,9 @@ static void a_reload_swaps_issuers(void **state)
     uint16_t kept_port, changed_port;
     int kept = listen_here(&kept_port);
     int other = listen_here(&changed_port);
-    int asking[RELOADS + 2];
+    int kept_asking, asking;
     struct config first;
     char yaml[1024];
-    size_t count;
 
     (void)snprintf(yaml, sizeof(yaml),
                    QUICK FREE
@@ -313,30 +312,86 @@ static void a_reload_swaps_issuers(void **state)
                    "  - {path: /a, upstream: a, access: bearer, issuers: [kept, other]}\n",
                    kept_port, changed_port);
     assert_int_equal(start(yaml, 0), ERR_OK);
-    ask_is_heard(kept, &asking[RELOADS]);
-    ask_is_heard(other, &asking[RELOADS + 1]);
+    ask_is_heard(kept, &kept_asking);
+    ask_is_heard(other, &asking);
     first = changed = config_test.config;
     memcpy(issuers, first.issuers.items, sizeof(issuers));
     changed.issuers.items = issuers;
     issuers[1].leeway_seconds++;
-    assert_int_equal(reload(&first), ERR_OK); /* the same: nothing begins */
-    count = threads();
+    assert_int_equal(reload(&first), ERR_OK); /* the same: nobody begins or ends */
     for (size_t i = 0; i < RELOADS; i++) {
+        int before = asking;
+
         assert_int_equal(reload(i % 2 ? &first : &changed), ERR_OK);
-        assert_int_equal(threads(), count);
-        ask_is_heard(other, &asking[i]);
+        asker_is_gone(before);
+        ask_is_heard(other, &asking);
     }
     assert_false(is_asked(kept));
-    changed.issuers.count = 1; /* the route names both */
-    changed.routes.count = 0;
+    assert_false(is_asked(other));
+    changed.issuers.count = 1;
+    changed.routes.count = 0; /* it names both */
     assert_int_equal(reload(&changed), ERR_OK);
-    assert_int_equal(threads(), count - 1);
+    asker_is_gone(asking);
     serve_stop(serve);
     serve = NULL;
-    for (size_t i = 0; i < PC_COUNT(asking); i++)
-        (void)close(asking[i]);
+    asker_is_gone(kept_asking);
     (void)close(kept);
     (void)close(other);
+}
+
+/* In place of the system's resolver: some names hang until they are let go. */
+static sem_t dead_asked, dead_end;
+static atomic_int redis_asked, dead_through;
+
+typedef int look_up_fn(const char *name, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **ret);
+
+int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints,
+                struct addrinfo **ret)
+{
+    bool is_redis = name != NULL && strcmp(name, "redis.example") == 0;
+    bool is_literal = hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0;
+    look_up_fn *real;
+
+    if (!is_literal && ((is_redis && atomic_fetch_add(&redis_asked, 1) > 0) ||
+                        (name != NULL && strcmp(name, "keys.example") == 0))) {
+        PC_ASSERT(sem_post(&dead_asked) == 0);
+        PC_ASSERT(sem_wait(&dead_end) == 0);
+        (void)atomic_fetch_add(&dead_through, 1);
+        return EAI_AGAIN;
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(is_redis && !is_literal ? "127.0.0.1" : name, port, hints, ret);
+}
+
+/* Redis is away and its name is looked up again, an issuer's keys are fetched: neither a reload nor
+ * the end waits for a resolver that answers nobody. */
+static void nobody_waits_for_a_dead_resolver(void **state)
+{
+    struct config wanted;
+
+    assert_int_equal(sem_init(&dead_asked, 0, 0), 0);
+    assert_int_equal(sem_init(&dead_end, 0, 0), 0);
+    assert_int_equal(start(QUICK FREE
+                           "redis: {url: \"redis://redis.example:1\"}\n"
+                           "limits: {shared: {mode: exact, nodes: 2, on_outage: local_share}}\n"
+                           "issuers:\n"
+                           "  - {name: k, issuer: k, audience: [a], algorithms: [ES256],\n"
+                           "     jwks_url: \"https://keys.example/k\", timeout_ms: 60000}\n",
+                           0),
+                     ERR_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sem_wait(&dead_asked), 0);
+    wanted = config_test.config;
+    wanted.issuers.count = 0;
+    assert_int_equal(reload(&wanted), ERR_OK);
+    serve_stop(serve);
+    serve = NULL;
+    assert_int_equal(atomic_load(&dead_through), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sem_post(&dead_end), 0);
+    while (atomic_load(&dead_through) < 2)
+        (void)sched_yield();
 }
 
 /* A node that is there, too busy to take another connection, is not pushed aside or waited for. */
@@ -489,6 +544,7 @@ int main(void)
         IN_FOLDER(a_reload_is_whole),
         IN_FOLDER(former_settings_go_with_their_last_request),
         IN_FOLDER(a_reload_swaps_issuers),
+        IN_FOLDER(nobody_waits_for_a_dead_resolver),
         IN_FOLDER(a_busy_operators_socket_is_anothers),
         cmocka_unit_test(rates_are_for_routes),
     };

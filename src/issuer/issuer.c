@@ -128,6 +128,8 @@ enum err issuer_new(const struct issuer_options *options, struct issuer **ret_is
         crypto_fault_set(fault, "the URL of the keys cannot be read");
         err = ERR_CONFIG;
     }
+    if (!err && options->path == NULL)
+        err = net_lookup_new(&issuer->lookup);
     if (!err && options->path != NULL) {
         issuer->due_ns = issuer_turn(issuer, clock_monotonic_ns(options->clock));
         if (issuer->keys == NULL) {
@@ -185,6 +187,7 @@ void issuer_free(struct issuer *issuer)
         if (issuer->stop[i] >= 0)
             (void)close(issuer->stop[i]);
     }
+    net_lookup_free(issuer->lookup);
     issuer_keys_leave(issuer->keys);
     PC_ASSERT(pthread_cond_destroy(&issuer->wake) == 0);
     PC_ASSERT(pthread_mutex_destroy(&issuer->lock) == 0);

@@ -9,7 +9,6 @@
 #include "issuer/issuer_priv.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -203,16 +202,16 @@ static enum err tls_wait(const struct line *line, enum crypto_tls_state state)
     return ERR_IO;
 }
 
-static enum err connect_to(struct line *line, const struct addrinfo *at)
+static enum err connect_to(struct line *line, const struct sockaddr *at, socklen_t at_bytes)
 {
     int error = 0;
     socklen_t bytes = sizeof(error);
     enum err err;
 
-    line->fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    line->fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (line->fd < 0)
         return refuse(line->fault, strerror(errno));
-    if (connect(line->fd, at->ai_addr, at->ai_addrlen) != 0 && errno != EINPROGRESS)
+    if (connect(line->fd, at, at_bytes) != 0 && errno != EINPROGRESS)
         return refuse(line->fault, strerror(errno));
     err = ready(line, POLLOUT);
     if (err)
@@ -438,17 +437,29 @@ static const char *address_flaw(const struct issuer *issuer, const struct issuer
     return NULL;
 }
 
-/* The first of its addresses that answers to a connection is the one that is asked. */
-static enum err reach(struct line *line, const struct issuer_url *url, const struct addrinfo *list)
+static enum err look_up(const struct line *line, const struct issuer_url *url,
+                        struct net_lookup_answer *ret_answer)
 {
-    enum err err = refuse(line->fault, "its name has no address");
-    int tries = 0;
+    const char *why = "";
+    enum err err = net_lookup_ask(line->issuer->lookup, url->host, url->port, line->deadline_ns,
+                                  line->issuer->stop[0], ret_answer, &why);
 
-    for (const struct addrinfo *at = list; at != NULL && tries < ADDRESSES_MAX; at = at->ai_next) {
-        const char *flaw = address_flaw(line->issuer, url, at->ai_addr);
+    return err ? refuse(line->fault, why) : ERR_OK;
+}
 
-        tries++;
-        err = flaw != NULL ? refuse(line->fault, flaw) : connect_to(line, at);
+/* The first of its addresses that answers to a connection is the one that is asked. */
+static enum err reach(struct line *line, const struct issuer_url *url)
+{
+    struct net_lookup_answer answer;
+    enum err err = look_up(line, url, &answer);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < answer.count && i < ADDRESSES_MAX; i++) {
+        const struct sockaddr *at = (const struct sockaddr *)(const void *)&answer.list[i].at;
+        const char *flaw = address_flaw(line->issuer, url, at);
+
+        err = flaw != NULL ? refuse(line->fault, flaw) : connect_to(line, at, answer.list[i].bytes);
         if (!err)
             return ERR_OK;
         hang_up(line);
@@ -468,28 +479,21 @@ static enum err context_make(const struct issuer *issuer, const struct issuer_ur
 enum err issuer_fetch_url(struct issuer *issuer, struct arena *arena, struct span *ret_text,
                           struct crypto_fault *fault)
 {
-    static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct line line = {.issuer = issuer,
                         .deadline_ns =
                             clock_monotonic_ns(&clock_system) + issuer->options.timeout_ns,
                         .fd = -1,
                         .fault = fault};
     PC_AUTO(crypto_tls_context) context = NULL;
-    struct addrinfo *list = NULL;
     struct issuer_url url;
     enum err err;
-    int rc;
 
     if (!issuer_url_read(issuer->options.url, &url))
         return refuse(fault, "its URL cannot be read");
     err = context_make(issuer, &url, &context, fault);
     if (err)
         return err;
-    rc = getaddrinfo(url.host, url.port, &hints, &list);
-    if (rc != 0)
-        return refuse(fault, gai_strerror(rc));
-    err = reach(&line, &url, list);
-    freeaddrinfo(list);
+    err = reach(&line, &url);
     if (!err && url.tls)
         err = secure(&line, context);
     if (!err)

@@ -12,6 +12,7 @@
 #include "crypto/jwt.h"
 #include "issuer/issuer.h"
 #include "json/json.h"
+#include "net/net_lookup.h"
 
 enum {
     ISSUER_HOST_BYTES_MAX = 253,
@@ -41,7 +42,8 @@ struct issuer {
     /* The thread's own. */
     pthread_t thread;
     bool has_thread;
-    int stop[2]; /* a pipe: readable when it is time to stop */
+    int stop[2];               /* a pipe: readable when it is time to stop */
+    struct net_lookup *lookup; /* NULL: the keys are in a file */
     int64_t due_ns;
     unsigned failures;         /* in a row */
     struct crypto_fault fault; /* of the last look */
