@@ -64,7 +64,8 @@ struct http_lasting {
     struct metric_series *breaker_gauge;
     _Atomic(struct metric_series *) by_status[HTTP_STATUS_COUNT];
     _Atomic uint64_t strangers; /* denials that were only counted, and not yet taken to be told */
-    uint64_t strangers_taken;   /* ... taken, and not yet in the log */
+    uint64_t strangers_taken;   /* ... taken, and not yet in the log: until then it is not freed */
+    struct http_lasting *telling; /* the next of those with such a count; of who tells them */
     char text[];
 };
 

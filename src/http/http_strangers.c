@@ -45,27 +45,41 @@ bool http_strangers_count(struct http_call *call)
 /* ---- telling ----------------------------------------------------------------------------------
  */
 
-static uint64_t take_counts(struct http_engine *engine)
-{
-    uint64_t count = 0;
-
-    for (struct http_lasting *route = engine->lasting; route != NULL; route = route->next) {
-        route->strangers_taken += atomic_exchange(&route->strangers, 0);
-        count += route->strangers_taken;
-    }
-    return count;
-}
-
-static void forget_counts(struct http_engine *engine)
-{
-    for (struct http_lasting *route = engine->lasting; route != NULL; route = route->next)
-        route->strangers_taken = 0;
-}
-
 struct telling {
     struct http_engine *engine;
+    struct http_lasting *first; /* of those that have a count */
+    uint64_t count;
     int64_t now_ns;
 };
+
+/* A route with a count stays until it is told, so the list holds without the lock. */
+static void take_counts(struct telling *telling)
+{
+    struct http_engine *engine = telling->engine;
+
+    PC_ASSERT(pthread_mutex_lock(&engine->lasting_lock) == 0);
+    for (struct http_lasting *route = engine->lasting; route != NULL; route = route->next) {
+        route->strangers_taken += atomic_exchange(&route->strangers, 0);
+        if (route->strangers_taken == 0)
+            continue;
+        telling->count += route->strangers_taken;
+        route->telling = telling->first;
+        telling->first = route;
+    }
+    PC_ASSERT(pthread_mutex_unlock(&engine->lasting_lock) == 0);
+}
+
+static void forget_counts(struct telling *telling)
+{
+    struct http_lasting *next;
+
+    PC_ASSERT(pthread_mutex_lock(&telling->engine->lasting_lock) == 0);
+    for (struct http_lasting *route = telling->first; route != NULL; route = next) {
+        next = route->telling;
+        route->strangers_taken = 0;
+    }
+    PC_ASSERT(pthread_mutex_unlock(&telling->engine->lasting_lock) == 0);
+}
 
 static enum err route_tell(struct store_conn *conn, const struct telling *telling,
                            const struct http_lasting *route)
@@ -90,37 +104,29 @@ static enum err route_tell(struct store_conn *conn, const struct telling *tellin
 static enum err tell_run(struct store_conn *conn, struct store_job *job)
 {
     const struct telling *telling = job->context;
-    const struct http_lasting *route = telling->engine->lasting;
     enum err err = ERR_OK;
 
-    for (; route != NULL && !err; route = route->next) {
-        if (route->strangers_taken > 0)
-            err = route_tell(conn, telling, route);
-    }
+    for (const struct http_lasting *route = telling->first; route != NULL && !err;
+         route = route->telling)
+        err = route_tell(conn, telling, route);
     return err;
 }
 
-/* What a commit may have told or not is told again: rather twice than not at all. */
-static void tell(struct http_engine *engine)
+/* What a commit may have told or not is told again: rather twice than not at all. The store may
+ * take its time, and whoever makes routes or looks at breakers does not wait for it. */
+void http_strangers_tell(struct http_engine *engine)
 {
     struct telling telling = {.engine = engine, .now_ns = clock_realtime_ns(engine->options.clock)};
-    uint64_t count = take_counts(engine);
     enum err err = ERR_OK;
 
-    if (count > 0)
+    take_counts(&telling);
+    if (telling.count > 0)
         err = store_do(engine->options.store, tell_run, &telling, true);
     if (err) {
         log_error(engine->options.logger, "denials_not_recorded", LOG_ERR("error", err),
-                  LOG_U64("requests", count));
+                  LOG_U64("requests", telling.count));
         return;
     }
-    forget_counts(engine);
+    forget_counts(&telling);
     engine->strangers_told_ns = telling.now_ns;
-}
-
-void http_strangers_tell(struct http_engine *engine)
-{
-    PC_ASSERT(pthread_mutex_lock(&engine->lasting_lock) == 0);
-    tell(engine);
-    PC_ASSERT(pthread_mutex_unlock(&engine->lasting_lock) == 0);
 }

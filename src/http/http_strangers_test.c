@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * Strangers from ever new addresses: the log grows by what is written each and by one event for
  * each route and minute, and every denial is in it. */
+#include "http/http_priv.h"
 #include "http/http_test_kit.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 
 enum { EACH = 5, MORE = 60, PER_ADDRESS = 4, PER_WEBHOOK = 1000 };
 
@@ -205,6 +211,73 @@ static void what_cannot_be_told_stays_counted(void **state)
     assert_non_null(strstr(seen().text[3], "{\"requests\":\"3\""));
 }
 
+static sem_t held, let_go;
+static atomic_bool telling_is_over;
+
+static enum err hold_run(struct store_conn *conn, struct store_job *job)
+{
+    (void)conn;
+    (void)job;
+    PC_ASSERT(sem_post(&held) == 0);
+    PC_ASSERT(sem_wait(&let_go) == 0);
+    return ERR_OK;
+}
+
+static void *hold(void *context)
+{
+    (void)context;
+    PC_ASSERT(store_do(site.store, hold_run, NULL, true) == ERR_OK);
+    return NULL;
+}
+
+static void *tell(void *context)
+{
+    (void)context;
+    http_strangers_tell(site.engine);
+    atomic_store(&telling_is_over, true);
+    return NULL;
+}
+
+static void see_nothing(void *context, const struct http_breaker_seen *breaker)
+{
+    (void)context;
+    (void)breaker;
+}
+
+static uint64_t untaken(void)
+{
+    uint64_t count = 0;
+
+    for (const struct http_lasting *at = site.engine->lasting; at != NULL; at = at->next)
+        count += atomic_load(&at->strangers);
+    return count;
+}
+
+/* While the store stands still, nobody else waits: routes can be made, breakers looked at. */
+static void nobody_waits_for_what_is_told(void **state)
+{
+    pthread_t holder, teller;
+
+    (void)state;
+    assert_int_equal(sem_init(&held, 0, 0), 0);
+    assert_int_equal(sem_init(&let_go, 0, 0), 0);
+    for (int i = 0; i < EACH + 3; i++)
+        assert_int_equal(ask_anew("GET /fine", ""), 401);
+    assert_int_equal(untaken(), 3);
+    assert_int_equal(pthread_create(&holder, NULL, hold, NULL), 0);
+    PC_ASSERT(sem_wait(&held) == 0);
+    assert_int_equal(pthread_create(&teller, NULL, tell, NULL), 0);
+    while (untaken() > 0)
+        (void)sched_yield();
+    http_breakers_see(site.engine, see_nothing, NULL);
+    assert_false(atomic_load(&telling_is_over));
+    PC_ASSERT(sem_post(&let_go) == 0);
+    assert_int_equal(pthread_join(holder, NULL), 0);
+    assert_int_equal(pthread_join(teller, NULL), 0);
+    assert_int_equal(seen().many, 1);
+    assert_non_null(strstr(seen().text[3], "{\"requests\":\"3\""));
+}
+
 /* A minute later as many are written each again. */
 static void the_bucket_fills_again(void **state)
 {
@@ -237,8 +310,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        T(a_crowd_is_written_down_as_a_count), T(who_is_known_is_always_named),
-        T(what_cannot_be_told_stays_counted),  T(the_bucket_fills_again),
+        T(a_crowd_is_written_down_as_a_count),
+        T(who_is_known_is_always_named),
+        T(nobody_waits_for_what_is_told),
+        T(what_cannot_be_told_stays_counted),
+        T(the_bucket_fills_again),
         T(a_larger_rate_is_no_way_around),
     };
 
