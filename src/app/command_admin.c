@@ -27,7 +27,7 @@ static const struct command_option options[] = {COMMAND_CONFIG_OPTION, SOCKET_OP
 #define FINDS                                                                                      \
     "The node is found by its socket: `admin.socket` of the settings, else admin.sock in the\n"    \
     "data folder. Only its own user and root may use it. The same with curl:\n"                    \
-    "  curl --unix-socket data/admin.sock http://node/\n"
+    "  curl --unix-socket data/admin.sock http://node/"
 
 static const struct command_example reload_examples[] = {
     {"reload", "Take over what was changed in ./portcullis.yaml."},
@@ -121,7 +121,7 @@ static const struct command_example limits_examples[] = {
 const struct command command_admin_limits = {
     .name = "admin limits",
     .about = "Show the rates in force",
-    .help = "As JSON: in general, of routes, of users.\n" FINDS,
+    .help = "As JSON: in general, of routes, of users, of routes to upstreams.\n" FINDS,
     ASKS,
     .examples = limits_examples,
     .example_count = PC_COUNT(limits_examples),

@@ -135,6 +135,31 @@ static void overrides_tell(struct json_writer *w, const char *name, const char *
     json_end_list(w);
 }
 
+/* Of a route to an upstream that has limits of its own. */
+static void route_limits_tell(struct json_writer *w, const struct config_route *route)
+{
+    if (route->requests_per_minute == 0 && !route->rate_exempt && route->limit_count == 0)
+        return;
+    json_begin_object(w);
+    json_add_text(w, "route", span_from(route->path));
+    json_add_bool(w, "exempt", route->rate_exempt);
+    json_add_u64(w, "requests_per_minute", route->requests_per_minute);
+    json_key(w, "limits");
+    json_begin_list(w);
+    for (size_t i = 0; i < route->limit_count; i++) {
+        const struct config_limit_item *limit = &route->limits[i];
+
+        json_begin_object(w);
+        json_add_text(w, "key", span_from(limit->key));
+        rate_tell(w, &(struct limit_rate){.requests = limit->requests,
+                                          .period_ns = CLOCK_NS_PER_S * config_period_s(limit->per),
+                                          .burst = limit->burst});
+        json_end_object(w);
+    }
+    json_end_list(w);
+    json_end_object(w);
+}
+
 static int tell_limits(const struct asked *asked)
 {
     const struct http_policy *policy = &asked->serve->now->policy->policy;
@@ -150,17 +175,8 @@ static int tell_limits(const struct asked *asked)
     overrides_tell(&w, "users", "user", policy->user_rates, policy->user_rate_count);
     json_key(&w, "upstream_routes");
     json_begin_list(&w);
-    for (size_t i = 0; i < config->routes.count; i++) {
-        const struct config_route *route = &config->routes.items[i];
-
-        if (route->requests_per_minute == 0 && !route->rate_exempt)
-            continue;
-        json_begin_object(&w);
-        json_add_text(&w, "route", span_from(route->path));
-        json_add_bool(&w, "exempt", route->rate_exempt);
-        json_add_u64(&w, "requests_per_minute", route->requests_per_minute);
-        json_end_object(&w);
-    }
+    for (size_t i = 0; i < config->routes.count; i++)
+        route_limits_tell(&w, &config->routes.items[i]);
     json_end_list(&w);
     json_end_object(&w);
     return 200;

@@ -274,6 +274,13 @@ test('operators see targets and drain them, whatever the settings say', async ()
   assert.equal((await operate('GET', '/nothing')).status, 404);
   for (const target of ['/', '/breakers', '/limits'])
     assert.equal((await operate('GET', target)).status, 200);
+  const limits = '    limits: [{per: hour, requests: 9, key: route}]\n';
+  const own = route('/shop/*', 'shop').replace('    rate_exempt: true\n', limits);
+  await reload(settings([upstream('shop', [one, two])], [own]));
+  const limited = { route: '/shop/*', exempt: false, requests_per_minute: 0 };
+  limited.limits = [{ key: 'route', requests: 9, period_s: 3600, burst: 9 }];
+  assert.deepEqual((await operate('GET', '/limits')).json.upstream_routes, [limited]);
+  await reload(usual());
   const { json } = await operate('GET', '/config');
   assert.equal(json.settings.upstreams, '1 item');
   assert.ok(!JSON.stringify(json).includes(secret), 'a secret is shown');
