@@ -15,9 +15,16 @@
 
 #define FILE_DEFAULT "portcullis.yaml"
 
+enum { NOT_REGULAR = -1 }; /* in errno's place */
+
+static const char *reason_of(int number)
+{
+    return number == NOT_REGULAR ? "it is not a regular file" : strerror(number);
+}
+
 static enum err tell_unreadable(struct config_loader *loader, int number)
 {
-    config_problem_at(loader, 0, 0, "cannot be read: %s", strerror(number));
+    config_problem_at(loader, 0, 0, "cannot be read: %s", reason_of(number));
     return ERR_IO;
 }
 
@@ -47,7 +54,7 @@ static enum err read_all(int fd, size_t bytes_max, struct arena *arena, struct s
 /* Opens a regular file; a folder or a pipe is not one. */
 static int open_regular(const char *path)
 {
-    struct stat about;
+    struct stat about = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0)
@@ -55,7 +62,7 @@ static int open_regular(const char *path)
     if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode))
         return fd;
     (void)close(fd);
-    errno = EISDIR;
+    errno = S_ISDIR(about.st_mode) ? EISDIR : NOT_REGULAR;
     return -1;
 }
 
@@ -208,7 +215,7 @@ static void named_file_check(struct config_loader *loader, const struct config_s
     fd = open_regular(path);
     if (fd < 0) {
         config_problem_with(loader, false, name, "the file %.256s cannot be read: %s", path,
-                            strerror(errno));
+                            reason_of(errno));
         return;
     }
     (void)close(fd);

@@ -141,7 +141,7 @@ static void named_files_are_checked(void **state)
                         "must be a secret of 1 to 1024 bytes");
 }
 
-/* A folder is no certificate. */
+/* A folder is no certificate, nor is a device. */
 static void named_folders_are_refused(void **state)
 {
     file_write("portcullis.yaml", "gateway:\n  tls: {certificate: /etc, key: key.pem}\n", 0644);
@@ -150,6 +150,12 @@ static void named_folders_are_refused(void **state)
     assert_string_equal(config_test_told(),
                         "portcullis.yaml:2:9: gateway.tls.certificate: the file /etc cannot "
                         "be read: Is a directory");
+    file_write("portcullis.yaml", "gateway:\n  tls: {certificate: /dev/null, key: key.pem}\n",
+               0644);
+    assert_int_equal(config_test_load_file(NULL, NULL), ERR_CONFIG);
+    assert_string_equal(config_test_told(),
+                        "portcullis.yaml:2:9: gateway.tls.certificate: the file /dev/null cannot "
+                        "be read: it is not a regular file");
 }
 
 /* The secret comes from one place: two in one source are a mistake, and what the environment gives
