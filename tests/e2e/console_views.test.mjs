@@ -91,6 +91,27 @@ test('the traffic that was made, by route', async () => {
   await context.close();
 });
 
+test('a chart of a single point is of a minute, not of a day', async () => {
+  const { context, page, complaints } = await visitor(at);
+  await page.addInitScript(() => {
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    window.times = [];
+    CanvasRenderingContext2D.prototype.fillText = function draw(text, ...rest) {
+      if (/^\d\d:\d\d:\d\d$/.test(text)) window.times.push(text);
+      return fillText.call(this, text, ...rest);
+    };
+  });
+  await signIn(at, page);
+  const rate = page.locator('.tile', { hasText: 'Requests' }).filter({ hasText: '/s' });
+  await rate.waitFor({ timeout: 30_000 });
+  await page.waitForResponse('**/monitoring/status');
+  const times = await page.evaluate(() => window.times);
+  assert.ok(times.length > 1);
+  for (let i = 1; i < times.length; i++) assert.notEqual(times[i], times[i - 1], times.join(' '));
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 test('breakers, limits, and each node', async () => {
   const { context, page, complaints } = await visitor(at);
   await signIn(at, page);

@@ -12,7 +12,11 @@ const palettes = {
 };
 
 const clock = (at) => new Date(at * 1000).toLocaleTimeString('en-GB');
-const spanOf = (low, high) => [Math.min(low ?? high, high - spanSeconds), high];
+// Of what is shown, not of what uPlot proposes: around a single point that is a whole day.
+const spanOf = ({ data: [times] }) => {
+  const last = times.at(-1) ?? Date.now() / 1000;
+  return [Math.min(times[0] ?? last, last - spanSeconds), last];
+};
 const theme = () => document.documentElement.dataset.theme ?? 'light';
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -39,7 +43,7 @@ export function chart(title, series, show, signal) {
       cursor: { drag: { x: false, y: false } },
       legend: { live: true },
       scales: {
-        x: { range: (_, low, high) => spanOf(low, high ?? Date.now() / 1000) },
+        x: { range: spanOf },
         y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] },
       },
       axes: [
