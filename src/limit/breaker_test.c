@@ -8,14 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/random.h"
+#include "base/random_test_kit.h"
 #include "base/span.h"
 #include "limit/breaker.h"
 
@@ -329,14 +328,6 @@ struct run {
     int64_t now_ms;
 };
 
-static uint64_t draw(struct run *run, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&run->random.source, &value, sizeof(value));
-    return value % below;
-}
-
 static void step_admit(struct run *run)
 {
     struct pair *pair = &run->pairs[run->pair_count];
@@ -357,12 +348,12 @@ static void step_admit(struct run *run)
 
 static void step_end(struct run *run, bool healthy)
 {
-    size_t at = draw(run, run->pair_count);
+    size_t at = test_draw(&run->random, run->pair_count);
     struct pair pair = run->pairs[at];
-    bool ok = draw(run, 10) < (healthy ? 8U : 3U);
+    bool ok = test_draw(&run->random, 10) < (healthy ? 8U : 3U);
 
     run->pairs[at] = run->pairs[--run->pair_count];
-    if (draw(run, 20) == 0) {
+    if (test_draw(&run->random, 20) == 0) {
         breaker_abandon(run->breaker, pair.ticket);
         if (pair.model.probe >= 0 && pair.model.moves == run->model.moves &&
             run->model.probe_until_ms[pair.model.probe] == pair.model.until_ms)
@@ -380,20 +371,15 @@ static void equals_the_reference_over_a_million_steps(void **state)
                                             .probes = 2,
                                             .successes_needed = 3,
                                             .probe_ns = 40 * CLOCK_NS_PER_MS};
-    const char *given = getenv("PORTCULLIS_TEST_SEED");
     struct run run = {.breaker = made(options), .model = {.options = &options}};
-    uint64_t seed = 20260203;
 
     (void)state;
-    if (given != NULL)
-        assert_true(span_to_u64(span_from(given), &seed));
-    print_message("seed %llu\n", (unsigned long long)seed);
-    random_seeded_init(&run.random, seed);
+    random_seeded_init(&run.random, test_seed(20260203));
     for (int i = 0; i < STEPS; i++) {
         bool healthy = i / 1000 % 2 == 0;
 
-        run.now_ms += draw(&run, 3) == 0 ? (int64_t)draw(&run, 20) : 0;
-        if (run.pair_count < TICKETS_MAX && (run.pair_count == 0 || draw(&run, 2) == 0))
+        run.now_ms += test_draw(&run.random, 3) == 0 ? (int64_t)test_draw(&run.random, 20) : 0;
+        if (run.pair_count < TICKETS_MAX && (run.pair_count == 0 || test_draw(&run.random, 2) == 0))
             step_admit(&run);
         else
             step_end(&run, healthy);

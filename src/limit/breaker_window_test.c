@@ -8,14 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/random.h"
+#include "base/random_test_kit.h"
 #include "base/span.h"
 #include "limit/breaker.h"
 
@@ -382,14 +381,6 @@ struct run {
     uint32_t opened[BREAKER_WHY_COUNT];
 };
 
-static uint64_t draw(struct run *run, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&run->random.source, &value, sizeof(value));
-    return value % below;
-}
-
 static void step_admit(struct run *run)
 {
     struct pair *pair = &run->pairs[run->pair_count];
@@ -405,13 +396,13 @@ static void step_admit(struct run *run)
 /* Times are well, full of errors, or slow, and change. */
 static void step_end(struct run *run, unsigned mood)
 {
-    size_t at = draw(run, run->pair_count);
+    size_t at = test_draw(&run->random, run->pair_count);
     struct pair pair = run->pairs[at];
-    bool ok = draw(run, 100) >= (mood == 1 ? 55U : 12U);
-    bool slow = draw(run, 100) < (mood == 2 ? 60U : 10U);
+    bool ok = test_draw(&run->random, 100) >= (mood == 1 ? 55U : 12U);
+    bool slow = test_draw(&run->random, 100) < (mood == 2 ? 60U : 10U);
 
     run->pairs[at] = run->pairs[--run->pair_count];
-    if (draw(run, 20) == 0) {
+    if (test_draw(&run->random, 20) == 0) {
         breaker_abandon(run->breaker, pair.ticket);
         if (pair.model.probe >= 0 && pair.model.moves == run->model.moves &&
             run->model.probe_until_ms[pair.model.probe] == pair.model.until_ms)
@@ -438,17 +429,6 @@ static void step_compare(struct run *run, uint32_t moves_before)
     assert_memory_equal(&sums, &expected, sizeof(sums));
 }
 
-static uint64_t seed_of_test(void)
-{
-    const char *given = getenv("PORTCULLIS_TEST_SEED");
-    uint64_t seed = 20261122;
-
-    if (given != NULL)
-        assert_true(span_to_u64(span_from(given), &seed));
-    print_message("seed %llu\n", (unsigned long long)seed);
-    return seed;
-}
-
 static void run_steps(struct breaker_options options, uint64_t seed)
 {
     struct run *run = alloc_zero(sizeof(*run));
@@ -460,12 +440,13 @@ static void run_steps(struct breaker_options options, uint64_t seed)
     random_seeded_init(&run->random, seed);
     for (int i = 0; i < STEPS / 2; i++) {
         uint32_t moves_before = run->model.moves;
-        uint64_t quick = draw(run, 2);
+        uint64_t quick = test_draw(&run->random, 2);
 
-        run->now_ms += quick == 0 ? (int64_t)draw(run, 4) : 0;
-        if (draw(run, 5000) == 0)
-            run->now_ms += (int64_t)draw(run, 1000);
-        if (run->pair_count < TICKETS_MAX && (run->pair_count == 0 || draw(run, 2) == 0))
+        run->now_ms += quick == 0 ? (int64_t)test_draw(&run->random, 4) : 0;
+        if (test_draw(&run->random, 5000) == 0)
+            run->now_ms += (int64_t)test_draw(&run->random, 1000);
+        if (run->pair_count < TICKETS_MAX &&
+            (run->pair_count == 0 || test_draw(&run->random, 2) == 0))
             step_admit(run);
         else
             step_end(run, (unsigned)(i / 700 % 3));
@@ -489,7 +470,7 @@ static void equals_the_reference_over_two_million_steps(void **state)
                                       .error_percent = 40,
                                       .slow_percent = 45,
                                       .slow_ns = 10 * MS};
-    uint64_t seed = seed_of_test();
+    uint64_t seed = test_seed(20261122);
 
     (void)state;
     run_steps(options, seed);

@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/random_test_kit.h"
 #include "limit/limit_guess.h"
 
 #define SECOND CLOCK_NS_PER_S
@@ -60,14 +60,6 @@ static bool allowed(struct limit_guess *guess, const char *account, uint32_t add
                     int64_t now_ns)
 {
     return attempted(guess, span_from(account), address, end, now_ns).allowed;
-}
-
-static uint64_t draw(struct random_seeded *random, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&random->source, &value, sizeof(value));
-    return value % below;
 }
 
 /* Five are free; then 1 s, 2 s, 4 s … 15 min; an hour of quiet forgets. Known or not. */
@@ -206,7 +198,7 @@ static void owner_walks_in_through_a_million_guesses(void **state)
     random_seeded_init(&random, 20260203);
     assert_true(allowed(guess, "owner", 1, RIGHT, now_ns));
     for (uint32_t i = 0; i < GUESSES; i++) {
-        uint32_t address = 1000 + (uint32_t)draw(&random, 1000000);
+        uint32_t address = 1000 + (uint32_t)test_draw(&random, 1000000);
 
         now_ns += 10 * CLOCK_NS_PER_MS;
         last = attempted(guess, SPAN_OF("owner"), address, WRONG, now_ns);
@@ -313,13 +305,14 @@ static void crowd_makes_nobody_fresher(void **state)
     random_seeded_init(&random, 20260204);
     for (int i = 0; i < GUESSES / 4; i++) {
         /* Every second guess comes from a few who would like to be forgotten. */
-        uint32_t address =
-            (uint32_t)(draw(&random, 2) == 0 ? draw(&random, 10) : draw(&random, 3000));
+        uint32_t address = (uint32_t)(test_draw(&random, 2) == 0 ? test_draw(&random, 10)
+                                                                 : test_draw(&random, 3000));
         struct model *model = &models[address];
 
-        now_ns += (int64_t)draw(&random, 400) * CLOCK_NS_PER_MS;
-        if (draw(&random, 50) == 0)
-            (void)allowed(guess, "other", 10000 + (uint32_t)draw(&random, 3000), RIGHT, now_ns);
+        now_ns += (int64_t)test_draw(&random, 400) * CLOCK_NS_PER_MS;
+        if (test_draw(&random, 50) == 0)
+            (void)allowed(guess, "other", 10000 + (uint32_t)test_draw(&random, 3000), RIGHT,
+                          now_ns);
         if (allowed(guess, "a", address, WRONG, now_ns)) {
             assert_true(model_allows(model, now_ns));
             model_fails(model, now_ns);

@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/random_test_kit.h"
 #include "limit/limit.h"
 
 #define SECOND CLOCK_NS_PER_S
@@ -31,26 +31,6 @@ static struct limit_table *table_made(size_t slots, uint64_t seed)
     random_seeded_init(&random, seed);
     assert_int_equal(limit_table_new(slots, &random.source, &table), ERR_OK);
     return table;
-}
-
-/* PORTCULLIS_TEST_SEED repeats a run. */
-static uint64_t seed_printed(void)
-{
-    const char *given = getenv("PORTCULLIS_TEST_SEED");
-    uint64_t seed = 20260203;
-
-    if (given != NULL)
-        assert_true(span_to_u64(span_from(given), &seed));
-    print_message("seed %llu\n", (unsigned long long)seed);
-    return seed;
-}
-
-static uint64_t draw(struct random_seeded *random, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&random->source, &value, sizeof(value));
-    return value % below;
 }
 
 static void verdict_counts_down_and_refills(void **state)
@@ -218,7 +198,7 @@ static void roomy_table_equals_the_model(void **state)
     static const int64_t starts[] = {0, 123456789 * INT64_C(512), ((INT64_C(1) << 48) - 1000) * 512,
                                      ((INT64_C(1) << 49) - 100000000) * 512};
     struct random_seeded random;
-    uint64_t seed = seed_printed();
+    uint64_t seed = test_seed(20260203);
     uint64_t allowed = 0;
 
     (void)state;
@@ -231,14 +211,15 @@ static void roomy_table_equals_the_model(void **state)
         for (size_t i = 0; i < sizeof(models) / sizeof(struct model); i++)
             (&models[0][0])[i] = (struct model){INT64_MAX / 2, now_ns};
         for (int i = 0; i < STEPS / 4; i++) {
-            size_t r = draw(&random, PC_COUNT(rates));
-            uint64_t key = draw(&random, 50);
+            size_t r = test_draw(&random, PC_COUNT(rates));
+            uint64_t key = test_draw(&random, 50);
             int64_t step_ns = rates[r].period_ns / rates[r].requests;
             int64_t burst = rates[r].burst ? rates[r].burst : rates[r].requests;
             struct limit_verdict verdict;
             bool expected;
 
-            now_ns += (int64_t)draw(&random, 4) == 0 ? (int64_t)draw(&random, 400000) * 512 : 0;
+            now_ns +=
+                (int64_t)test_draw(&random, 4) == 0 ? (int64_t)test_draw(&random, 400000) * 512 : 0;
             step_ns = (step_ns + 511) / 512 * 512;
             expected = model_take(&models[r][key], step_ns, burst * step_ns, now_ns);
             limit_take(table, span_make(&key, sizeof(key)), &rates[r], now_ns, &verdict);
@@ -261,7 +242,7 @@ static void crowded_table_never_admits_more_than_the_model(void **state)
     const int64_t step_ns = 1024 * 512;
     struct random_seeded random;
     static struct model models[1000];
-    uint64_t seed = seed_printed();
+    uint64_t seed = test_seed(20260203);
     struct limit_table *table = table_made(64, seed);
     int64_t now_ns = 0;
     uint64_t allowed = 0;
@@ -273,12 +254,13 @@ static void crowded_table_never_admits_more_than_the_model(void **state)
         models[i] = (struct model){4 * step_ns, 0};
     for (int i = 0; i < STEPS; i++) {
         /* One key in ten tries is the same few: the attackers who want to be forgotten. */
-        uint64_t key = draw(&random, 10) == 0 ? draw(&random, 5) : draw(&random, 1000);
+        uint64_t key =
+            test_draw(&random, 10) == 0 ? test_draw(&random, 5) : test_draw(&random, 1000);
         struct model before = models[key];
         struct limit_verdict verdict;
         bool expected;
 
-        now_ns += (int64_t)draw(&random, 60) * 512;
+        now_ns += (int64_t)test_draw(&random, 60) * 512;
         limit_take(table, span_make(&key, sizeof(key)), &rate, now_ns, &verdict);
         expected = model_take(&models[key], step_ns, 4 * step_ns, now_ns);
         if (verdict.allowed)
@@ -334,7 +316,7 @@ static void *hammer_run(void *context)
     random_seeded_init(&random, hammer->seed);
     (void)pthread_barrier_wait(hammer->all_here);
     for (unsigned i = 0; i < hammer->takes; i++) {
-        uint64_t key = hammer->keys == 1 ? 0 : draw(&random, hammer->keys);
+        uint64_t key = hammer->keys == 1 ? 0 : test_draw(&random, hammer->keys);
         int64_t now_ns = atomic_fetch_add(hammer->now_ns, hammer->keys == 1 ? 0 : 512);
         struct limit_verdict verdict;
 

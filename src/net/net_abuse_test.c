@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/random_test_kit.h"
 #include "net/net_harness.h"
 
 enum { BUFFER_BYTES = 8192 };
@@ -374,14 +375,6 @@ static void serves_amid_abuse(void **state)
 
 enum { CHAOS_CONNS = 40, CHAOS_STEPS = 6000 };
 
-static uint64_t draw(struct random_seeded *random, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&random->source, &value, sizeof(value));
-    return value % below;
-}
-
 /* Ends one connection in one of the ways there are. */
 static void hang_up(int fd, uint64_t how)
 {
@@ -415,13 +408,14 @@ static void chaos_step(struct random_seeded *random, int *fd)
         SPAN("HEAD /flood HTTP/1.1\r\n\r\n"),
     };
     static char sink[32 * 1024];
-    struct span word = words[draw(random, PC_COUNT(words))];
+    struct span word = words[test_draw(random, PC_COUNT(words))];
 
     if (*fd < 0)
-        *fd = draw(random, 2) == 0 ? net_harness_connect(&harness) : net_harness_pair(&harness);
-    switch (draw(random, 8)) {
+        *fd =
+            test_draw(random, 2) == 0 ? net_harness_connect(&harness) : net_harness_pair(&harness);
+    switch (test_draw(random, 8)) {
     case 0:
-        hang_up(*fd, draw(random, 2));
+        hang_up(*fd, test_draw(random, 2));
         *fd = -1;
         break;
     case 1:
@@ -429,10 +423,10 @@ static void chaos_step(struct random_seeded *random, int *fd)
         break;
     case 2:
     case 3:
-        (void)recv(*fd, sink, 1 + draw(random, sizeof(sink)), MSG_DONTWAIT);
+        (void)recv(*fd, sink, 1 + test_draw(random, sizeof(sink)), MSG_DONTWAIT);
         break;
     case 4:
-        word.len = draw(random, word.len + 1);
+        word.len = test_draw(random, word.len + 1);
         (void)send(*fd, word.ptr, word.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         break;
     default:
@@ -453,7 +447,7 @@ static void survives_chaos(void **state)
     memset(fds, -1, sizeof(fds));
     net_harness_start(&harness, &options, NULL);
     for (int step = 0; step < CHAOS_STEPS; step++)
-        chaos_step(&random, &fds[draw(&random, CHAOS_CONNS)]);
+        chaos_step(&random, &fds[test_draw(&random, CHAOS_CONNS)]);
     for (size_t i = 0; i < CHAOS_CONNS; i++) {
         if (fds[i] >= 0)
             hang_up(fds[i], 1);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/random_test_kit.h"
 #include "net/net_pool.h"
 #include "net/net_priv.h"
 #include "net/net_signal.h"
@@ -39,28 +40,21 @@ static void on_alarm(struct net_timer *timer)
     fired++;
 }
 
-static uint64_t draw(struct random_seeded *random, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&random->source, &value, sizeof(value));
-    return value % below;
-}
-
 static void turn(struct net_wheel *wheel, struct random_seeded *random, struct alarm *alarm)
 {
-    switch (draw(random, 4)) {
+    switch (test_draw(random, 4)) {
     case 0:
         net_timer_stop(&alarm->timer);
         alarm->due_ns = 0;
         return;
     case 1:
     case 2:
-        alarm->due_ns = now_ns + 1 + (int64_t)draw(random, 30000000000u >> draw(random, 20));
+        alarm->due_ns =
+            now_ns + 1 + (int64_t)test_draw(random, 30000000000u >> test_draw(random, 20));
         net_wheel_set(wheel, &alarm->timer, alarm->due_ns);
         return;
     default:
-        now_ns += (int64_t)draw(random, (uint64_t)TICK_NS);
+        now_ns += (int64_t)test_draw(random, (uint64_t)TICK_NS);
         net_wheel_run(wheel, now_ns);
     }
 }
@@ -79,7 +73,7 @@ static void wheel_is_exact(void **state)
     for (size_t i = 0; i < TIMERS; i++)
         alarms[i].timer.fire = on_alarm;
     for (int step = 0; step < STEPS; step++) {
-        size_t at = draw(&random, TIMERS);
+        size_t at = test_draw(&random, TIMERS);
 
         turn(&wheel, &random, &alarms[at]);
         if (alarms[at].due_ns != 0)
@@ -204,14 +198,14 @@ static void output_keeps_order(void **state)
 
     random_seeded_init(&random, 3);
     for (int step = 0; step < 20000; step++) {
-        size_t len = draw(&random, 26 - in % 26 + 1);
+        size_t len = test_draw(&random, 26 - in % 26 + 1);
         struct span piece = span_make(letters + in % 26, len);
 
         assert_true(step % 5 == 0 ? net_output_refer(&output, piece)
                                   : net_output_copy(&output, piece));
         in += len;
         assert_int_equal(output.bytes, in - out);
-        len = draw(&random, output.bytes + 1);
+        len = test_draw(&random, output.bytes + 1);
         net_output_drop(&output, len);
         out += len;
         if (output.bytes > 0)

@@ -3,6 +3,7 @@
  * hear of it late, verifiers ask whichever node and keep the answer for as long as they may. At
  * every moment every token within its life must fit every kept answer. */
 #include "oauth/oauth_keys_test_kit.h"
+#include "base/random_test_kit.h"
 
 enum {
     SEEDS = 6,
@@ -38,14 +39,6 @@ struct world {
     size_t token_count;
     struct random_seeded random;
 };
-
-static uint64_t draw(struct world *world, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&world->random.source, &value, sizeof(value));
-    return value % below;
-}
 
 static int64_t now_s(void)
 {
@@ -94,18 +87,19 @@ static void hear(struct world *world, size_t node)
 static void hear_in_time(struct world *world, int64_t step_s)
 {
     for (size_t node = 0; node < 2; node++) {
-        if (draw(world, 3) == 0 || now_s() + step_s - world->behind_since > LATE_S_MAX)
+        if (test_draw(&world->random, 3) == 0 ||
+            now_s() + step_s - world->behind_since > LATE_S_MAX)
             hear(world, node);
     }
 }
 
 static void turn(struct world *world)
 {
-    char which = draw(world, 2) == 0 ? 'a' : 'b';
+    char which = test_draw(&world->random, 2) == 0 ? 'a' : 'b';
 
     hear(world, 0);
     hear(world, 1);
-    (void)rotate(which, turned[draw(world, PC_COUNT(turned))], false);
+    (void)rotate(which, turned[test_draw(&world->random, PC_COUNT(turned))], false);
     world->behind[0] = world->behind[1] = true;
     world->behind_since = now_s();
 }
@@ -118,7 +112,7 @@ static bool is_live(const struct token *token)
 static void check(struct world *world)
 {
     int64_t max_age_s = oauth_keys_max_age_s(world->nodes[0]);
-    const struct token *one = &world->tokens[draw(world, world->token_count)];
+    const struct token *one = &world->tokens[test_draw(&world->random, world->token_count)];
 
     for (size_t t = world->token_count; t > 0 && is_live(&world->tokens[t - 1]); t--) {
         const struct token *token = &world->tokens[t - 1];
@@ -142,16 +136,16 @@ static void check(struct world *world)
 /* Turning over keeps to the rhythm that leaves room for all keys. */
 static void step(struct world *world, int64_t *turned_at_s)
 {
-    int64_t step_s = (int64_t)draw(world, STEP_S_MAX);
+    int64_t step_s = (int64_t)test_draw(&world->random, STEP_S_MAX);
 
-    if (now_s() - *turned_at_s > 120 && draw(world, 4) == 0) {
+    if (now_s() - *turned_at_s > 120 && test_draw(&world->random, 4) == 0) {
         turn(world);
         *turned_at_s = now_s();
     }
     hear_in_time(world, step_s);
-    ask(world, world->nodes[draw(world, 2)]);
+    ask(world, world->nodes[test_draw(&world->random, 2)]);
     for (size_t i = 0; i < PC_COUNT(turned); i++)
-        sign(world, world->nodes[draw(world, 2)], turned[i]);
+        sign(world, world->nodes[test_draw(&world->random, 2)], turned[i]);
     check(world);
     pass_s(step_s);
     check(world);

@@ -6,12 +6,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/random_test_kit.h"
 #include "upstream/upstream_pick.h"
 
 #define MS     CLOCK_NS_PER_MS
@@ -396,18 +396,10 @@ struct run {
     uint64_t trials;
 };
 
-static uint64_t draw(struct run *run, uint64_t below)
-{
-    uint64_t value;
-
-    random_fill(&run->random.source, &value, sizeof(value));
-    return value % below;
-}
-
 static void step_pick(struct run *run, size_t p)
 {
     struct model *model = &run->models[p];
-    uint64_t tried = draw(run, 4) == 0 ? draw(run, 1 << TARGETS) : 0;
+    uint64_t tried = test_draw(&run->random, 4) == 0 ? test_draw(&run->random, 1 << TARGETS) : 0;
     bool panic;
     uint64_t asked = model_asked(model, run->now_ms, &panic);
     size_t got = pick(run->pickers[p], tried, run->now_ms * MS);
@@ -433,10 +425,10 @@ static void step_pick(struct run *run, size_t p)
 
 static void step_settle(struct run *run, size_t p, uint64_t good_of_ten)
 {
-    size_t at = draw(run, run->flight_count[p]);
+    size_t at = test_draw(&run->random, run->flight_count[p]);
     size_t target = run->flights[p][at];
     struct model_target *it = &run->models[p].targets[target];
-    uint64_t luck = draw(run, 12);
+    uint64_t luck = test_draw(&run->random, 12);
 
     run->flights[p][at] = run->flights[p][--run->flight_count[p]];
     it->flying--;
@@ -453,14 +445,14 @@ static void step_settle(struct run *run, size_t p, uint64_t good_of_ten)
 
 static void step_stir(struct run *run, size_t p, bool healthy)
 {
-    size_t target = draw(run, TARGETS);
+    size_t target = test_draw(&run->random, TARGETS);
     struct model_target *it = &run->models[p].targets[target];
 
-    if (draw(run, 4) == 0) {
-        it->drained = draw(run, 4) == 0;
+    if (test_draw(&run->random, 4) == 0) {
+        it->drained = test_draw(&run->random, 4) == 0;
         upstream_drain(run->pickers[p], target, it->drained);
     } else {
-        bool well = draw(run, 10) < (healthy ? 8U : 4U);
+        bool well = test_draw(&run->random, 10) < (healthy ? 8U : 4U);
 
         upstream_checked(run->pickers[p], target, well, run->now_ms * MS);
         model_checked(it, well);
@@ -486,41 +478,31 @@ static void compare(const struct run *run, size_t p, size_t i)
     assert_int_equal(got.recent_ejections, model_recent(it, run->now_ms));
 }
 
-static uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-    const char *given = getenv(name);
-
-    if (given != NULL)
-        assert_true(span_to_u64(span_from(given), &otherwise));
-    return otherwise;
-}
-
 static void equals_the_reference_over_a_million_steps(void **state)
 {
-    uint64_t seed = from_environment("PORTCULLIS_TEST_SEED", 20261122);
-    uint64_t steps = from_environment("PORTCULLIS_TEST_STEPS", STEPS);
+    uint64_t seed = test_seed(20261122);
+    uint64_t steps = test_number("PORTCULLIS_TEST_STEPS", STEPS);
     static struct run run;
     uint64_t ejections = 0;
     uint64_t panics = 0;
 
     (void)state;
-    print_message("seed %llu\n", (unsigned long long)seed);
     random_seeded_init(&run.random, seed);
     for (size_t p = 0; p < PICKERS; p++)
         run.pickers[p] = made(TARGETS, model_rules);
     for (uint64_t i = 0; i < steps; i++) {
         bool healthy = i / 3000 % 2 == 0;
-        size_t p = draw(&run, PICKERS);
+        size_t p = test_draw(&run.random, PICKERS);
 
-        run.now_ms += draw(&run, 3) == 0 ? (int64_t)draw(&run, 20) : 0;
-        if (draw(&run, 20) == 0)
+        run.now_ms += test_draw(&run.random, 3) == 0 ? (int64_t)test_draw(&run.random, 20) : 0;
+        if (test_draw(&run.random, 20) == 0)
             step_stir(&run, p, healthy);
         else if (run.flight_count[p] < FLIGHTS_MAX &&
-                 (run.flight_count[p] == 0 || draw(&run, 2) == 0))
+                 (run.flight_count[p] == 0 || test_draw(&run.random, 2) == 0))
             step_pick(&run, p);
         else
             step_settle(&run, p, healthy ? 9 : 3);
-        compare(&run, p, draw(&run, TARGETS));
+        compare(&run, p, test_draw(&run.random, TARGETS));
     }
     for (size_t p = 0; p < PICKERS; p++) {
         for (size_t i = 0; i < TARGETS; i++)
