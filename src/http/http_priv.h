@@ -248,6 +248,7 @@ struct http_call {
 
     struct http_passage *passage; /* to an upstream; NULL: none, or over */
     struct http_tunnel *tunnel;   /* what the upstream is offered; NULL: nothing */
+    struct net_header hop;        /* what the answer's Connection names, for its trailers */
     struct sbuf body;
     enum http_form form; /* that the body is written in */
     struct http_principal principal;
@@ -502,7 +503,8 @@ bool http_list_has(const struct net_header *headers, size_t count, const char *n
 /* The client looks at trailers: so the upstream is told. */
 bool http_trailers_wanted(const struct http_call *call);
 void http_trailers_announce(const struct http_call *call, struct sbuf *out);
-void http_trailers_announced(const struct http_call *call, const struct net_answer_head *head,
+/* Keeps what Connection names: the head is gone when trailers come. */
+void http_trailers_announced(struct http_call *call, const struct net_answer_head *head,
                              struct sbuf *out);
 /* Their lines, to the upstream at the end of the request, and back. */
 struct span http_trailers_up(const struct http_call *call);

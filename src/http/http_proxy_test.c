@@ -398,8 +398,10 @@ static void trailers_pass_where_allowed(void **state)
 
     (void)state;
     peer.answer =
-        "HTTP/1.1 200 OK\r\nTrailer: X-Done, Date, Server\r\nTransfer-Encoding: chunked\r\n"
-        "\r\n2\r\nok\r\n0\r\nX-Done: yes\r\nServer: peer\r\nX-Request-Id: t\r\n\r\n";
+        "HTTP/1.1 200 OK\r\nTrailer: X-Done, Date, Server, X-Hop\r\nConnection: x-other\r\n"
+        "Transfer-Encoding: chunked\r\nConnection: keep-alive, X-Hop\r\n"
+        "\r\n2\r\nok\r\n0\r\nX-Done: yes\r\nServer: peer\r\nX-Hop: h\r\nX-Other: o\r\n"
+        "X-Request-Id: t\r\n\r\n";
     (void)snprintf(text, sizeof(text), "POST /trailing%s", sent);
     site_say(fd, text);
     assert_int_equal(site_hear(fd), 200);

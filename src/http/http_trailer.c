@@ -147,13 +147,31 @@ void http_trailers_announce(const struct http_call *call, struct sbuf *out)
         announce(call, &way, out);
 }
 
-void http_trailers_announced(const struct http_call *call, const struct net_answer_head *head,
+/* All lines of Connection as one. Without memory *ret has no name, and no trailer passes. */
+static void hop_keep(struct arena *arena, const struct net_answer_head *head,
+                     struct net_header *ret)
+{
+    struct sbuf out = sbuf_on(arena, TRAILERS_BYTES_MAX);
+
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (!span_is(head->headers[i].name, "connection"))
+            continue;
+        sbuf_add(&out, head->headers[i].value);
+        sbuf_add_char(&out, ',');
+    }
+    if (!out.full)
+        *ret = (struct net_header){.name = SPAN_OF("connection"), .value = sbuf_span(&out)};
+}
+
+void http_trailers_announced(struct http_call *call, const struct net_answer_head *head,
                              struct sbuf *out)
 {
     const struct way way = to_client(call, head->headers, head->header_count);
 
-    if (http_trailers_wanted(call) && head->content_length == NET_LENGTH_CHUNKED)
-        announce(call, &way, out);
+    if (!http_trailers_wanted(call) || head->content_length != NET_LENGTH_CHUNKED)
+        return;
+    hop_keep(call->req.arena, head, &call->hop);
+    announce(call, &way, out);
 }
 
 struct span http_trailers_up(const struct http_call *call)
@@ -168,7 +186,9 @@ struct span http_trailers_up(const struct http_call *call)
 struct span http_trailers_down(const struct http_call *call, const struct net_header *trailers,
                                size_t count)
 {
-    const struct way way = to_client(call, NULL, 0);
+    const struct way way = to_client(call, &call->hop, 1);
+    bool known = call->hop.name.len > 0; /* nobody passes what may be meant for us alone */
 
-    return http_trailers_wanted(call) ? lines_of(call, &way, trailers, count) : (struct span){0};
+    return known && http_trailers_wanted(call) ? lines_of(call, &way, trailers, count)
+                                               : (struct span){0};
 }

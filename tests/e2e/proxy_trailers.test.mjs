@@ -48,10 +48,11 @@ before(async () => {
       trailers: req.trailers,
       body: Buffer.concat(chunks).toString(),
     };
-    res.setHeader('Trailer', 'X-Sum, X-Secret, Authorization');
+    res.setHeader('Trailer', 'X-Sum, X-Secret, Authorization, X-Hop');
+    res.setHeader('Connection', 'keep-alive, x-hop');
     if (!req.url.includes('empty')) res.write('some ');
     if (req.url.includes('large')) res.write(Buffer.alloc(1 << 20, 'x'));
-    res.addTrailers(sent);
+    res.addTrailers({ ...sent, 'X-Hop': 'h' }); // for the next hop alone
     res.end();
   });
   upstream.listen(0, '127.0.0.1');
