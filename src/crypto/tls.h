@@ -67,7 +67,8 @@ PC_CHECKED enum err crypto_tls_context_new(const struct crypto_tls_options *opti
                                            struct crypto_tls_context **ret_context,
                                            struct crypto_fault *fault);
 /* The same for connections to one server. No ALPN is offered. The last session is kept and offered
- * to the next connection, for an hour at most and while the server's certificate is valid. */
+ * to the next connection, while the server's certificate is valid and for an hour after the whole
+ * handshake that it began with. */
 PC_CHECKED enum err crypto_tls_client_context_new(const struct crypto_tls_client_options *options,
                                                   struct crypto_tls_context **ret_context,
                                                   struct crypto_fault *fault);

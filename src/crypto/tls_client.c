@@ -59,6 +59,35 @@ static bool name_set(SSL *ssl, const char *name)
 
 /* ---- sessions ---- */
 
+static int began_index;
+
+static void began_index_take(void)
+{
+    began_index = SSL_SESSION_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    PC_ASSERT(began_index >= 0);
+}
+
+/* A session that is resumed goes on in another one, which OpenSSL makes a copy of it with a new
+ * time. When it began, in whole, is kept beside it as a number in the place of a pointer, and
+ * copied. */
+static int began_at(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    PC_ASSERT(pthread_once(&once, began_index_take) == 0);
+    return began_index;
+}
+
+static bool began_set(SSL_SESSION *session, int64_t began_s)
+{
+    return SSL_SESSION_set_ex_data(session, began_at(), (void *)(uintptr_t)began_s) == 1;
+}
+
+static int64_t began(const SSL_SESSION *session)
+{
+    return (int64_t)(uintptr_t)SSL_SESSION_get_ex_data(session, began_at());
+}
+
 /* OpenSSL has a session that can be resumed: with TLS 1.3 after the handshake, and more than once.
  */
 static int session_keep(SSL *ssl, SSL_SESSION *session)
@@ -69,6 +98,11 @@ static int session_keep(SSL *ssl, SSL_SESSION *session)
 
     if (SSL_get_verify_result(ssl) == X509_V_OK)
         copy = SSL_SESSION_dup(session);
+    if (copy != NULL && SSL_session_reused(ssl) != 1 &&
+        !began_set(copy, clock_realtime_s(context->clock))) {
+        SSL_SESSION_free(copy);
+        copy = NULL;
+    }
     if (copy == NULL)
         return 0;
     PC_ASSERT(pthread_mutex_lock(&context->lock) == 0);
@@ -90,11 +124,11 @@ void crypto_tls_client_forget(struct crypto_tls_context *context)
     SSL_SESSION_free(old);
 }
 
-/* What was checked when the session began must hold still. */
-static bool is_good(SSL_SESSION *session)
+/* What was checked in the whole handshake must hold still, and lists are looked at there alone. */
+static bool is_good(SSL_SESSION *session, const struct clock *clock)
 {
     const X509 *certificate = SSL_SESSION_get0_peer(session);
-    int64_t age_s = clock_realtime_s(&clock_system) - (int64_t)SSL_SESSION_get_time(session);
+    int64_t age_s = clock_realtime_s(clock) - began(session);
 
     return SSL_SESSION_is_resumable(session) == 1 && age_s >= 0 && age_s < SESSION_AGE_S_MAX &&
            certificate != NULL && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
@@ -106,7 +140,7 @@ static void session_offer(SSL *ssl, struct crypto_tls_context *context)
     SSL_SESSION *copy = NULL;
 
     PC_ASSERT(pthread_mutex_lock(&context->lock) == 0);
-    if (context->session != NULL && is_good(context->session))
+    if (context->session != NULL && is_good(context->session, context->clock))
         copy = SSL_SESSION_dup(context->session);
     PC_ASSERT(pthread_mutex_unlock(&context->lock) == 0);
     if (copy != NULL && SSL_set_session(ssl, copy) != 1)
@@ -168,6 +202,7 @@ static enum err context_fill(struct crypto_tls_context *context,
 
     if (err)
         return err;
+    context->clock = clock;
     if (!crypto_tls_rules_use(context->ssl, options->tls13_only))
         return crypto_tls_fault(fault, options->host, "TLS could not be set up");
     SSL_CTX_set_session_cache_mode(context->ssl,
@@ -218,6 +253,7 @@ enum err crypto_tls_client_context_for(const struct crypto_tls_context *client, 
     PC_ASSERT(SSL_CTX_up_ref(client->ssl) == 1);
     context->ssl = client->ssl;
     context->end_s = client->end_s;
+    context->clock = client->clock;
     err = host_keep(context, host);
     if (err)
         return err;

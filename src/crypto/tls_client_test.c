@@ -333,6 +333,36 @@ static void sessions_are_resumed(void **state)
     assert_false(resumes(server, unverified));
 }
 
+/* What lists say of the server is looked at in a whole handshake alone, so there is one each hour,
+ * however often the session was handed on since. */
+static void sessions_end_an_hour_after_they_began(void **state)
+{
+    struct clock_fake fake;
+    char ca[PATH_BYTES];
+    const struct crypto_tls_client_options options = {
+        .host = "localhost", .ca_path = path(ca, "good/ca.crt"), .clock = &fake.clock};
+    PC_AUTO(crypto_tls_context) server = our_server("here", true);
+    PC_AUTO(crypto_tls_context) client = NULL;
+    PC_AUTO(crypto_tls_context) other = NULL;
+    struct crypto_fault fault;
+
+    (void)state;
+    clock_fake_init(&fake, clock_realtime_ns(&clock_system));
+    assert_int_equal(crypto_tls_client_context_new(&options, &client, &fault), ERR_OK);
+    assert_int_equal(crypto_tls_client_context_for(client, "127.0.0.1", &other), ERR_OK);
+    assert_false(resumes(server, client));
+    assert_false(resumes(server, other));
+    for (int i = 0; i < 3; i++) {
+        clock_fake_move(&fake, 1199 * CLOCK_NS_PER_S);
+        assert_true(resumes(server, client));
+        assert_true(resumes(server, other));
+    }
+    clock_fake_move(&fake, 3 * CLOCK_NS_PER_S);
+    assert_false(resumes(server, client));
+    assert_false(resumes(server, other));
+    assert_true(resumes(server, client));
+}
+
 /* The host of a further context is insisted on like the first one's. */
 static void a_further_host_is_verified(void **state)
 {
@@ -357,9 +387,13 @@ static void a_further_host_is_verified(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_its_server),     cmocka_unit_test(asks_for_its_server),
-        cmocka_unit_test(refuses_old_versions), cmocka_unit_test(explains_bad_files),
-        cmocka_unit_test(sessions_are_resumed), cmocka_unit_test(a_further_host_is_verified),
+        cmocka_unit_test(knows_its_server),
+        cmocka_unit_test(asks_for_its_server),
+        cmocka_unit_test(refuses_old_versions),
+        cmocka_unit_test(explains_bad_files),
+        cmocka_unit_test(sessions_are_resumed),
+        cmocka_unit_test(a_further_host_is_verified),
+        cmocka_unit_test(sessions_end_an_hour_after_they_began),
     };
 
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);

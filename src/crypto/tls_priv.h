@@ -41,9 +41,10 @@ struct crypto_tls_context {
     struct crypto_tls_names names;      /* in all of its certificates */
     struct crypto_tls_tickets *tickets; /* of a listener */
     int64_t end_s;
-    char *host;           /* of the server to connect to; NULL: we are the server */
-    pthread_mutex_t lock; /* of `session` */
-    SSL_SESSION *session; /* the last one with that server, for the next; NULL: none */
+    const struct clock *clock; /* of sessions with it */
+    char *host;                /* of the server to connect to; NULL: we are the server */
+    pthread_mutex_t lock;      /* of `session` */
+    SSL_SESSION *session;      /* the last one with that server, for the next; NULL: none */
     size_t alpn_bytes;
     unsigned char alpn[CRYPTO_TLS_ALPN_BYTES]; /* names with their lengths before them */
 };
