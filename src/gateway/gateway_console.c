@@ -32,6 +32,12 @@ static enum err page(struct http_request *req)
     return http_reply_asset(req, web_console_find(SPAN_OF("page")));
 }
 
+/* One address for the page; what is behind a "?" was for nobody. */
+static enum err slash(struct http_request *req)
+{
+    return http_reply_redirect(req, 303, SPAN_OF("/console"));
+}
+
 static enum err file(struct http_request *req)
 {
     const struct file_input *input = req->input;
@@ -49,6 +55,7 @@ static enum err file(struct http_request *req)
 
 const struct http_route gateway_console_routes[] = {
     {CONSOLE_ROW, .path = "/console", .handle = page, .id = "console"},
+    {CONSOLE_ROW, .path = "/console/", .handle = slash, .id = "console_slash"},
     {CONSOLE_ROW, .path = "/console/callback", .handle = page, .id = "console_callback"},
     {CONSOLE_ROW, .path = "/console/{file}", .input = &file_schema, .handle = file,
      .id = "console_file", .errors = {ERR_NOT_FOUND}},

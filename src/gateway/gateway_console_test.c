@@ -44,6 +44,18 @@ static void the_page_is_strict(void **state)
     }
 }
 
+/* Whoever types a slash behind it is sent to the one address of the page. */
+static void a_slash_leads_to_the_page(void **state)
+{
+    static const char *const paths[] = {"/console/", "/console/?a=b"};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(paths); i++) {
+        assert_int_equal(ask(paths[i], ""), 303);
+        assert_says("\r\nLocation: /console\r\n");
+    }
+}
+
 /* Each file is there under its name, may be kept, and is not sent again to who has it. */
 static void every_file_is_served(void **state)
 {
@@ -73,8 +85,7 @@ static void every_file_is_served(void **state)
 /* The page has its address; under its file's name it would lack what comes with that. */
 static void nothing_else_is(void **state)
 {
-    static const char *const paths[] = {"/console/", "/console/page", "/console/console.js",
-                                        "/console/a/b"};
+    static const char *const paths[] = {"/console/page", "/console/console.js", "/console/a/b"};
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(paths); i++)
@@ -85,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_strict),
+        cmocka_unit_test(a_slash_leads_to_the_page),
         cmocka_unit_test(every_file_is_served),
         cmocka_unit_test(nothing_else_is),
     };
