@@ -329,6 +329,7 @@ struct config {
     struct config_listener listeners[CONFIG_SERVICE_COUNT];
     const char *behind[CONFIG_SERVICE_COUNT]; /* where the gateway finds those that run elsewhere;
                                                  NULL: on loopback, at their listener's port */
+    const char *behind_ca_file; /* of those that are https; NULL: the system's authorities */
     struct {
         uint32_t port;    /* 0: there is no such listener */
         uint32_t to_port; /* 0: the gateway's */

@@ -110,6 +110,7 @@ const struct config_setting config_settings[] = {
     CONFIG_BEHIND("transaction", CONFIG_TRANSACTION),
     CONFIG_BEHIND("audit", CONFIG_AUDIT),
     CONFIG_BEHIND("monitoring", CONFIG_MONITORING),
+    CONFIG_BEHIND_TLS,
     {.path = "upstreams",
      .live = true,
      .type = CONFIG_ROWS,

@@ -4,6 +4,14 @@
 #ifndef PC_APP_CONFIG_TABLE_BEHIND_H
 #define PC_APP_CONFIG_TABLE_BEHIND_H
 
+#define CONFIG_BEHIND_TLS                                                                          \
+    {                                                                                              \
+        .path = "gateway.behind.ca_file", .type = CONFIG_TEXT, AT(behind_ca_file), RANGE(1, 4095), \
+        .file = true, .example = "/etc/portcullis/tls/services-ca.pem",                            \
+        .about = "PEM file with the authorities whose certificates services at https places may "  \
+                 "show; the system's when left out. They are always verified."                     \
+    }
+
 #define CONFIG_BEHIND(member, service)                                                             \
     {                                                                                              \
         .path = "gateway.behind." member, .type = CONFIG_TEXT, .form = CONFIG_TARGET,              \

@@ -49,8 +49,10 @@ static enum err reach(struct serve *serve, enum config_service service, struct s
     struct serve_behind *behind = serve->behind;
     struct config_target from = {.url = url_of(serve->config, service, &behind->arena),
                                  .weight = 1};
-    const struct config_upstream settings = {
-        .name = name_of(service), .targets = &from, .target_count = 1};
+    const struct config_upstream settings = {.name = name_of(service),
+                                             .targets = &from,
+                                             .target_count = 1,
+                                             .tls.ca_file = serve->config->behind_ca_file};
     struct crypto_tls_context *tls[SERVE_TARGETS_MAX];
     bool is_tls = from.url != NULL && config_target_is_tls(from.url);
     struct upstream_target target;
