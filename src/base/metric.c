@@ -251,6 +251,26 @@ struct metric_series *metric_series(struct metric *metric, const struct span *va
     return series;
 }
 
+void metric_hold(struct metric_series *series)
+{
+    if (series == NULL)
+        return;
+    metric_lock(series->metrics);
+    series->holders++;
+    series->was_held = true;
+    metric_unlock(series->metrics);
+}
+
+void metric_let_go(struct metric_series *series)
+{
+    if (series == NULL)
+        return;
+    metric_lock(series->metrics);
+    PC_ASSERT(series->holders > 0);
+    series->holders--;
+    metric_unlock(series->metrics);
+}
+
 /* This thread's block; NULL when there is no memory for it, and then nothing is counted. */
 static struct metric_block *block_make(struct metrics *metrics, unsigned slot)
 {

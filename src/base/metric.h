@@ -67,6 +67,12 @@ static inline struct metric_series *metric_only(struct metric *metric)
     return metric_series(metric, NULL, 0);
 }
 
+/* For series of what comes and goes, such as a route: one that was held is printed while somebody
+ * holds it. It keeps its number and its value meanwhile, and shows them when it is held again. One
+ * that nobody ever held is always printed. Both accept NULL; not for a request's way. */
+void metric_hold(struct metric_series *series);
+void metric_let_go(struct metric_series *series);
+
 void metric_add(struct metric_series *series, uint64_t n);        /* counter */
 void metric_set(struct metric_series *series, int64_t value);     /* gauge, last writer wins */
 void metric_move(struct metric_series *series, int64_t delta);    /* gauge, up and down */

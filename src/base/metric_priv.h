@@ -31,6 +31,8 @@ struct metric_series {
     struct metric_series *next;     /* of its metric, in order of making */
     struct metric_series *collides; /* in the index */
     uint32_t cell;                  /* its first */
+    uint32_t holders;               /* under the registry's lock */
+    bool was_held;                  /* then it is printed only while somebody holds it */
     _Atomic int64_t base;           /* gauge: what was set; the cells come on top */
     metric_read_fn *read;           /* under the registry's lock */
     void *read_context;

@@ -146,12 +146,28 @@ static void add_histogram(struct sbuf *out, const struct metric_series *series)
     sbuf_add_char(out, '\n');
 }
 
+static bool is_printed(const struct metric_series *series)
+{
+    return !series->was_held || series->holders > 0;
+}
+
+static bool has_printed(const struct metric *metric)
+{
+    const struct metric_series *series = metric->first;
+
+    while (series != NULL && !is_printed(series))
+        series = series->next;
+    return series != NULL;
+}
+
 static void add_metric(struct sbuf *out, const struct metric *metric)
 {
-    if (metric->first == NULL)
+    if (!has_printed(metric))
         return;
     add_heading(out, metric->def);
     for (const struct metric_series *i = metric->first; i != NULL; i = i->next) {
+        if (!is_printed(i))
+            continue;
         if (metric->def->kind == METRIC_HISTOGRAM) {
             add_histogram(out, i);
             continue;

@@ -165,6 +165,46 @@ static void gauges_are_set_moved_and_asked(void **state)
     metrics_free(metrics);
 }
 
+static bool is_rendered(struct metrics *metrics, const char *line)
+{
+    static char text[64 * 1024];
+    struct sbuf out = sbuf_over(text, sizeof(text) - 1);
+
+    metric_render(metrics, &out);
+    text[out.len] = '\0';
+    return strstr(text, line) != NULL;
+}
+
+/* What comes and goes is printed while somebody holds it, and loses no count by that. */
+static void what_nobody_holds_is_not_printed(void **state)
+{
+    static const struct metric_def def = {
+        .name = "jobs_total", .help = "Jobs.", .kind = METRIC_COUNTER, .labels = {"route"}};
+    const struct span labels[] = {SPAN("/a"), SPAN("/b")};
+    struct metrics *metrics = metrics_made();
+    struct metric *metric = metric_made(metrics, &def);
+    struct metric_series *a = metric_series(metric, &labels[0], 1);
+    struct metric_series *b = metric_series(metric, &labels[1], 1);
+
+    (void)state;
+    assert_true(is_rendered(metrics, "jobs_total{route=\"/b\"} 0\n")); /* nobody ever held it */
+    metric_hold(a);
+    metric_hold(a);
+    metric_hold(b);
+    metric_add(a, 7);
+    metric_let_go(a);
+    metric_let_go(b);
+    assert_true(is_rendered(metrics, "jobs_total{route=\"/a\"} 7\n"));
+    assert_false(is_rendered(metrics, "/b"));
+    metric_let_go(a);
+    assert_false(is_rendered(metrics, "jobs_total"));
+    metric_hold(metric_series(metric, &labels[0], 1));
+    assert_true(is_rendered(metrics, "jobs_total{route=\"/a\"} 7\n"));
+    metric_hold(NULL);
+    metric_let_go(NULL);
+    metrics_free(metrics);
+}
+
 static void names_are_taken_once(void **state)
 {
     struct metrics *metrics = metrics_made();
@@ -318,6 +358,7 @@ int main(void)
         cmocka_unit_test(histograms_count_edges_and_add_exactly),
         cmocka_unit_test(default_bounds_reach_from_half_a_millisecond_to_ten_seconds),
         cmocka_unit_test(gauges_are_set_moved_and_asked),
+        cmocka_unit_test(what_nobody_holds_is_not_printed),
         cmocka_unit_test(names_are_taken_once),
         cmocka_unit_test(series_are_capped_and_the_rest_counted),
         cmocka_unit_test(absent_registry_is_silent),

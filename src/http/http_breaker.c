@@ -224,6 +224,7 @@ static enum err shared_new(struct http_engine *engine, const char *service, cons
     labels[1] = span_from(shared->route);
     labels[2] = http_method_name(NET_METHOD_OTHER);
     shared->gauge = metric_series(engine->breaker_states, labels, PC_COUNT(labels));
+    metric_hold(shared->gauge);
     *ret = shared;
     return ERR_OK;
 }
@@ -250,6 +251,7 @@ void http_breaker_free(struct http_breaker *breaker)
     if (breaker == NULL || --breaker->holders > 0)
         return;
     metric_callback_end(breaker->gauge, breaker);
+    metric_let_go(breaker->gauge);
     breaker_free(breaker->breaker);
     alloc_free(breaker);
 }

@@ -122,8 +122,10 @@ void http_record_lasting(struct http_lasting *lasting)
                             http_method_name(lasting->method)};
 
     lasting->duration = metric_series(engine->durations, labels, PC_COUNT(labels));
+    metric_hold(lasting->duration);
     if (lasting->breaker != NULL)
         lasting->breaker_gauge = metric_series(engine->breaker_states, labels, PC_COUNT(labels));
+    metric_hold(lasting->breaker_gauge);
 }
 
 void http_record_show(struct http_lasting *lasting)
@@ -139,6 +141,10 @@ enum err http_record_route(struct http_service *service, struct http_route_state
 void http_record_forget(struct http_lasting *lasting)
 {
     metric_callback_end(lasting->breaker_gauge, lasting);
+    metric_let_go(lasting->breaker_gauge);
+    metric_let_go(lasting->duration);
+    for (size_t i = 0; i < HTTP_STATUS_COUNT; i++)
+        metric_let_go(atomic_load(&lasting->by_status[i]));
 }
 
 /* The counter of this route and status; made at the first such answer. */
@@ -150,6 +156,7 @@ static struct metric_series *status_series(const struct http_call *call)
         atomic_load_explicit(&state->lasting->by_status[at], memory_order_acquire);
     char text[8];
     struct sbuf status = sbuf_over(text, sizeof(text));
+    struct metric_series *held = NULL;
     struct span labels[4];
 
     if (PC_LIKELY(series != NULL))
@@ -160,7 +167,9 @@ static struct metric_series *status_series(const struct http_call *call)
     labels[2] = http_method_name(state->row.path ? state->row.method : NET_METHOD_OTHER);
     labels[3] = sbuf_span(&status);
     series = metric_series(call->lane->engine->requests, labels, PC_COUNT(labels));
-    atomic_store_explicit(&state->lasting->by_status[at], series, memory_order_release);
+    metric_hold(series);
+    if (!atomic_compare_exchange_strong(&state->lasting->by_status[at], &held, series))
+        metric_let_go(series); /* another loop was first */
     return series;
 }
 

@@ -44,8 +44,10 @@ static enum err metrics_make(struct issuer *issuer)
     for (size_t i = 0; i < ISSUER_OUTCOMES; i++) {
         labels[1] = span_from(outcomes[i]);
         issuer->outcomes[i] = metric_series(fetches, labels, 2);
+        metric_hold(issuer->outcomes[i]);
     }
     issuer->key_count = metric_series(keys, labels, 1);
+    metric_hold(issuer->key_count);
     return ERR_OK;
 }
 
@@ -187,6 +189,9 @@ void issuer_free(struct issuer *issuer)
         if (issuer->stop[i] >= 0)
             (void)close(issuer->stop[i]);
     }
+    for (size_t i = 0; i < ISSUER_OUTCOMES; i++)
+        metric_let_go(issuer->outcomes[i]);
+    metric_let_go(issuer->key_count);
     net_lookup_free(issuer->lookup);
     issuer_keys_leave(issuer->keys);
     PC_ASSERT(pthread_cond_destroy(&issuer->wake) == 0);

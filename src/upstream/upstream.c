@@ -261,6 +261,22 @@ static enum err count_targets(struct upstream *upstream)
     return err;
 }
 
+/* They are printed while an upstream has them, so one that goes takes them away. */
+static void each_series(const struct upstream *upstream, void (*what)(struct metric_series *))
+{
+    for (size_t i = 0; i < upstream->options.target_count; i++) {
+        const struct upstream_counts *counts = &upstream->counts[i];
+
+        for (size_t j = 0; j < UPSTREAM_OUTCOMES; j++)
+            what(counts->attempts[j]);
+        what(counts->well);
+        what(counts->addresses);
+    }
+    for (size_t i = 0; i < upstream->name_count; i++)
+        for (size_t j = 0; j < PC_COUNT(upstream->names[i].lookups); j++)
+            what(upstream->names[i].lookups[j]);
+}
+
 static enum err count(struct upstream *upstream)
 {
     enum err err;
@@ -269,7 +285,11 @@ static enum err count(struct upstream *upstream)
         upstream->counts[i] =
             (struct upstream_counts){.upstream = upstream, .target = i, .places = 1};
     err = count_names(upstream);
-    return err ? err : count_targets(upstream);
+    if (!err)
+        err = count_targets(upstream);
+    each_series(upstream, metric_hold);
+    upstream->is_counted = true;
+    return err;
 }
 
 static enum err fill(struct upstream *upstream)
@@ -344,6 +364,8 @@ void upstream_free(struct upstream *upstream)
         metric_callback_end(upstream->counts[i].well, &upstream->counts[i]);
         metric_callback_end(upstream->counts[i].addresses, &upstream->counts[i]);
     }
+    if (upstream->is_counted)
+        each_series(upstream, metric_let_go);
     for (size_t i = 0; i < UPSTREAM_LOOPS_MAX; i++)
         upstream_pool_free(upstream->pools[i]);
     upstream_picker_free(upstream->picker);

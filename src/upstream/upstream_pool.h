@@ -46,6 +46,7 @@ struct upstream {
     pthread_mutex_t places_lock;
     struct upstream_name names[UPSTREAM_TARGETS_MAX];
     size_t name_count;
+    bool is_counted; /* it holds its series */
     struct upstream_counts counts[UPSTREAM_TARGETS_MAX];
     struct upstream_times times; /* of calls whose route says nothing */
     struct net_answer_limits limits;

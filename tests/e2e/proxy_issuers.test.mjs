@@ -520,6 +520,9 @@ test('a reload adds, changes and takes away issuers together with their routes',
 
     await told(alone, ['- issuer two', '- route /two: upstream shop']);
     assert.equal((await running.get('/two', { token: green })).status, 404);
+    const { text } = await running.get('/metrics');
+    assert.match(text, /issuer_keys\{issuer="one"\} 2/);
+    assert.doesNotMatch(text, /issuer="two"/);
     assert.equal(await ask('/one', token), 200);
     assert.equal(mine.asked, asked);
 

@@ -195,6 +195,51 @@ test('a bad file changes nothing, and says where it is wrong', async () => {
   write(usual());
 });
 
+test('what is gone is gone from the metrics, and what stays counts on', async () => {
+  const told = async (pattern) =>
+    (await gate.get('/metrics')).text.split('\n').filter((line) => pattern.test(line));
+  const requests = async () =>
+    Number(
+      /http_requests_total\{[^}]*route="\/shop\/\*",method="GET",status="200"\} (\d+)/.exec(
+        (await gate.get('/metrics')).text,
+      )[1],
+    );
+  const passing = /passing/;
+  const breaker = '    circuit_breaker: {failure_threshold: 5}\n';
+  const more = settings(
+    [upstream('shop', [one, two], roundRobin), upstream('passing', [two], breaker)],
+    [route('/shop/*', 'shop'), route('/passing/*', 'passing')],
+  );
+  await reload(more);
+  assert.equal((await gate.get('/passing/a')).status, 200);
+  assert.equal((await gate.get('/shop/a')).status, 200);
+  const lines = await told(passing);
+  for (const name of [
+    'http_requests_total',
+    'http_request_duration_seconds_count',
+    'circuit_breaker_state',
+    'upstream_attempts_total',
+    'upstream_target_well',
+  ])
+    assert.ok(
+      lines.some((line) => line.startsWith(name)),
+      name,
+    );
+  const before = await requests();
+  await reload(usual());
+  const deadline = Date.now() + 30_000;
+  while ((await told(passing)).length > 0) {
+    assert.ok(Date.now() < deadline, (await told(passing)).join('\n'));
+    await sleep(50);
+    await reload(); // ends what its last request has left
+  }
+  assert.equal((await gate.get('/shop/a')).status, 200);
+  assert.equal(await requests(), before + 1);
+  await reload(more);
+  assert.ok((await told(passing)).length > 0);
+  await reload(usual());
+});
+
 test('general thresholds of breakers take effect with a reload', async () => {
   const guarded = upstream('guarded', [two], '    circuit_breaker: {timeout_seconds: 3600}\n');
   const text = (failures) =>
