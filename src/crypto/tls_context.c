@@ -303,8 +303,7 @@ static enum err side_fill(struct crypto_tls_context *context, size_t which,
         err = clients_use(context, ssl, options, clock, fault);
     if (err)
         return err;
-    if (!sessions_bind(ssl, options) ||
-        !crypto_tls_tickets_use(context, ssl, options->client != CRYPTO_TLS_CLIENT_NONE))
+    if (!sessions_bind(ssl, options) || !crypto_tls_tickets_use(context, ssl))
         return crypto_tls_fault(fault, options->name, "sessions could not be set up");
     alpn_use(context, ssl, options);
     if (which == 0 || end_s < context->end_s)

@@ -73,8 +73,7 @@ void crypto_tls_names_use(struct crypto_tls_context *context);
 PC_CHECKED enum err crypto_tls_tickets_new(const struct clock *clock,
                                            struct crypto_tls_tickets **ret);
 void crypto_tls_tickets_free(struct crypto_tls_tickets *tickets); /* accepts NULL */
-PC_CHECKED bool crypto_tls_tickets_use(struct crypto_tls_context *context, SSL_CTX *ssl,
-                                       bool asks_clients);
+PC_CHECKED bool crypto_tls_tickets_use(struct crypto_tls_context *context, SSL_CTX *ssl);
 
 /* Certificates that this context verifies must not be on a list of the file. */
 PC_CHECKED enum err crypto_tls_crl_use(SSL_CTX *ssl, const char *path, const struct clock *clock,

@@ -369,6 +369,55 @@ static void sessions_stay_with_their_listener(void **state)
     }
 }
 
+/* Connects with the session, replaces it by what the server gave, and says whether it resumed. */
+static bool resumes(struct crypto_tls_context *context, SSL_SESSION **session)
+{
+    struct client_options client = {.version_max = TLS1_3_VERSION, .session = *session};
+    struct pair pair;
+    bool resumed;
+
+    pair_open(&pair, context, &client);
+    assert_int_equal(pair_shake(&pair), CRYPTO_TLS_DONE);
+    resumed = crypto_tls_resumed(pair.server);
+    client.session = ticket_of(&pair);
+    pair_close(&pair);
+    SSL_SESSION_free(*session);
+    *session = client.session;
+    return resumed;
+}
+
+/* Clients of TLS 1.3 use a ticket once: each connection has to give them the next. But the whole
+ * handshake must not be longer ago than two hours. */
+static void each_connection_gives_a_ticket_for_a_time(void **state)
+{
+    const int64_t minute_ns = 60 * CLOCK_NS_PER_S;
+    struct crypto_tls_options options = server_options();
+    struct crypto_fault fault = {.text = ""};
+    struct crypto_tls_context *made = NULL;
+    SSL_SESSION *session = NULL;
+    struct clock_fake clock;
+
+    (void)state;
+    clock_fake_init(&clock, clock_realtime_ns(&clock_system));
+    assert_int_equal(crypto_tls_context_new(&options, &clock.clock, &made, &fault), ERR_OK);
+    PC_AUTO(crypto_tls_context) context = made;
+    assert_false(resumes(context, &session));
+    for (size_t i = 0; i < 3; i++) {
+        SSL_SESSION *first = session;
+
+        assert_int_equal(SSL_SESSION_up_ref(first), 1);
+        assert_true(resumes(context, &session));
+        assert_ptr_not_equal(session, first); /* a new one */
+        SSL_SESSION_free(first);
+        clock_fake_move(&clock, 39 * minute_ns);
+    }
+    assert_true(resumes(context, &session)); /* after 117 minutes */
+    clock_fake_move(&clock, 3 * minute_ns);
+    assert_false(resumes(context, &session));
+    assert_true(resumes(context, &session)); /* it begins anew */
+    SSL_SESSION_free(session);
+}
+
 static void renegotiation_is_refused(void **state)
 {
     struct crypto_tls_options options = server_options();
@@ -690,6 +739,7 @@ int main(void)
         cmocka_unit_test(client_certificates_name_the_peer),
         cmocka_unit_test(client_rules_decide),
         cmocka_unit_test(sessions_stay_with_their_listener),
+        cmocka_unit_test(each_connection_gives_a_ticket_for_a_time),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(a_gone_peer_is_no_signal),
         cmocka_unit_test(what_is_not_tls_fails),

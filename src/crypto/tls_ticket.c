@@ -8,6 +8,10 @@
  * it may be over, or on a list, since the session began. A chain that needs more than the
  * client's own certificate cannot be verified so, and makes a whole handshake.
  *
+ * Clients of TLS 1.3 use a ticket once (RFC 8446, C.4), so each connection gives them a new one.
+ * That must not make a session endless: a ticket tells when the whole handshake was that it comes
+ * from, and two hours later another one is due (RFC 8446, 4.6.1).
+ *
  * Source: RFC 5077, 4 (how a ticket is sealed) and 5.5 (its keys); CVE-2014-3616. */
 #include <string.h>
 
@@ -18,7 +22,7 @@
 #include "base/alloc.h"
 #include "crypto/tls_priv.h"
 
-enum { KEY_LIFE_S = CRYPTO_TLS_SESSION_LIFE_S };
+enum { KEY_LIFE_S = CRYPTO_TLS_SESSION_LIFE_S, CHAIN_LIFE_S = 2 * KEY_LIFE_S };
 
 static bool key_make(struct crypto_tls_ticket_key *key, int64_t now_s)
 {
@@ -96,7 +100,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     alloc_wipe(&key, sizeof(key));
     if (!good)
         return -1;
-    return is_old ? 2 : 1;
+    return is_old || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 
 /* ---- the client's certificate, once more ---- */
@@ -118,6 +122,34 @@ static bool is_verified(SSL *ssl, X509_STORE *store, X509 *certificate)
     return good;
 }
 
+/* ---- the whole handshake that a session goes back to ---- */
+
+static int64_t second_of(const struct crypto_tls_context *context)
+{
+    return clock_monotonic_ns(context->tickets->clock) / CLOCK_NS_PER_S;
+}
+
+/* A resumed session has the mark already. */
+static int on_seal(SSL *ssl, void *argument)
+{
+    int64_t begun_s = second_of(argument);
+
+    return SSL_session_reused(ssl) == 1 ||
+           SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), &begun_s, sizeof(begun_s)) == 1;
+}
+
+static bool is_recent(const struct crypto_tls_context *context, SSL_SESSION *session)
+{
+    int64_t begun_s;
+    void *mark = NULL;
+    size_t bytes = 0;
+
+    if (SSL_SESSION_get0_ticket_appdata(session, &mark, &bytes) != 1 || bytes != sizeof(begun_s))
+        return false;
+    memcpy(&begun_s, mark, sizeof(begun_s));
+    return second_of(context) - begun_s < CHAIN_LIFE_S;
+}
+
 static SSL_TICKET_RETURN on_session(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                     size_t name_bytes, SSL_TICKET_STATUS status, void *argument)
 {
@@ -126,6 +158,8 @@ static SSL_TICKET_RETURN on_session(SSL *ssl, SSL_SESSION *session, const unsign
 
     (void)name, (void)name_bytes;
     if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (!is_recent(context, session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     certificate = SSL_SESSION_get0_peer(session);
     if (certificate == NULL ? (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0
@@ -157,12 +191,9 @@ void crypto_tls_tickets_free(struct crypto_tls_tickets *tickets)
     alloc_free(tickets);
 }
 
-bool crypto_tls_tickets_use(struct crypto_tls_context *context, SSL_CTX *ssl, bool asks_clients)
+bool crypto_tls_tickets_use(struct crypto_tls_context *context, SSL_CTX *ssl)
 {
-    bool good = SSL_CTX_set_app_data(ssl, context) == 1 &&
-                SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) == 1;
-
-    if (asks_clients)
-        good = good && SSL_CTX_set_session_ticket_cb(ssl, NULL, on_session, context) == 1;
-    return good;
+    return SSL_CTX_set_app_data(ssl, context) == 1 &&
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket) == 1 &&
+           SSL_CTX_set_session_ticket_cb(ssl, on_seal, on_session, context) == 1;
 }
