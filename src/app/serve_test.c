@@ -343,14 +343,14 @@ static void a_reload_swaps_issuers(void **state)
 static sem_t dead_asked, dead_end;
 static atomic_int redis_asked, dead_through;
 
-typedef int look_up_fn(const char *name, const char *port, const struct addrinfo *hints,
-                       struct addrinfo **ret);
+typedef int look_up_fn(const char *name, const char *service, const struct addrinfo *req,
+                       struct addrinfo **pai);
 
-int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints,
-                struct addrinfo **ret)
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                struct addrinfo **pai)
 {
     bool is_redis = name != NULL && strcmp(name, "redis.example") == 0;
-    bool is_literal = hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0;
+    bool is_literal = req != NULL && (req->ai_flags & AI_NUMERICHOST) != 0;
     look_up_fn *real;
 
     if (!is_literal && ((is_redis && atomic_fetch_add(&redis_asked, 1) > 0) ||
@@ -361,7 +361,7 @@ int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints
         return EAI_AGAIN;
     }
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-    return real(is_redis && !is_literal ? "127.0.0.1" : name, port, hints, ret);
+    return real(is_redis && !is_literal ? "127.0.0.1" : name, service, req, pai);
 }
 
 /* Redis is away and its name is looked up again, an issuer's keys are fetched: neither a reload nor

@@ -187,7 +187,8 @@ static void add_masked(struct sbuf *out, struct span text)
     char copy[LIMIT_LOG_LINE_BYTES_MAX];
 
     text = span_slice(text, 0, sizeof(copy)); /* more would not fit the line */
-    memcpy(copy, text.ptr, text.len);
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
     mask_in_place(copy, text.len);
     sbuf_add_json(out, span_make(copy, text.len));
 }

@@ -24,21 +24,21 @@ typedef int look_up_fn(const char *name, const char *port, const struct addrinfo
                        struct addrinfo **ret);
 
 /* In place of the system's. */
-int getaddrinfo(const char *name, const char *port, const struct addrinfo *hints,
-                struct addrinfo **ret)
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                struct addrinfo **pai)
 {
     look_up_fn *real;
     int failed;
 
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-    if ((hints->ai_flags & AI_NUMERICHOST) != 0)
-        return real(name, port, hints, ret);
+    if ((req->ai_flags & AI_NUMERICHOST) != 0)
+        return real(name, service, req, pai);
     (void)atomic_fetch_add(&asked, 1);
     if (strcmp(name, "nobody") == 0)
         return EAI_NONAME;
     if (strcmp(name, "hangs") == 0)
         PC_ASSERT(sem_wait(&go_on) == 0);
-    failed = real("127.0.0.7", port, hints, ret);
+    failed = real("127.0.0.7", service, req, pai);
     (void)atomic_fetch_add(&through, 1);
     return failed;
 }
@@ -62,7 +62,7 @@ static int start(void **state)
 
 static void addresses_are_told(void **state)
 {
-    struct net_lookup_answer answer;
+    struct net_lookup_answer answer = {.count = 0};
     const struct sockaddr_in *at = (const struct sockaddr_in *)(const void *)&answer.list[0].at;
     const char *why = NULL;
 
