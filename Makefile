@@ -57,8 +57,8 @@ format: deps-check ## Lay out the C files with clang-format
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs -r clang-format-14 -i
 
 .PHONY: openapi
-openapi: build ## Write the API description to build/openapi.json
-	@$(BUILD)/portcullis openapi > $(BUILD)/openapi.json && echo $(BUILD)/openapi.json
+openapi: build ## Write the API description of each listener to openapi/*.yaml
+	@scripts/openapi $(BUILD)/portcullis
 
 .PHONY: install
 install: build ## Install below PREFIX (/usr/local); DESTDIR is honoured

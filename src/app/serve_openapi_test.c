@@ -5,12 +5,14 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include <cmocka.h>
 
+#include "app/command.h"
 #include "base/alloc.h"
 #include "json/json.h"
 
@@ -30,7 +32,7 @@ static int make(void **state)
     (void)state;
     arena_init(&arena, NULL, 0, 16 * DOCUMENT_BYTES_MAX);
     out = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
-    options = serve_service_options(service, "1.2.3", &mounts);
+    options = serve_service_options(service, command_version_number(), &mounts);
     if (http_openapi_write(&options, &out) != ERR_OK)
         return -1;
     json_text = sbuf_span(&out);
@@ -309,6 +311,41 @@ static void yaml_keeps_odd_texts(void **state)
         assert_yaml_says(span_from(texts[i]));
 }
 
+static struct span committed(void)
+{
+    char path[512];
+    char *text = arena_alloc(&arena, 2 * DOCUMENT_BYTES_MAX);
+    size_t len;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/openapi/%s.yaml", PC_SOURCE_ROOT,
+                   config_service_name(service));
+    file = fopen(path, "rb");
+    if (file == NULL)
+        fail_msg("%s is missing: run `make openapi`", path);
+    assert_non_null(text);
+    len = fread(text, 1, 2 * DOCUMENT_BYTES_MAX, file);
+    assert_int_equal(fclose(file), 0);
+    return span_make(text, len);
+}
+
+/* Who changes a table changes what others were promised, and shows it. */
+static void the_committed_file_says_the_same(void **state)
+{
+    struct sbuf out = sbuf_on(&arena, 2 * DOCUMENT_BYTES_MAX);
+    struct span file = committed();
+    size_t at = 0;
+    size_t line = 1;
+
+    (void)state;
+    assert_int_equal(http_openapi_yaml(json_text, &arena, &out), ERR_OK);
+    for (; at < out.len && at < file.len && out.ptr[at] == file.ptr[at]; at++)
+        line += out.ptr[at] == '\n';
+    if (at != out.len || at != file.len)
+        fail_msg("openapi/%s.yaml differs from the tables in line %zu: run `make openapi`",
+                 config_service_name(service), line);
+}
+
 /* A buffer that is too small is an error, not half a document. */
 static void a_small_buffer_is_told(void **state)
 {
@@ -331,6 +368,7 @@ int main(void)
         cmocka_unit_test(schemas_are_all_used),
         cmocka_unit_test(yaml_says_the_same),
         cmocka_unit_test(yaml_keeps_odd_texts),
+        cmocka_unit_test(the_committed_file_says_the_same),
         cmocka_unit_test(a_small_buffer_is_told),
     };
 

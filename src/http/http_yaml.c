@@ -35,26 +35,28 @@ static bool is_block(const struct json_value *value)
     return (json_is_object(value) || json_is_list(value)) && value->count > 0;
 }
 
-static void add_value(struct sbuf *out, const struct json_value *value, unsigned depth);
+static void add_value(struct sbuf *out, const struct json_value *value, unsigned depth, bool here);
 
+/* What is in a list stands behind its dash: "- name: x". */
 static void add_item(struct sbuf *out, const struct json_value *item, bool list, unsigned depth)
 {
-    add_indent(out, depth);
     if (list) {
-        sbuf_add_char(out, '-');
-    } else {
-        if (plain_name(item->name))
-            sbuf_add(out, item->name);
-        else
-            sbuf_add_json(out, item->name);
-        sbuf_add_char(out, ':');
+        sbuf_add_lit(out, "- ");
+        add_value(out, item, depth + 1, true);
+        return;
     }
+    if (plain_name(item->name))
+        sbuf_add(out, item->name);
+    else
+        sbuf_add_json(out, item->name);
+    sbuf_add_char(out, ':');
     sbuf_add_char(out, is_block(item) ? '\n' : ' ');
-    add_value(out, item, depth + 1);
+    add_value(out, item, depth + 1, false);
 }
 
-/* Depth is bounded by the reader (LIMIT_JSON_DEPTH_MAX). */
-static void add_value(struct sbuf *out, const struct json_value *value, unsigned depth)
+/* `here`: the first line is begun already. Depth is bounded by the reader (LIMIT_JSON_DEPTH_MAX).
+ */
+static void add_value(struct sbuf *out, const struct json_value *value, unsigned depth, bool here)
 {
     if (!is_block(value)) {
         if (json_is_text(value))
@@ -64,8 +66,11 @@ static void add_value(struct sbuf *out, const struct json_value *value, unsigned
         sbuf_add_char(out, '\n');
         return;
     }
-    for (uint32_t i = 0; i < value->count; i++)
+    for (uint32_t i = 0; i < value->count; i++) {
+        if (i > 0 || !here)
+            add_indent(out, depth);
         add_item(out, &value->items[i], json_is_list(value), depth);
+    }
 }
 
 enum err http_openapi_yaml(struct span json, struct arena *arena, struct sbuf *out)
@@ -75,6 +80,6 @@ enum err http_openapi_yaml(struct span json, struct arena *arena, struct sbuf *o
 
     if (err)
         return err;
-    add_value(out, root, 0);
+    add_value(out, root, 0, false);
     return out->full ? ERR_NO_SPACE : ERR_OK;
 }
