@@ -244,6 +244,36 @@ static const struct http_route *rows_here(struct serve *serve, const struct moun
     return serve_behind_rows(serve, table->home, rows, table->from, table->to);
 }
 
+static const struct {
+    const char *name, *about;
+} tags[] = {
+    {"Gateway", "Who answers here, and whether it is well."},
+    {"Authentication", "Users register, log in and out, and refresh their sessions."},
+    {"Users", "Who has accounts."},
+    {"Administration", "Users, as administrators see them."},
+    {"Trading", "Orders to buy and sell, and what holds their cost."},
+    {"Accounts", "Accounts, their balances and statements."},
+    {"Transactions", "Money in or out of one account."},
+    {"Transfers", "Money from one account to another."},
+    {"Postings", "Entries of the ledger that touch several accounts."},
+    {"Events", "The audit log, written and read."},
+    {"Proofs", "What shows that the audit log only grew."},
+    {"Alerts", "What Alertmanager and the program itself told."},
+    {"Monitoring", "How every service and node is."},
+    {"OAuth", "Tokens, and what is known of them."},
+    {"Clients", "Programs that may ask for tokens."},
+    {"Health", "Whether the service answers."},
+};
+
+static const char *tag_about(const char *tag)
+{
+    for (size_t i = 0; i < PC_COUNT(tags); i++) {
+        if (strcmp(tags[i].name, tag) == 0)
+            return tags[i].about;
+    }
+    return NULL;
+}
+
 static struct http_service_options options_of(struct serve *serve, enum config_service service,
                                               const char *version, struct serve_mounts *mounts)
 {
@@ -268,7 +298,8 @@ static struct http_service_options options_of(struct serve *serve, enum config_s
                                          .mount_count = count,
                                          .oauth_authorize_url = "/oauth/authorize",
                                          .oauth_token_url = services[service].token_path,
-                                         .oauth_client_id = "api-docs"};
+                                         .oauth_client_id = "api-docs",
+                                         .tag_about = tag_about};
 }
 
 /* What the settings say of the pages' signing in. */

@@ -590,6 +590,7 @@ struct http_service_options {
     const char *oauth_token_url;
     const char *oauth_client_id;
     const char *(*oauth_scope_about)(struct span scope); /* one sentence; NULL: none */
+    const char *(*tag_about)(const char *tag);           /* one sentence; NULL: none */
 };
 /* ERR_CONFIG with a sentence in reterr_why (an arena-free literal) for a row that is not whole. */
 PC_CHECKED enum err http_service_new(struct http_engine *engine,

@@ -10,12 +10,46 @@ enum { SCHEMAS_MAX = 256 };
 
 #define REF_PREFIX "#/components/schemas/"
 
+/* What an answer may carry besides its body. */
+enum header {
+    HEADER_REQUEST_ID,
+    HEADER_PROCESS_TIME,
+    HEADER_LIMIT,
+    HEADER_REMAINING,
+    HEADER_RESET,
+    HEADER_BREAKER,
+    HEADER_LOCATION,
+    HEADER_REPLAYED,
+    HEADER_AUTHENTICATE,
+    HEADER_RETRY,
+    HEADER_COUNT
+};
+
+static const struct {
+    const char *name, *type, *about;
+} headers[HEADER_COUNT] = {
+    [HEADER_REQUEST_ID] = {"X-Request-ID", "string", "Names this request in our logs."},
+    [HEADER_PROCESS_TIME] = {"X-Process-Time", "number",
+                             "Seconds from the first byte to the answer."},
+    [HEADER_LIMIT] = {"X-RateLimit-Limit", "integer", "Requests a full bucket holds."},
+    [HEADER_REMAINING] = {"X-RateLimit-Remaining", "integer", "Requests left right now."},
+    [HEADER_RESET] = {"X-RateLimit-Reset", "integer",
+                      "Epoch second at which the bucket is full again."},
+    [HEADER_BREAKER] = {"X-Circuit-Breaker-State", "string", "closed, open or half_open."},
+    [HEADER_LOCATION] = {"Location", "string", "Where it goes on."},
+    [HEADER_REPLAYED] = {"Idempotency-Replayed", "string",
+                         "true: this request was done before, and this is what was answered then."},
+    [HEADER_AUTHENTICATE] = {"WWW-Authenticate", "string", "How to authenticate (RFC 6750)."},
+    [HEADER_RETRY] = {"Retry-After", "integer", "Seconds to wait before the next try."},
+};
+
 struct document {
     struct json_writer w;
     struct sbuf *out;
     const struct http_service_options *options;
     const struct json_schema *schemas[SCHEMAS_MAX]; /* every one that is referred to, once */
     size_t schema_count;
+    bool header_used[HEADER_COUNT];
 };
 
 static void schema_collect(struct document *doc, const struct json_schema *schema)
@@ -170,13 +204,14 @@ static void add_body(struct document *doc, const struct http_route *route)
     end(doc);
 }
 
-static void add_header_ref(struct document *doc, const char *name)
+static void add_header_ref(struct document *doc, enum header header)
 {
     char text[96];
     struct sbuf ref = sbuf_over(text, sizeof(text));
 
-    sbuf_add_format(&ref, "#/components/headers/%s", name);
-    begin(doc, name);
+    doc->header_used[header] = true;
+    sbuf_add_format(&ref, "#/components/headers/%s", headers[header].name);
+    begin(doc, headers[header].name);
     json_add_text(&doc->w, "$ref", sbuf_span(&ref));
     end(doc);
 }
@@ -184,23 +219,23 @@ static void add_header_ref(struct document *doc, const char *name)
 static void add_reply_headers(struct document *doc, const struct http_route *route, int status)
 {
     begin(doc, "headers");
-    add_header_ref(doc, "X-Request-ID");
-    add_header_ref(doc, "X-Process-Time");
+    add_header_ref(doc, HEADER_REQUEST_ID);
+    add_header_ref(doc, HEADER_PROCESS_TIME);
     if (route->rate != HTTP_RATE_EXEMPT) {
-        add_header_ref(doc, "X-RateLimit-Limit");
-        add_header_ref(doc, "X-RateLimit-Remaining");
-        add_header_ref(doc, "X-RateLimit-Reset");
+        add_header_ref(doc, HEADER_LIMIT);
+        add_header_ref(doc, HEADER_REMAINING);
+        add_header_ref(doc, HEADER_RESET);
     }
     if (route->guard == HTTP_GUARD_BREAKER)
-        add_header_ref(doc, "X-Circuit-Breaker-State");
+        add_header_ref(doc, HEADER_BREAKER);
     if (status == 302 || status == 303)
-        add_header_ref(doc, "Location");
+        add_header_ref(doc, HEADER_LOCATION);
     if (route->keyed && status < 500 && status != 401 && status != 429)
-        add_header_ref(doc, "Idempotency-Replayed");
+        add_header_ref(doc, HEADER_REPLAYED);
     if (status == 401 || (status == 403 && route->scopes != NULL))
-        add_header_ref(doc, "WWW-Authenticate");
+        add_header_ref(doc, HEADER_AUTHENTICATE);
     if (status == 429 || status == 503 || (route->keyed && status == 409))
-        add_header_ref(doc, "Retry-After");
+        add_header_ref(doc, HEADER_RETRY);
     end(doc);
 }
 
@@ -332,6 +367,21 @@ static void add_errors(struct document *doc, const struct http_route *route)
         add_status(doc, route, wanted, status);
 }
 
+/* What the row says of itself, then how it is protected. */
+static void add_about(struct document *doc, const struct http_route *route)
+{
+    char text[2048];
+    struct sbuf about = sbuf_over(text, sizeof(text));
+
+    if (route->about != NULL) {
+        sbuf_add_text(&about, route->about);
+        sbuf_add_lit(&about, "\n\n");
+    }
+    http_openapi_protection(&about, route);
+    PC_ASSERT(!about.full);
+    json_add_text(&doc->w, "description", sbuf_span(&about));
+}
+
 static void add_operation(struct document *doc, const struct http_route *route)
 {
     static const char *const methods[NET_METHOD_COUNT] = {
@@ -349,7 +399,7 @@ static void add_operation(struct document *doc, const struct http_route *route)
         json_end_list(&doc->w);
     }
     add_string(doc, "summary", route->summary);
-    add_string(doc, "description", route->about);
+    add_about(doc, route);
     http_openapi_requirements(&doc->w, doc->options, route);
     add_parameters(doc, route);
     add_body(doc, route);
@@ -414,31 +464,20 @@ static void add_paths(struct document *doc)
     end(doc);
 }
 
-static void add_header(struct document *doc, const char *name, const char *about, const char *type)
-{
-    begin(doc, name);
-    add_string(doc, "description", about);
-    begin(doc, "schema");
-    add_string(doc, "type", type);
-    end(doc);
-    end(doc);
-}
-
+/* Those that an answer refers to. */
 static void add_headers(struct document *doc)
 {
     begin(doc, "headers");
-    add_header(doc, "X-Request-ID", "Names this request in our logs.", "string");
-    add_header(doc, "X-Process-Time", "Seconds from the first byte to the answer.", "number");
-    add_header(doc, "X-RateLimit-Limit", "Requests a full bucket holds.", "integer");
-    add_header(doc, "X-RateLimit-Remaining", "Requests left right now.", "integer");
-    add_header(doc, "X-RateLimit-Reset", "Epoch second at which the bucket is full again.",
-               "integer");
-    add_header(doc, "X-Circuit-Breaker-State", "closed, open or half_open.", "string");
-    add_header(doc, "Location", "Where it goes on.", "string");
-    add_header(doc, "Idempotency-Replayed",
-               "true: this request was done before, and this is what was answered then.", "string");
-    add_header(doc, "WWW-Authenticate", "How to authenticate (RFC 6750).", "string");
-    add_header(doc, "Retry-After", "Seconds to wait before the next try.", "integer");
+    for (size_t i = 0; i < HEADER_COUNT; i++) {
+        if (!doc->header_used[i])
+            continue;
+        begin(doc, headers[i].name);
+        add_string(doc, "description", headers[i].about);
+        begin(doc, "schema");
+        add_string(doc, "type", headers[i].type);
+        end(doc);
+        end(doc);
+    }
     end(doc);
 }
 
@@ -458,6 +497,36 @@ static void add_components(struct document *doc)
     end(doc);
 }
 
+/* Whether a row before this place has its tag. */
+static bool tag_is_known(const struct document *doc, const struct place *here)
+{
+    struct place other = {0};
+
+    while (next(doc, &other) && !same_place(&other, here)) {
+        if (other.row->tag != NULL && span_is(span_from(other.row->tag), here->row->tag))
+            return true;
+    }
+    return false;
+}
+
+static void add_tags(struct document *doc)
+{
+    struct place at = {0};
+
+    json_key(&doc->w, "tags");
+    json_begin_list(&doc->w);
+    while (next(doc, &at)) {
+        if (at.row->tag == NULL || tag_is_known(doc, &at))
+            continue;
+        json_begin_object(&doc->w);
+        add_string(doc, "name", at.row->tag);
+        if (doc->options->tag_about != NULL)
+            add_string(doc, "description", doc->options->tag_about(at.row->tag));
+        json_end_object(&doc->w);
+    }
+    json_end_list(&doc->w);
+}
+
 static void add_info(struct document *doc)
 {
     add_string(doc, "openapi", "3.1.0");
@@ -465,6 +534,9 @@ static void add_info(struct document *doc)
     add_string(doc, "title", doc->options->title);
     add_string(doc, "description", doc->options->about);
     add_string(doc, "version", doc->options->version);
+    begin(doc, "contact");
+    add_string(doc, "name", "The Portcullis project");
+    end(doc);
     begin(doc, "license");
     add_string(doc, "name", "MIT");
     add_string(doc, "identifier", "MIT");
@@ -485,6 +557,7 @@ enum err http_openapi_write(const struct http_service_options *options, struct s
 
     json_begin_object(&doc.w);
     add_info(&doc);
+    add_tags(&doc);
     add_paths(&doc);
     schema_collect(&doc, &http_problem_schema);
     add_components(&doc);

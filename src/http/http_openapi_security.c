@@ -49,8 +49,9 @@ void http_openapi_requirements(struct json_writer *w, const struct http_service_
 {
     json_key(w, "security");
     json_begin_list(w);
-    if (takes_token(route))
-        add_requirement(w, "bearerAuth", route->scopes, route->certificate);
+    if (takes_token(route)) /* scopes are OAuth's; where it is not offered, they are told here */
+        add_requirement(w, "bearerAuth", takes_oauth(options, route) ? NULL : route->scopes,
+                        route->certificate);
     if (takes_oauth(options, route))
         add_requirement(w, "oauth2", route->scopes, route->certificate);
     if (!takes_token(route) && route->rate == HTTP_RATE_CLIENT) {
@@ -59,6 +60,50 @@ void http_openapi_requirements(struct json_writer *w, const struct http_service_
         json_end_object(w);
     }
     json_end_list(w);
+}
+
+/* "`a`, `b`" */
+static void add_names(struct sbuf *out, const char *names)
+{
+    struct span rest = span_from(names);
+    struct span name;
+    bool first = true;
+
+    while (rest.len > 0 && span_cut(&rest, ' ', &name)) {
+        sbuf_add_format(out, "%s`%.*s`", first ? "" : ", ", SPAN_ARG(name));
+        first = false;
+    }
+}
+
+static const char *const who[] = {
+    [HTTP_ACCESS_DENIED] = "Closed to everybody.",
+    [HTTP_ACCESS_OPEN] = "Open to everybody.",
+    [HTTP_ACCESS_NETWORK] = "For addresses of the allow-list.",
+    [HTTP_ACCESS_BEARER] = "Needs a token.",
+    [HTTP_ACCESS_ADMIN] = "Needs the token of an administrator.",
+    [HTTP_ACCESS_KEY] = "Needs an API key.",
+};
+
+void http_openapi_protection(struct sbuf *out, const struct http_route *route)
+{
+    if (route->scopes != NULL) {
+        sbuf_add_lit(out, "Needs a token with ");
+        add_names(out, route->scopes);
+        sbuf_add_text(out, route->access == HTTP_ACCESS_ADMIN ? ", of an administrator." : ".");
+    } else if (route->rate == HTTP_RATE_CLIENT && !takes_token(route)) {
+        sbuf_add_lit(out, "Clients authenticate themselves.");
+    } else {
+        sbuf_add_text(out, who[route->access]);
+    }
+    if (route->roles != NULL) {
+        sbuf_add_lit(out, " Needs one of the roles ");
+        add_names(out, route->roles);
+        sbuf_add_char(out, '.');
+    }
+    if (route->certificate)
+        sbuf_add_lit(out, " Needs a verified client certificate.");
+    if (route->rate != HTTP_RATE_EXEMPT && route->per_minute > 0)
+        sbuf_add_format(out, " By default %u requests a minute.", route->per_minute);
 }
 
 /* Every scope that a shown row names, in the order in which they appear. */

@@ -181,7 +181,8 @@ static void rights_are_told(void **state)
 {
     (void)state;
     assert_at("paths>/x/read>get>security",
-              "[{\"bearerAuth\":[\"a:read\",\"b:read\"]},{\"oauth2\":[\"a:read\",\"b:read\"]}]");
+              "[{\"bearerAuth\":[]},{\"oauth2\":[\"a:read\",\"b:read\"]}]");
+    assert_at("paths>/x/read>get>description", "\"Needs a token with `a:read`, `b:read`.\"");
     assert_at("paths>/x/session>get>security", "[{\"bearerAuth\":[]}]");
     assert_at("paths>/x/any>get>security", "[{\"bearerAuth\":[]},{\"oauth2\":[]}]");
     assert_at("paths>/x/token>post>security", "[{\"clientBasic\":[]},{}]");
@@ -195,6 +196,8 @@ static void rights_are_told(void **state)
 static void certificates_are_told(void **state)
 {
     (void)state;
+    assert_at("paths>/x/pay>put>description",
+              "\"Needs a token. Needs a verified client certificate.\"");
     assert_at("paths>/x/pay>put>security", "[{\"bearerAuth\":[],\"mutualTLS\":[]}]");
     assert_at("components>securitySchemes>mutualTLS>type", "\"mutualTLS\"");
     assert_true(at("paths>/x/pay>put>responses>403").len > 0);

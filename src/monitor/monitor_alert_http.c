@@ -51,7 +51,8 @@ static const struct json_field alert_input_fields[] = {
      .min = 1,
      .max = INT64_MAX,
      .offset = offsetof(struct alert_input, id),
-     .example = "1"},
+     .example = "1",
+     .about = "The alert's."},
 };
 const struct json_schema monitor_alert_input_schema = {.name = "AlertId",
                                                        .fields = alert_input_fields,
