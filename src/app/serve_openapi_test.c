@@ -144,6 +144,32 @@ static void every_route_is_there(void **state)
     assert_int_equal(found, rows); /* and nothing else is */
 }
 
+static void assert_taken(const struct json_schema *schema)
+{
+    struct sbuf text = sbuf_on(&arena, DOCUMENT_BYTES_MAX);
+    struct json_problems problems = {0};
+    const struct json_value *value;
+
+    json_schema_example(&text, schema);
+    assert_int_equal(json_read(sbuf_span(&text), &arena, &value, NULL), ERR_OK);
+    if (json_bind(schema, value, &arena, arena_alloc(&arena, schema->bytes), &problems) == ERR_OK)
+        return;
+    fail_msg("%s: %.*s %s", schema->name, SPAN_ARG(problems.list[0].field),
+             problems.list[0].message);
+}
+
+/* Who sends what the document shows is not told that it is wrong. */
+static void examples_of_bodies_are_taken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < options.mount_count; i++) {
+        for (const struct http_route *row = options.mounts[i].rows; row->path != NULL; row++) {
+            if (row->body != NULL)
+                assert_taken(row->body);
+        }
+    }
+}
+
 static struct span ids[IDS_MAX];
 static size_t id_count;
 
@@ -363,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_there),
+        cmocka_unit_test(examples_of_bodies_are_taken),
         cmocka_unit_test(names_of_operations_are_unique),
         cmocka_unit_test(references_lead_somewhere),
         cmocka_unit_test(schemas_are_all_used),

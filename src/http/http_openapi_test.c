@@ -118,6 +118,21 @@ static int stop(void **state)
     return site_stop(state);
 }
 
+/* What it is, or what it refers to. */
+static const struct json_value *followed(const struct json_value *value)
+{
+    const struct json_value *to = root;
+    struct span rest;
+    struct span step;
+
+    if (!json_to_text(json_get(value, "$ref"), &rest))
+        return value;
+    assert_true(span_cut(&rest, '/', &step) && span_is(step, "#"));
+    while (span_cut(&rest, '/', &step))
+        to = json_get_span(to, step);
+    return to;
+}
+
 /* What is at "a>b>c", as JSON text; "" when there is nothing. */
 static struct span at(const char *steps)
 {
@@ -127,6 +142,7 @@ static struct span at(const char *steps)
     uint64_t index;
 
     while (value != NULL && span_cut(&rest, '>', &step)) {
+        value = followed(value);
         if (value->type != JSON_LIST)
             value = json_get_span(value, step);
         else
@@ -150,6 +166,8 @@ static void forms_are_told(void **state)
               "{\"$ref\":\"#/components/schemas/Ask\"}");
     assert_at("paths>/x/token>post>requestBody>content>application/json>schema",
               "{\"$ref\":\"#/components/schemas/Ask\"}");
+    assert_at("paths>/x/token>post>requestBody>content>application/json>example",
+              "{\"name\":\"text\"}");
     assert_at("paths>/x/login>post>requestBody>content>application/json", "");
     assert_true(
         at("paths>/x/login>post>requestBody>content>application/x-www-form-urlencoded").len > 0);
@@ -170,7 +188,10 @@ static void errors_are_told_in_their_form(void **state)
 {
     (void)state;
     assert_at("paths>/x/token>post>responses>401>content",
-              "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Odd\"}}}");
+              "{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Odd\"},"
+              "\"example\":{\"name\":\"text\"}}}");
+    /* before the route was known, in the usual form */
+    assert_true(at("paths>/x/token>post>responses>400>content>application/problem+json").len > 0);
     assert_true(at("paths>/x/token>post>responses>429>content>application/problem+json").len > 0);
     assert_at("paths>/x/token>post>responses>422", "");
     assert_true(at("paths>/x/login>post>responses>400>content>text/html; charset=utf-8").len > 0);
@@ -220,6 +241,26 @@ static void keys_are_told(void **state)
     assert_at("paths>/x/token>post>parameters", "");
 }
 
+/* Each code that a status may have, with what it looks like. */
+static void refusals_have_their_codes(void **state)
+{
+    static const char codes[] =
+        "paths>/x/pay>post>responses>409>content>application/problem+json>examples";
+
+    (void)state;
+    assert_at(codes, "{\"idempotency-key-running\":"
+                     "{\"$ref\":\"#/components/examples/idempotency-key-running\"}}");
+    assert_at("components>examples>idempotency-key-running>value>type",
+              "\"urn:portcullis:problem:idempotency-key-running\"");
+    assert_at("components>examples>idempotency-key-running>value>status", "409");
+    assert_true(at("components>examples>validation-failed>value>errors>0>field").len > 0);
+    assert_at("components>examples>insufficient_funds", ""); /* no row has it */
+    assert_true(at("paths>/x/away>get>responses>default").len > 0);
+    assert_at("paths>/x/session>get>responses>401",
+              "{\"$ref\":\"#/components/responses/Error401-2\"}");
+    assert_at("paths>/x/any>get>responses>401", "{\"$ref\":\"#/components/responses/Error401-2\"}");
+}
+
 static void schemes_say_how_to_sign_in(void **state)
 {
     (void)state;
@@ -253,6 +294,7 @@ int main(void)
         cmocka_unit_test(rights_are_told),
         cmocka_unit_test(certificates_are_told),
         cmocka_unit_test(keys_are_told),
+        cmocka_unit_test(refusals_have_their_codes),
         cmocka_unit_test(schemes_say_how_to_sign_in),
         cmocka_unit_test(the_page_may_ask_the_issuer),
     };

@@ -32,6 +32,8 @@ enum {
 };
 
 extern const struct json_schema http_problem_schema;
+/* One of that error, as it may look. */
+void http_problem_example(enum err err, struct sbuf *out);
 
 /* Names of scopes or roles; the place of each is its bit. Filled while services are made. */
 struct http_names {

@@ -5,6 +5,8 @@
 
 #include "json/json_writer.h"
 
+#define PROBLEM_TYPE "urn:portcullis:problem:"
+
 struct problem_field {
     struct span field, message;
 };
@@ -100,6 +102,29 @@ const struct json_schema http_problem_schema = {.name = "Problem",
                                                 .field_count = PC_COUNT(problem_fields),
                                                 .bytes = sizeof(struct problem)};
 
+void http_problem_example(enum err err, struct sbuf *out)
+{
+    static const struct problem_field wrong = {.field = SPAN("email"),
+                                               .message = SPAN("must be a valid e-mail address")};
+    char type[128];
+    struct sbuf name = sbuf_over(type, sizeof(type));
+    struct problem problem = {
+        .title = span_from(err_sentence(err)),
+        .detail = span_from(err == ERR_VALIDATION ? "Correct the fields listed in errors."
+                                                  : err_sentence(err)),
+        .instance = SPAN_OF("urn:portcullis:request:0b9d3f0e-6f0c-4f3e-9a53-8d9a4a1c2b3d"),
+        .trace_id = SPAN_OF("4bf92f3577b34da6a3ce929d0e0e4736"),
+        .status = err_status(err),
+        .has_errors = err == ERR_VALIDATION,
+        .errors = {.items = &wrong, .count = 1},
+        .has_retry_after = err_status(err) == 429 || err_status(err) == 503,
+        .retry_after = 12};
+
+    sbuf_add_format(&name, PROBLEM_TYPE "%s", err_slug(err));
+    problem.type = sbuf_span(&name);
+    json_write(out, &http_problem_schema, &problem);
+}
+
 static struct span join(struct arena *arena, const char *prefix, struct span rest)
 {
     struct sbuf out = sbuf_on(arena, 512);
@@ -174,7 +199,7 @@ void http_problem_write(struct http_call *call)
 {
     struct arena *arena = call->req.arena;
     struct problem problem = {
-        .type = join(arena, "urn:portcullis:problem:", span_from(err_slug(call->err))),
+        .type = join(arena, PROBLEM_TYPE, span_from(err_slug(call->err))),
         .title = span_from(err_sentence(call->err)),
         .detail =
             span_from(call->detail ? call->detail : default_detail(call, fields_of(call) != NULL)),

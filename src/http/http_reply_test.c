@@ -330,7 +330,7 @@ static void a_list_is_a_plain_array(void **state)
     assert_says("\r\n\r\n[]");
     assert_int_equal(site_ask("GET /openapi.json", "", NULL), 200);
     assert_says("\"application/json\":{\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":"
-                "\"#/components/schemas/Note\"}}}");
+                "\"#/components/schemas/Note\"}},\"example\":[{");
 }
 
 /* Who asks for some of a list is led to the next of those. */

@@ -9,6 +9,7 @@
 struct describer {
     struct json_writer writer;
     const char *ref_prefix;
+    bool written; /* as an answer, not as a request */
 };
 
 static void describe_field(struct describer *d, const struct json_field *field);
@@ -44,14 +45,14 @@ static void describe_type(struct describer *d, const struct json_field *field)
 
     if (field->kind == JSON_KIND_ANY)
         return;
-    if (!decimal && !field->nullable) {
+    if ((!decimal || d->written) && !field->nullable) {
         add(d, "type", type_names[field->kind]);
         return;
     }
     json_key(w, "type");
     json_begin_list(w);
     json_text(w, span_from(type_names[field->kind]));
-    if (decimal)
+    if (decimal && !d->written)
         json_text(w, SPAN_OF("string"));
     if (field->nullable)
         json_text(w, SPAN_OF("null"));
@@ -107,6 +108,22 @@ static void describe_list(struct describer *d, const struct json_field *field)
     describe_field(d, field->item ? field->item : &object);
 }
 
+bool json_field_is_unwritten(const struct json_field *field)
+{
+    return field->kind == JSON_KIND_TEXT && field->format == JSON_FORMAT_PASSWORD;
+}
+
+static bool is_left_out(const struct describer *d, const struct json_field *field)
+{
+    return d->written && json_field_is_unwritten(field);
+}
+
+/* What may be left out of a request and is null in an answer is always there in that. */
+static bool is_required(const struct describer *d, const struct json_field *field)
+{
+    return !is_left_out(d, field) && (!field->optional || (d->written && field->nullable));
+}
+
 static void describe_members(struct describer *d, const struct json_schema *schema)
 {
     struct json_writer *w = &d->writer;
@@ -115,9 +132,11 @@ static void describe_members(struct describer *d, const struct json_schema *sche
     json_key(w, "properties");
     json_begin_object(w);
     for (size_t i = 0; i < schema->field_count; i++) {
+        if (is_left_out(d, &schema->fields[i]))
+            continue;
         json_key(w, schema->fields[i].name);
         describe_field(d, &schema->fields[i]);
-        required = required || !schema->fields[i].optional;
+        required = required || is_required(d, &schema->fields[i]);
     }
     json_end_object(w);
     if (!required)
@@ -125,7 +144,7 @@ static void describe_members(struct describer *d, const struct json_schema *sche
     json_key(w, "required");
     json_begin_list(w);
     for (size_t i = 0; i < schema->field_count; i++) {
-        if (!schema->fields[i].optional)
+        if (is_required(d, &schema->fields[i]))
             json_text(w, span_from(schema->fields[i].name));
     }
     json_end_list(w);
@@ -170,7 +189,7 @@ static void describe_kind(struct describer *d, const struct json_field *field)
         add(d, "format", "date-time");
     if (field->kind == JSON_KIND_I64)
         add(d, "format", "int64");
-    if (field->kind == JSON_KIND_DECIMAL)
+    if (field->kind == JSON_KIND_DECIMAL && !d->written)
         add(d, "pattern", "^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$");
     if (field->kind == JSON_KIND_I64 || field->kind == JSON_KIND_DECIMAL)
         describe_bounds(d, "minimum", field->min, "maximum", field->max);
@@ -182,13 +201,12 @@ static void describe_kind(struct describer *d, const struct json_field *field)
         json_add_bool(&d->writer, "additionalProperties", true);
 }
 
-/* A fallback or example, which the table writes plain for texts. */
-static void add_table_text(struct describer *d, const struct json_field *field, const char *text)
+void json_write_plain(struct json_writer *w, const struct json_field *field, const char *text)
 {
     if (field->kind == JSON_KIND_TEXT || field->kind == JSON_KIND_TIME)
-        json_text(&d->writer, span_from(text));
+        json_text(w, span_from(text));
     else
-        json_raw(&d->writer, span_from(text));
+        json_raw(w, span_from(text));
 }
 
 static void describe_field(struct describer *d, const struct json_field *field)
@@ -202,12 +220,12 @@ static void describe_field(struct describer *d, const struct json_field *field)
     add(d, "description", about);
     if (field->fallback != NULL) {
         json_key(&d->writer, "default");
-        add_table_text(d, field, field->fallback);
+        json_write_plain(&d->writer, field, field->fallback);
     }
     if (field->example != NULL) {
         json_key(&d->writer, "examples");
         json_begin_list(&d->writer);
-        add_table_text(d, field, field->example);
+        json_write_plain(&d->writer, field, field->example);
         json_end_list(&d->writer);
     }
     json_end_object(&d->writer);
@@ -220,15 +238,28 @@ void json_field_describe(struct sbuf *out, const struct json_field *field, const
     describe_field(&d, field);
 }
 
+static void describe_schema(struct describer *d, const struct json_schema *schema)
+{
+    json_begin_object(&d->writer);
+    add(d, "title", schema->name);
+    add(d, "type", "object");
+    describe_members(d, schema);
+    add(d, "description", schema->about);
+    json_end_object(&d->writer);
+}
+
 void json_schema_describe(struct sbuf *out, const struct json_schema *schema,
                           const char *ref_prefix)
 {
     struct describer d = {.writer = json_writer_on(out), .ref_prefix = ref_prefix};
 
-    json_begin_object(&d.writer);
-    add(&d, "title", schema->name);
-    add(&d, "type", "object");
-    describe_members(&d, schema);
-    add(&d, "description", schema->about);
-    json_end_object(&d.writer);
+    describe_schema(&d, schema);
+}
+
+void json_schema_describe_written(struct sbuf *out, const struct json_schema *schema,
+                                  const char *ref_prefix)
+{
+    struct describer d = {.writer = json_writer_on(out), .ref_prefix = ref_prefix, .written = true};
+
+    describe_schema(&d, schema);
 }

@@ -138,6 +138,13 @@ void json_write(struct sbuf *out, const struct json_schema *schema, const void *
  * name instead of standing inside; NULL writes them out. */
 void json_schema_describe(struct sbuf *out, const struct json_schema *schema,
                           const char *ref_prefix);
+/* The same as json_write writes it: what is always there is required, a null included, decimals are
+ * numbers, and passwords are left out. */
+void json_schema_describe_written(struct sbuf *out, const struct json_schema *schema,
+                                  const char *ref_prefix);
+/* A value that fits, made of the rows' examples: what may be left out and has none is left out. */
+void json_schema_example(struct sbuf *out, const struct json_schema *schema);
+void json_schema_example_written(struct sbuf *out, const struct json_schema *schema);
 void json_field_describe(struct sbuf *out, const struct json_field *field, const char *ref_prefix);
 
 /* What a bound struct says, in a few bytes: equal for equal values whatever their layout in the

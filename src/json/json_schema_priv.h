@@ -46,6 +46,13 @@ bool json_bind_masked(struct json_binder *b, const struct json_field *field,
 /* Records that the arena refused `bytes`. */
 bool json_bind_no_room(struct json_binder *b, size_t bytes);
 
+/* A fallback or example of a field, which the table writes plain for texts. */
+struct json_writer;
+void json_write_plain(struct json_writer *w, const struct json_field *field, const char *text);
+
+/* Whether json_write leaves a field out, and never writes it. */
+bool json_field_is_unwritten(const struct json_field *field);
+
 /* The longest text of a field in characters, from its format and its own max. */
 int64_t json_text_max(const struct json_field *field);
 

@@ -452,6 +452,29 @@ static void describes_a_table(void **state)
         "\"required\":[\"email\",\"direction\"],\"description\":\"An order.\"}");
 }
 
+/* An answer has its nulls and no passwords, and what a number is, is one. */
+static void describes_what_is_written(void **state)
+{
+    static const struct json_field fields[] = {
+        {.name = "amount", .kind = JSON_KIND_DECIMAL, .max = 9},
+        {.name = "note", .kind = JSON_KIND_TEXT, .max = 3, .optional = true, .nullable = true},
+        {.name = "password", .kind = JSON_KIND_TEXT, .format = JSON_FORMAT_PASSWORD},
+        {.name = "rest", .kind = JSON_KIND_BOOL, .optional = true}};
+    static const struct json_schema schema = {.name = "Told", .fields = fields, .field_count = 4};
+    struct sbuf out = sbuf_on(&arena, 4096);
+
+    (void)state;
+    json_schema_describe_written(&out, &schema, NULL);
+    json_schema_example_written(&out, &schema);
+    json_schema_example(&out, &schema);
+    check_sbuf(&out, "{\"title\":\"Told\",\"type\":\"object\",\"properties\":{"
+                     "\"amount\":{\"type\":\"number\",\"minimum\":0,\"maximum\":9},"
+                     "\"note\":{\"type\":[\"string\",\"null\"],\"maxLength\":3},"
+                     "\"rest\":{\"type\":\"boolean\"}},\"required\":[\"amount\",\"note\"]}"
+                     "{\"amount\":10.00,\"note\":null}"
+                     "{\"amount\":10.00,\"password\":\"text\"}");
+}
+
 /* null is one more choice where it may stand; a form without a name has a pattern. */
 static void describes_choices_and_forms(void **state)
 {
@@ -609,6 +632,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_a_whole_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_bind_back, setup, teardown),
         cmocka_unit_test_setup_teardown(describes_a_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(describes_what_is_written, setup, teardown),
         cmocka_unit_test_setup_teardown(describes_choices_and_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(describes_inner_tables_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_failing_allocations, setup, teardown),
