@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -342,8 +343,17 @@ static enum err explain(struct store_conn *conn, enum err err, struct store_faul
     }
 }
 
+/* Before SQLite is used first. By default it counts the memory that it has, under a lock that all
+ * threads share, with each piece: a tenth of what a posting in a batch costs. Where it is in use
+ * already it goes on counting. */
+static void memory_uncount(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum err sqlite_open(struct store_conn *conn, struct store_fault *reterr)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     sqlite3 *db = NULL;
     enum err err;
     int code;
@@ -357,6 +367,7 @@ static enum err sqlite_open(struct store_conn *conn, struct store_fault *reterr)
         if (err)
             return err;
     }
+    PC_ASSERT(pthread_once(&once, memory_uncount) == 0);
     code =
         sqlite3_open_v2(conn->store->target.path, &db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);

@@ -3,6 +3,7 @@
  * and on PostgreSQL. */
 #include "store/store_test_kit.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 /* ---- The URL ------------------------------------------------------------------------------ */
@@ -410,6 +411,17 @@ static void a_small_table_is_read_by_its_index(void **state)
     assert_true(writer && reader);
 }
 
+/* Counting would take a lock for each piece of memory, of all threads the same. */
+static void sqlite_does_not_count_its_memory(void **state)
+{
+    struct kit *kit = *state;
+    struct store *store = kit_open_with_table(kit);
+
+    assert_int_equal(kit_add(store, 1), ERR_OK);
+    assert_int_equal(sqlite3_memory_used(), 0);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +437,7 @@ int main(void)
         KIT_TEST(exec_counts_the_rows_it_touched),
         KIT_TEST(endless_statements_are_ended),
         KIT_TEST(a_small_table_is_read_by_its_index),
+        KIT_TEST(sqlite_does_not_count_its_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
