@@ -308,6 +308,11 @@ def price(chosen, out, folder, spread, median):
     table(out, runs, SINGLE + UNTRAILED, spread)
     for server in pair:
         server.stop()
+    for name, about in ((SINGLE, "single"), (BATCHES, "batches")):
+        more = [a["cpu_us"] - b["cpu_us"] for a, b in zip(runs[name], runs[name + UNTRAILED])]
+        out.say(f"- {about}: the trail leaves {spread(ratios(runs, name, name + UNTRAILED), 2)} of "
+                f"the throughput and takes {spread(more)} µs of processor an event.")
+    out.say()
     share = 100 * (1 - median(ratios(runs, SINGLE, SINGLE + UNTRAILED)))
     out.aim("the trail's share of a posting's throughput", "≤ 5 %", f"{share:.1f} %", share <= 5)
 
