@@ -98,25 +98,34 @@ void trail_ids(struct trail_list *list)
     }
 }
 
-/* Place, time, salts and leaf. */
-static enum err entries_seal(struct trail_tree *tree, int64_t *at, struct trail_list *list)
+/* Place, time and salts: all that the leaf is made of. */
+static enum err entries_place(uint64_t size, int64_t *at, struct trail_list *list)
 {
     char *seeds = arena_bytes(&list->arena, list->count * TRAIL_SEED_BYTES_MAX);
-    enum err err = seeds == NULL ? ERR_NO_MEMORY : ERR_OK;
 
-    for (size_t i = 0; i < list->count && err == ERR_OK; i++) {
+    if (seeds == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < list->count; i++) {
         struct trail_entry *entry = &list->entries[i];
 
         entry->seed = span_make(seeds, trail_seed_bytes(entry));
         random_batch_fill(&list->random, seeds, entry->seed.len);
         seeds += entry->seed.len;
-        entry->seq = (int64_t)tree->size;
+        entry->seq = (int64_t)(size + i);
         *at = entry->at_ns > *at ? entry->at_ns : *at;
         entry->at_ns = *at;
-        err = trail_entry_leaf(entry, &entry->leaf);
-        if (err == ERR_OK)
-            trail_tree_add(tree, &entry->leaf);
     }
+    return ERR_OK;
+}
+
+/* The tree grows by the next leaves, as far as they are made: at most so many, at least one. */
+static enum err leaves_add(struct trail_list *list, size_t from, size_t most,
+                           struct trail_tree *tree, size_t *ret_some)
+{
+    enum err err = trail_hasher_some(&list->hasher, from, most, ret_some);
+
+    for (size_t i = 0; i < *ret_some && err == ERR_OK; i++)
+        trail_tree_add(tree, &list->entries[from + i].leaf);
     return err;
 }
 
@@ -144,17 +153,20 @@ static void row_write(const struct trail_entry *entry, struct store_value row[CO
     row[COLUMN_LEAF] = STORE_BLOB(span_make(entry->leaf.bytes, TRAIL_HASH_BYTES));
 }
 
-static enum err rows_one_by_one(struct store_conn *conn, const struct trail_entry *entries,
-                                size_t count)
+/* The first `count`, each as soon as its leaf is there. */
+static enum err rows_one_by_one(struct store_conn *conn, struct trail_list *list, size_t count,
+                                struct trail_tree *tree)
 {
     struct store_value rows[CHUNK_ROWS * COLUMN_COUNT];
     enum err err = ERR_OK;
 
-    for (size_t done = 0, some; done < count && err == ERR_OK; done += some) {
+    for (size_t done = 0, some = 0; done < count && err == ERR_OK; done += some) {
         some = count - done < CHUNK_ROWS ? count - done : CHUNK_ROWS;
-        for (size_t i = 0; i < some; i++)
-            row_write(&entries[done + i], rows + i * COLUMN_COUNT);
-        err = store_exec_many(conn, &entry_insert, rows, COLUMN_COUNT, some, NULL);
+        err = leaves_add(list, done, some, tree, &some);
+        for (size_t i = 0; i < some && err == ERR_OK; i++)
+            row_write(&list->entries[done + i], rows + i * COLUMN_COUNT);
+        if (err == ERR_OK)
+            err = store_exec_many(conn, &entry_insert, rows, COLUMN_COUNT, some, NULL);
     }
     return err;
 }
@@ -217,17 +229,20 @@ static enum err column_write(const struct store_value *rows, size_t count, size_
     return ERR_OK;
 }
 
-static enum err rows_as_columns(struct store_conn *conn, const struct trail_entry *entries,
-                                size_t count, struct arena *arena)
+static enum err rows_as_columns(struct store_conn *conn, struct trail_list *list,
+                                struct trail_tree *tree)
 {
-    struct store_value *rows = arena_alloc(arena, count * COLUMN_COUNT * sizeof(*rows));
+    size_t count = list->count;
+    struct store_value *rows = arena_alloc(&list->arena, count * COLUMN_COUNT * sizeof(*rows));
     struct store_value arrays[COLUMN_COUNT];
     enum err err = rows == NULL ? ERR_NO_MEMORY : ERR_OK;
 
+    for (size_t done = 0, some = 0; done < count && err == ERR_OK; done += some)
+        err = leaves_add(list, done, count - done, tree, &some);
     for (size_t i = 0; i < count && err == ERR_OK; i++)
-        row_write(&entries[i], rows + i * COLUMN_COUNT);
+        row_write(&list->entries[i], rows + i * COLUMN_COUNT);
     for (size_t i = 0; i < COLUMN_COUNT && err == ERR_OK; i++)
-        err = column_write(rows, count, i, arena, &arrays[i]);
+        err = column_write(rows, count, i, &list->arena, &arrays[i]);
     if (err)
         return err;
     return store_exec_many(conn, &entries_insert_set, arrays, COLUMN_COUNT, 1, NULL);
@@ -235,17 +250,23 @@ static enum err rows_as_columns(struct store_conn *conn, const struct trail_entr
 
 /* SQLite: the last row says how the tree ends behind its last whole tile, and the head's stays as
  * it is. It is a page less to be written for each commit. */
-static enum err rows_with_roots(struct store_conn *conn, const struct trail_entry *entries,
-                                size_t count, const struct trail_tree *tree)
+static enum err rows_with_roots(struct store_conn *conn, struct trail_list *list,
+                                struct trail_tree *tree)
 {
     struct store_value row[COLUMN_COUNT + 1];
-    size_t whole = trail_tree_roots(tree->size / TRAIL_HEAD_LEAVES);
-    size_t rest = trail_tree_roots(tree->size) - whole;
-    enum err err = rows_one_by_one(conn, entries, count - 1);
+    size_t last = list->count - 1;
+    size_t some, whole, rest;
+    enum err err = rows_one_by_one(conn, list, last, tree);
 
-    row_write(&entries[count - 1], row);
+    if (err == ERR_OK)
+        err = leaves_add(list, last, 1, tree, &some);
+    if (err)
+        return err;
+    whole = trail_tree_roots(tree->size / TRAIL_HEAD_LEAVES);
+    rest = trail_tree_roots(tree->size) - whole;
+    row_write(&list->entries[last], row);
     row[COLUMN_COUNT] = STORE_BLOB(span_make(&tree->roots[whole], rest * TRAIL_HASH_BYTES));
-    return err ? err : store_exec_many(conn, &last_insert, row, COLUMN_COUNT + 1, 1, NULL);
+    return store_exec_many(conn, &last_insert, row, COLUMN_COUNT + 1, 1, NULL);
 }
 
 /* The tags are a JSON array of texts; who takes them in has seen to that. */
@@ -270,17 +291,20 @@ static enum err tags_write(struct store_conn *conn, const struct trail_entry *en
     return store_exec_many(conn, &tag_insert, values, 2, list->count, NULL);
 }
 
-/* `tree`: NULL where the head's row is written as well. */
-static enum err rows_write(struct store_conn *conn, struct trail_list *list,
-                           const struct trail_tree *tree)
+/* The entries become leaves and rows; the tree grows by them. */
+static enum err rows_write(struct store_conn *conn, struct trail_list *list, bool with_head,
+                           struct trail_tree *tree)
 {
     const struct trail_entry *entries = list->entries;
     size_t count = list->count;
     bool as_columns = store_conn_kind(conn) == STORE_POSTGRES && count >= SET_ROWS_MIN;
-    enum err err = as_columns     ? rows_as_columns(conn, entries, count, &list->arena)
-                   : tree == NULL ? rows_one_by_one(conn, entries, count)
-                                  : rows_with_roots(conn, entries, count, tree);
+    enum err err;
 
+    trail_hasher_begin(&list->hasher, list->entries, count);
+    err = as_columns  ? rows_as_columns(conn, list, tree)
+          : with_head ? rows_one_by_one(conn, list, count, tree)
+                      : rows_with_roots(conn, list, tree);
+    trail_hasher_end(&list->hasher);
     for (size_t i = 0; i < count && err == ERR_OK; i++) {
         if (entries[i].tags.len > 0)
             err = tags_write(conn, &entries[i], &list->arena);
@@ -322,10 +346,10 @@ static enum err head_write(struct store_conn *conn, const struct trail_tree *tre
 
 /* SQLite: not before 256 leaves are complete. */
 static bool writes_head(const struct store_conn *conn, const struct trail_tree *before,
-                        const struct trail_tree *tree)
+                        size_t count)
 {
     return store_conn_kind(conn) == STORE_POSTGRES ||
-           before->size / TRAIL_HEAD_LEAVES != tree->size / TRAIL_HEAD_LEAVES;
+           before->size / TRAIL_HEAD_LEAVES != (before->size + count) / TRAIL_HEAD_LEAVES;
 }
 
 enum err trail_append(struct store_conn *conn, struct trail_list *list)
@@ -345,10 +369,10 @@ enum err trail_append(struct store_conn *conn, struct trail_list *list)
     if (err)
         return err;
     trail_ids(list);
-    err = entries_seal(&tree, &at, list);
-    with_head = writes_head(conn, &before, &tree);
+    err = entries_place(before.size, &at, list);
+    with_head = writes_head(conn, &before, list->count);
     if (err == ERR_OK)
-        err = rows_write(conn, list, with_head ? NULL : &tree);
+        err = rows_write(conn, list, with_head, &tree);
     if (err == ERR_OK)
         err = trail_index_add(conn, &list->block, &before, &tree, list->entries, list->count);
     return err || !with_head ? err : head_write(conn, &tree, at);

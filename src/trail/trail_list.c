@@ -27,6 +27,7 @@ void *trail_list_open(void)
     }
     arena_init(&list->arena, list->first, FIRST_BYTES, LIMIT_TRAIL_COMMIT_BYTES_MAX);
     random_batch_init(&list->random, &crypto_random);
+    trail_hasher_init(&list->hasher);
     return list;
 }
 
@@ -34,6 +35,7 @@ void trail_list_close(void *state)
 {
     struct trail_list *list = state;
 
+    trail_hasher_free(&list->hasher);
     arena_reset(&list->arena);
     alloc_free(list->first);
     alloc_free(list->entries);

@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "trail/trail.h"
+#include "trail/trail_hasher.h"
 #include "trail/trail_index.h"
 #include "trail/trail_log.h"
 
@@ -84,6 +85,7 @@ struct trail_list {
     char *first;
     struct trail_block block;   /* of the index, under way */
     struct random_batch random; /* for ids and seeds: one draw serves many commits */
+    struct trail_hasher hasher; /* makes their leaves */
 };
 
 /* For a struct store_seal: the state is a struct trail_list. */
