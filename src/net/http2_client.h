@@ -19,6 +19,7 @@ struct net_http2_answer {
     int status;      /* of the last HEADERS; 0: none */
     int informed;    /* of a 1xx before it */
     uint64_t bytes;  /* of the body */
+    uint64_t fields; /* bytes of names and values of the heads */
     uint32_t sum;    /* of the body's bytes */
     char text[64];   /* the beginning of the body */
     char length[24]; /* Content-Length */

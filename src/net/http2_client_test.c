@@ -135,6 +135,7 @@ static void field_in(struct net_http2_answer *answer, const nghttp2_nv *field)
     struct span value = span_make(field->value, field->valuelen);
     uint64_t status;
 
+    answer->fields += name.len + value.len;
     for (size_t i = 0; i < name.len; i++)
         assert_false(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z');
     if (span_is(name, "content-length") && value.len < sizeof(answer->length))
@@ -147,15 +148,16 @@ static void field_in(struct net_http2_answer *answer, const nghttp2_nv *field)
     answer->status = (int)status;
 }
 
+/* `last`: nothing of the block is still to come. */
 static void headers_in(struct net_http2_client *client, struct net_http2_answer *answer,
-                       size_t bytes)
+                       size_t bytes, bool last)
 {
     const uint8_t *at = client->payload;
 
     for (;;) {
         nghttp2_nv field;
         int flags = 0;
-        ssize_t used = nghttp2_hd_inflate_hd2(client->inflater, &field, &flags, at, bytes, 1);
+        ssize_t used = nghttp2_hd_inflate_hd2(client->inflater, &field, &flags, at, bytes, last);
 
         assert_true(used >= 0);
         at += used;
@@ -164,6 +166,8 @@ static void headers_in(struct net_http2_client *client, struct net_http2_answer 
             field_in(answer, &field);
         if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0)
             break;
+        if (!last && bytes == 0 && (flags & NGHTTP2_HD_INFLATE_EMIT) == 0)
+            return;
     }
     assert_int_equal(nghttp2_hd_inflate_end_headers(client->inflater), 0);
 }
@@ -213,8 +217,8 @@ static void frame_in(struct net_http2_client *client, const unsigned char *head,
 
     switch (head[3]) {
     case NGHTTP2_HEADERS:
-        assert_true((head[4] & NGHTTP2_FLAG_END_HEADERS) != 0);
-        headers_in(client, answer, bytes);
+    case NGHTTP2_CONTINUATION:
+        headers_in(client, answer, bytes, (head[4] & NGHTTP2_FLAG_END_HEADERS) != 0);
         break;
     case NGHTTP2_DATA:
         data_in(client, id, bytes);

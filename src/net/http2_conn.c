@@ -131,6 +131,7 @@ static void http2_lost(struct net_conn *conn)
     undue(http2);
     conn->http2 = NULL;
     net_http2_memory_free(&http2->memory);
+    alloc_free(http2->pack);
     alloc_free(http2);
 }
 
@@ -184,6 +185,9 @@ static bool gather(struct net_http2 *http2, struct sbuf *out, struct span *frame
             net_conn_fail(http2->conn);
         PC_ASSERT(bytes <= NET_SCRATCH_BYTES);
         *frame = bytes > 0 ? span_make(data, (size_t)bytes) : (struct span){0};
+        if (http2->block.len > 0)
+            *frame = http2->block;
+        http2->block = (struct span){0};
         if (bytes <= 0)
             return false;
     }
@@ -209,6 +213,10 @@ static void send_frames(struct net_http2 *http2, bool last)
         sent += part.len;
         if (part.len > 0)
             net_conn_send(conn, &part, 1, false);
+        if (frame.len > NET_SCRATCH_BYTES) { /* a head that is far too long */
+            net_conn_send(conn, &frame, 1, false);
+            frame.len = 0;
+        }
     }
     if (frame.len > 0 && !conn->failed) /* nghttp2 has let go of it */
         net_conn_send(conn, &frame, 1, false);

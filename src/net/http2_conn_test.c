@@ -131,6 +131,22 @@ static void answers_without_body(void **state)
     stop();
 }
 
+/* Heads that take more than one frame, between others. */
+static void answers_with_long_heads(void **state)
+{
+    start(&usual);
+    for (uint32_t id = 1; id < 9; id += 4) {
+        net_http2_client_get(&client, id, "/long");
+        net_http2_client_get(&client, id + 2, "/hello");
+    }
+    for (uint32_t id = 1; id < 9; id += 4) {
+        expect(id, 200, "long");
+        assert_true(net_http2_client_answer(&client, id)->fields > 20000);
+        expect(id + 2, 200, "hello");
+    }
+    stop();
+}
+
 /* Trailers end a body and are never seen. */
 static void drops_trailers(void **state)
 {
@@ -688,6 +704,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),
         cmocka_unit_test(answers_without_body),
+        cmocka_unit_test(answers_with_long_heads),
         cmocka_unit_test(drops_trailers),
         cmocka_unit_test(serves_many_at_once),
         cmocka_unit_test(limits_streams),

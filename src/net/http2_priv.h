@@ -2,7 +2,7 @@
  * What the files of HTTP/2 share: http2_conn.c (requests coming in), http2_reply.c (answers going
  * out).
  *
- * nghttp2 may not send while it calls us, and it may look at an answer's head until it sent it. So
+ * nghttp2 may not send while it calls us, and an answer's head is put together when it is sent. So
  * frames are only queued where they arise and leave in net_http2_flush, once per turn of the loop;
  * and a stream is let go in one place, on_stream_close, when nghttp2 is done with it. */
 #ifndef PC_NET_HTTP2_PRIV_H
@@ -10,6 +10,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "net/http2_pack.h"
 #include "net/net_priv.h"
 
 enum {
@@ -21,6 +22,14 @@ enum {
     NET_HTTP2_MEMORY_BYTES_MAX = 2 * 1024 * 1024, /* of a session, without bodies */
     NET_HTTP2_TURN_BYTES = 256 * 1024,            /* sent in one turn, before others have theirs */
     NET_HTTP2_BLOCK_SLACK_BYTES = 16 * 1024,      /* a block beyond its limit gets 431 */
+    NET_HTTP2_FRAMES_HEAD_BYTES_MAX = 64,         /* of the frames of a block in NET_BLOCK_BYTES */
+};
+
+/* What a HEADERS frame of ours is about. */
+enum net_http2_says {
+    NET_HTTP2_SAYS_CONTINUE,
+    NET_HTTP2_SAYS_HEAD,
+    NET_HTTP2_SAYS_TRAILERS,
 };
 
 struct net_http2_block;
@@ -36,11 +45,13 @@ struct net_http2 {
     struct net_http2 *next_due;
     struct net_http2 **due_link; /* NULL: nothing is due */
     struct net_stream *streams;
-    int64_t look_ns; /* nobody's time is over before it */
-    int64_t idle_ns; /* since when there is no stream */
-    int64_t last_ns; /* draining: when the last GOAWAY goes; 0: no */
-    size_t queued;   /* bytes of streamed answers that wait in their streams */
-    size_t stashed;  /* bytes of bodies that wait for the application */
+    struct net_http2_pack *pack; /* NULL: nothing was answered yet */
+    struct span block;           /* goes out in place of the frame that nghttp2 is sending */
+    int64_t look_ns;             /* nobody's time is over before it */
+    int64_t idle_ns;             /* since when there is no stream */
+    int64_t last_ns;             /* draining: when the last GOAWAY goes; 0: no */
+    size_t queued;               /* bytes of streamed answers that wait in their streams */
+    size_t stashed;              /* bytes of bodies that wait for the application */
     uint32_t stream_count;
     bool starved; /* a streamed answer waits for room */
     bool waiting; /* a body may wait for the application */
@@ -93,6 +104,8 @@ void net_http2_stream_drop(struct net_stream *stream);
 
 /* --- http2_reply.c ---------------------------------------------------------------------------- */
 
+/* nghttp2 sends such a frame: puts together what goes out in its place. False without memory. */
+PC_CHECKED bool net_http2_head_sent(struct net_stream *stream, const nghttp2_headers *headers);
 void net_http2_reply(struct net_stream *stream, const struct net_reply *reply);
 enum err net_http2_reply_body(struct net_stream *stream, struct span bytes, bool more);
 size_t net_http2_write_room(const struct net_stream *stream);

@@ -447,6 +447,15 @@ static void stream_frame_in(struct net_stream *stream, const nghttp2_frame *fram
     }
 }
 
+/* An acknowledgement has none. */
+static void table_resized(struct net_http2_pack *pack, const nghttp2_settings *settings)
+{
+    for (size_t i = 0; i < settings->niv; i++) {
+        if (settings->iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            net_http2_pack_resize(pack, settings->iv[i].value);
+    }
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct net_http2 *http2 = user;
@@ -457,6 +466,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         net_http2_goaway(http2);
         return 0;
     }
+    if (frame->hd.type == NGHTTP2_SETTINGS && http2->pack != NULL)
+        table_resized(http2->pack, &frame->settings);
     if (stream != NULL && !stream->cut)
         stream_frame_in(stream, frame);
     return 0;
@@ -491,6 +502,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     if (frame->hd.type == NGHTTP2_DATA)
         net_http2_gate_data(&http2->gate);
+    else if (stream == NULL || !net_http2_head_sent(stream, &frame->headers))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     net_http2_gate_completed(&http2->gate);

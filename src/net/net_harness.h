@@ -3,7 +3,7 @@
  * speaks in raw bytes.
  *
  * Paths: /hello, /echo, /close, /status/NNN, /early, /later, /paused, /continue, /pieces, /told,
- *        /short, /over, /large, /flood, /abort, /never, /peer, /lines, /held (paused until
+ *        /short, /over, /large, /flood, /abort, /never, /peer, /lines, /long, /held (paused until
  * net_harness_resume). A refusal is answered with its status and err_slug as the body. */
 #ifndef PC_NET_HARNESS_H
 #define PC_NET_HARNESS_H

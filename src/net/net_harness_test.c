@@ -185,6 +185,22 @@ static void answer_lines(struct net_stream *stream)
     net_reply(stream, &reply);
 }
 
+/* A head that takes two frames of HTTP/2. */
+static void answer_long(struct net_stream *stream)
+{
+    struct sbuf out = sbuf_on(net_stream_arena(stream), 32 * 1024);
+    struct net_reply reply = {.status = 200, .body = SPAN("long")};
+
+    for (int i = 0; i < 10; i++) {
+        sbuf_add_format(&out, "X-Long-%d: ", i);
+        for (int part = 0; part < 200; part++)
+            sbuf_add_lit(&out, "0123456789");
+        sbuf_add_lit(&out, "\r\n");
+    }
+    reply.head = sbuf_span(&out);
+    net_reply(stream, &reply);
+}
+
 static void harness_end(struct net_stream *stream)
 {
     struct order *order = order_of(stream);
@@ -210,6 +226,8 @@ static void harness_end(struct net_stream *stream)
         answer_peer(stream);
     else if (asks(order, "/lines"))
         answer_lines(stream);
+    else if (asks(order, "/long"))
+        answer_long(stream);
     else if (!asks(order, "/later") && !asks(order, "/never"))
         answer(stream, order->body.full ? 503 : 200, sbuf_span(&order->body));
 }

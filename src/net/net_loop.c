@@ -294,8 +294,9 @@ static bool parts_init(struct net_loop *loop)
     loop->read_buffer = alloc_raw(NET_READ_BYTES);
     loop->link_buffer = alloc_raw(NET_READ_BYTES);
     loop->scratch = alloc_raw(NET_SCRATCH_BYTES);
+    loop->block = alloc_raw(NET_BLOCK_BYTES);
     if (loop->read_buffer == NULL || loop->link_buffer == NULL || loop->scratch == NULL ||
-        uv_loop_init(&loop->uv) != 0)
+        loop->block == NULL || uv_loop_init(&loop->uv) != 0)
         return false;
     if (handles_init(loop))
         return true;
@@ -322,6 +323,7 @@ enum err net_loop_new(struct net_server *server, size_t index, struct net_loop *
         alloc_free(loop->read_buffer);
         alloc_free(loop->link_buffer);
         alloc_free(loop->scratch);
+        alloc_free(loop->block);
         alloc_free(loop);
         return ERR_NO_MEMORY;
     }
@@ -355,5 +357,6 @@ void net_loop_free(struct net_loop *loop)
     alloc_free(loop->read_buffer);
     alloc_free(loop->link_buffer);
     alloc_free(loop->scratch);
+    alloc_free(loop->block);
     alloc_free(loop);
 }

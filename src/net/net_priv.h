@@ -28,6 +28,7 @@ enum {
     NET_READ_HEAD_BYTES = 16 * 1024,         /* and of a new request: less comes too early */
     NET_DRAIN_FIRST_MS = 500,                /* for the first request, when shutting down */
     NET_SCRATCH_BYTES = 32 * 1024,           /* per loop: a small answer is put together here */
+    NET_BLOCK_BYTES = 72 * 1024,             /* per loop: the head of an answer over HTTP/2 */
     NET_STREAM_FIRST_BYTES = 4096,           /* of a stream's arena */
     NET_STREAMS_SPARE_MAX = 64,              /* per loop: kept for the next request */
     NET_OUTPUT_BYTES_MAX = 256 * 1024,       /* per connection: waiting for a slow client */
@@ -204,6 +205,7 @@ struct net_loop {
     char
         *link_buffer; /* NET_READ_BYTES; of its own: what a link reads can make a connection read */
     char *scratch;    /* NET_SCRATCH_BYTES */
+    char *block;      /* NET_BLOCK_BYTES */
 };
 
 PC_CHECKED enum err net_loop_new(struct net_server *server, size_t index,
@@ -359,8 +361,10 @@ struct net_http2_stream {
     struct net_stream *next; /* of the connection */
     struct net_stream **link;
     int32_t id;
-    char status[4];           /* of the answer, as text */
+    int status;               /* of the answer */
     struct net_http2_head in; /* of the request */
+    struct span lines;        /* of the answer's head */
+    uint64_t length;          /* told in it, if says_length */
     struct span body;         /* what is left of an answer that was given whole */
     struct net_output pieces; /* what is left of a streamed one */
     struct net_output stash;  /* of the request's body, while it is paused */
@@ -371,6 +375,7 @@ struct net_http2_stream {
     bool client_reset : 1;    /* by the client, not by us */
     bool counted : 1;         /* charged as one that we had to reset */
     bool deferred : 1;        /* nghttp2 waits for more of the answer */
+    bool says_length : 1;     /* the answer's head has a Content-Length */
 };
 
 struct net_stream {
