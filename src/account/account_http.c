@@ -146,8 +146,8 @@ const struct http_route account_routes[] = {
      .about = "For oneself; for others by the roles payments, risk and admin. An `initial_deposit` "
               "above zero needs payments or risk, and moves from the settlement account of the "
               "currency in the same commit. Takes an `Idempotency-Key`.",
-     .errors = {ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_TAKEN, ERR_BALANCE_RANGE, ERR_KEY_RUNNING,
-                ERR_KEY_REUSED}},
+     .errors = {ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_TAKEN, ERR_BALANCE_RANGE, ERR_AMOUNT_DIGITS,
+                ERR_AMOUNT_RANGE}},
     {.method = NET_METHOD_GET,
      .path = "/accounts/{id}",
      .access = HTTP_ACCESS_BEARER,
@@ -226,6 +226,7 @@ const struct http_route account_routes[] = {
      .data = HTTP_DATA_CONFIDENTIAL,
      .input = &account_period_schema,
      .reply = &account_statement_schema,
+     .reply_other = "text/csv; charset=utf-8; header=present",
      .run = HTTP_RUN_READ,
      .handle = account_statement,
      .id = "accounts_statement",

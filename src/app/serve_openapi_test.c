@@ -76,6 +76,8 @@ static uint32_t ways_in(const struct http_route *row)
 
     if (!secret)
         return row->rate == HTTP_RATE_CLIENT ? 2 : 0;
+    if (row->tokens == HTTP_TOKENS_ISSUED)
+        return 1; /* a session's token is refused */
     return options.oauth_token_url != NULL && issued ? 2 : 1;
 }
 

@@ -254,8 +254,9 @@ struct http_route {
     uint16_t reply_status;           /* 0: 200. A redirect with a reply or type: 200, or that */
     bool reply_is_list;              /* the answer is an array of `reply`: http_reply_list */
     const char *reply_type;          /* of a reply that is not JSON: "text/html; charset=utf-8" */
-    const char *csp;                 /* of a page; NULL: that of an API */
-    http_problem_fn *problem;        /* NULL: application/problem+json */
+    const char *reply_other;  /* type of what may come in place of a JSON reply; NULL: none */
+    const char *csp;          /* of a page; NULL: that of an API */
+    http_problem_fn *problem; /* NULL: application/problem+json */
     const struct json_schema *problem_reply; /* what it writes; NULL: of the reply_type */
     const struct http_cors *cors;            /* NULL: the policy's */
     bool same_origin;                        /* no CORS: other origins' scripts may not call it */

@@ -101,6 +101,8 @@ static void add_content(struct http_document *doc, const struct http_route *rout
     else
         http_document_media(doc, route->reply != NULL ? "application/json" : route->reply_type,
                             route->reply, HTTP_DOCUMENT_TOLD);
+    if (route->reply_other != NULL)
+        http_document_media(doc, route->reply_other, NULL, HTTP_DOCUMENT_TOLD);
     http_document_end(doc);
 }
 
@@ -210,7 +212,8 @@ static void look_concerns(const struct http_route *route, bool concerns[CONCERN_
     concerns[CONCERN_CERT] = route->certificate;
     concerns[CONCERN_LIMITED] = route->rate != HTTP_RATE_EXEMPT;
     concerns[CONCERN_GUARDED] = route->guard == HTTP_GUARD_BREAKER;
-    concerns[CONCERN_STORE] = route->run != HTTP_RUN_LOOP || secret;
+    concerns[CONCERN_STORE] =
+        route->run != HTTP_RUN_LOOP || secret || route->rate == HTTP_RATE_CLIENT;
     concerns[CONCERN_INPUT] =
         usual && (route->body != NULL || (route->input != NULL && route->input_error == ERR_OK));
     concerns[CONCERN_BODY] = usual && route->body != NULL;

@@ -47,12 +47,14 @@ static void add_requirement(struct json_writer *w, const char *scheme, const cha
 void http_openapi_requirements(struct json_writer *w, const struct http_service_options *options,
                                const struct http_route *route)
 {
+    bool oauth = takes_oauth(options, route);
+
     json_key(w, "security");
     json_begin_list(w);
-    if (takes_token(route)) /* scopes are OAuth's; where it is not offered, they are told here */
-        add_requirement(w, "bearerAuth", takes_oauth(options, route) ? NULL : route->scopes,
-                        route->certificate);
-    if (takes_oauth(options, route))
+    /* Scopes are OAuth's; where it is not offered, they are told here. */
+    if (takes_token(route) && !(oauth && route->tokens == HTTP_TOKENS_ISSUED))
+        add_requirement(w, "bearerAuth", oauth ? NULL : route->scopes, route->certificate);
+    if (oauth)
         add_requirement(w, "oauth2", route->scopes, route->certificate);
     if (!takes_token(route) && route->rate == HTTP_RATE_CLIENT) {
         add_requirement(w, "clientBasic", NULL, false);

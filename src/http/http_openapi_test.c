@@ -42,6 +42,8 @@ static const struct http_route routes[] = {
      .handle = answer,
      .access = HTTP_ACCESS_BEARER,
      .scopes = "a:read b:read",
+     .reply = &ask_schema,
+     .reply_other = "text/csv",
      .id = "read"},
     {.method = NET_METHOD_GET,
      .path = "/session",
@@ -179,6 +181,8 @@ static void pages_and_redirects_are_told(void **state)
     assert_at("paths>/x/login>post>responses>200>content",
               "{\"text/html; charset=utf-8\":{\"schema\":{\"type\":\"string\"}}}");
     assert_true(at("paths>/x/login>post>responses>303>headers>Location").len > 0);
+    assert_true(at("paths>/x/read>get>responses>200>content>application/json").len > 0);
+    assert_true(at("paths>/x/read>get>responses>200>content>text/csv").len > 0);
     assert_at("paths>/x/login>post>responses>303>content", "");
     assert_true(at("paths>/x/away>get>responses>302>headers>Location").len > 0);
     assert_at("paths>/x/away>get>responses>200", "");

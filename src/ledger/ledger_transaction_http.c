@@ -76,7 +76,8 @@ const struct http_route ledger_transaction_routes[] = {
      .about = "It is pending: nothing moves until its status is made completed. With hold the "
               "amount of a debit is set aside at once.",
      .errors = {ERR_NOT_FOUND, ERR_CURRENCY_MISMATCH, ERR_EFFECTIVE_AT, ERR_ACCOUNT_CLOSED,
-                ERR_ACCOUNT_FROZEN, ERR_FUNDS}},
+                ERR_ACCOUNT_FROZEN, ERR_FUNDS, ERR_SAME_ACCOUNT, ERR_BALANCE_RANGE,
+                ERR_AMOUNT_DIGITS, ERR_AMOUNT_RANGE}},
     {READS, .path = "/transactions", .per_minute = 50, .input = &ledger_transactions_page_schema,
      .reply = &ledger_transaction_schema, .reply_is_list = true, .handle = ledger_transactions_list,
      .id = "transactions_list", .tag = "Transactions", .summary = "Transactions, newest first",
@@ -99,7 +100,8 @@ const struct http_route ledger_transaction_routes[] = {
      .about = "pending becomes completed, cancelled or failed; completed becomes reversed. To "
               "complete it moves the money in the same commit, or leaves it pending. Asking for "
               "what is already so changes nothing.",
-     .errors = {ERR_NOT_FOUND, ERR_ACCOUNT_CLOSED, ERR_ACCOUNT_FROZEN, ERR_TRANSITION, ERR_FUNDS}},
+     .errors = {ERR_NOT_FOUND, ERR_ACCOUNT_CLOSED, ERR_ACCOUNT_FROZEN, ERR_TRANSITION, ERR_FUNDS,
+                ERR_HOLD_ENDED, ERR_BALANCE_RANGE}},
     {WRITES, .method = NET_METHOD_POST, .path = "/transactions/{id}/reversals",
      .input = &ledger_id_schema, .body = &ledger_reversal_new_schema,
      .reply = &ledger_reversal_schema, .reply_status = 201, .handle = transaction_give_back,
@@ -108,6 +110,7 @@ const struct http_route ledger_transaction_routes[] = {
      .about = "A new posting in the other direction. When nothing is left of it, the transaction "
               "is reversed.",
      .errors = {ERR_NOT_FOUND, ERR_ACCOUNT_CLOSED, ERR_ACCOUNT_FROZEN, ERR_TRANSITION,
-                ERR_OVER_ORIGINAL, ERR_FUNDS}},
+                ERR_OVER_ORIGINAL, ERR_FUNDS, ERR_BALANCE_RANGE, ERR_AMOUNT_DIGITS,
+                ERR_AMOUNT_RANGE, ERR_CURRENCY_MISMATCH}},
     {.path = NULL},
 };

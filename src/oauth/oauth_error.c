@@ -2,7 +2,6 @@
  * How errors leave the token endpoint and its neighbours: RFC 6749, 5.2. Being limited and our own
  * faults keep the usual problem, which a client of any protocol understands by its status. Every
  * answer says "no-store" unless a handler says otherwise, so these do as well. */
-#include "json/json_writer.h"
 #include "oauth/oauth_priv.h"
 
 enum { BODY_BYTES_MAX = 2048 };
@@ -78,20 +77,46 @@ static const char *word_of(enum err err, int *status)
     return "invalid_request";
 }
 
+struct problem_text {
+    struct span error, error_description;
+};
+static const char *const words[] = {"invalid_request",
+                                    "invalid_client",
+                                    "invalid_grant",
+                                    "unauthorized_client",
+                                    "unsupported_grant_type",
+                                    "invalid_scope",
+                                    NULL};
+static const struct json_field problem_fields[] = {
+    {.name = "error",
+     .kind = JSON_KIND_TEXT,
+     .choices = words,
+     .offset = offsetof(struct problem_text, error),
+     .about = "What is wrong, in RFC 6749's words."},
+    {.name = "error_description",
+     .kind = JSON_KIND_TEXT,
+     .max = BODY_BYTES_MAX / 2,
+     .offset = offsetof(struct problem_text, error_description),
+     .example = "grant_type is required",
+     .about = "The same in ours."},
+};
+const struct json_schema oauth_problem_schema = {.name = "OAuthError",
+                                                 .about = "Refused as RFC 6749, 5.2 has it.",
+                                                 .fields = problem_fields,
+                                                 .field_count = PC_COUNT(problem_fields),
+                                                 .bytes = sizeof(struct problem_text)};
+
 void oauth_problem(struct http_request *req, struct http_problem *problem)
 {
     struct sbuf out = sbuf_on(req->arena, BODY_BYTES_MAX);
-    struct json_writer json = json_writer_on(&out);
-    const char *error;
+    struct problem_text text;
     int status = problem->status;
 
     if (status == 429 || status >= 500)
         return;
-    error = word_of(problem->err, &status);
-    json_begin_object(&json);
-    json_add_text(&json, "error", span_from(error));
-    json_add_text(&json, "error_description", describe(problem, req->arena));
-    json_end_object(&json);
+    text = (struct problem_text){.error = span_from(word_of(problem->err, &status)),
+                                 .error_description = describe(problem, req->arena)};
+    json_write(&out, &oauth_problem_schema, &text);
     if (out.full)
         return;
     problem->status = status;

@@ -50,6 +50,11 @@ bool oauth_secret_matches(const struct oauth_secret *secret, struct span text);
 /* ---- oauth_error.c: RFC 6749, 5.2 --------------------------------------------------------------
  * Handlers end with `return http_fail(req, ERR_OAUTH_INVALID_GRANT, "why")`. */
 http_problem_fn oauth_problem;
+extern const struct json_schema oauth_problem_schema; /* what it writes, for the document */
+
+/* ---- oauth_metadata_schema.c: what the issuer tells of itself, for the document ----------------
+ */
+extern const struct json_schema oauth_keys_schema, oauth_metadata_schema;
 
 /* ---- oauth_caller.c: which client calls, and how it proves it ----------------------------------
  *
