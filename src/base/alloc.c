@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE_BYTES = 512 * 1024 };
+enum { LARGE_BYTES = 512 * 1024, HEAP_SPARE_BYTES = 2 * 1024 * 1024 };
 
 static _Atomic uint64_t countdown; /* 0: off */
 
@@ -56,6 +56,9 @@ void alloc_settle(void)
 {
     /* Setting it switches off glibc's habit of raising it after each large free. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    /* A burst of requests takes and frees more than the usual 128 KiB at the heap's end; giving
+     * them back each time means a fault a page in the next burst. */
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES);
 }
 
 void alloc_fail_at(uint64_t nth)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The ground floor's own tests: text, memory, time, randomness and the queue at their edges. */
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -238,6 +240,28 @@ static void sbuf_prints_numbers_and_formats(void **state)
     assert_true(span_is(sbuf_span(&out), "-9223372036854775808 0 a-007 ab01"));
 }
 
+/* Beside printf: every length of number, and both ends of each. */
+static void sbuf_prints_each_length(void **state)
+{
+    uint64_t power = 1;
+    char text[32];
+    char wanted[32];
+
+    (void)state;
+    for (int digits = 1; digits <= 20; digits++) {
+        const uint64_t values[] = {power - 1, power, power + 9, power * 7 / 3, UINT64_MAX - power};
+
+        for (size_t i = 0; i < PC_COUNT(values); i++) {
+            struct sbuf out = sbuf_over(text, sizeof(text));
+
+            sbuf_add_u64(&out, values[i]);
+            (void)snprintf(wanted, sizeof(wanted), "%" PRIu64, values[i]);
+            assert_true(span_is(sbuf_span(&out), wanted));
+        }
+        power *= 10;
+    }
+}
+
 /* Eight bytes are looked at in one go: each byte at each place must still be seen. */
 static void sbuf_json_sees_every_byte(void **state)
 {
@@ -338,6 +362,51 @@ static void random_uuid_has_its_form(void **state)
     assert_memory_equal(a, b, sizeof(a));
     random_batch_uuid(&batch, b);
     assert_memory_not_equal(a, b, sizeof(a));
+}
+
+enum { BURST_BLOCKS = 128, BURST_BYTES = 4000 };
+
+static void burst(void)
+{
+    void *blocks[BURST_BLOCKS];
+
+    for (size_t i = 0; i < BURST_BLOCKS; i++) {
+        blocks[i] = alloc_raw(BURST_BYTES);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, BURST_BYTES);
+    }
+    for (size_t i = BURST_BLOCKS; i-- > 0;)
+        alloc_free(blocks[i]);
+}
+
+static void *count_faults(void *context)
+{
+    struct rusage before;
+    struct rusage after;
+
+    burst();
+    PC_ASSERT(getrusage(RUSAGE_THREAD, &before) == 0);
+    for (int i = 0; i < 10; i++)
+        burst();
+    PC_ASSERT(getrusage(RUSAGE_THREAD, &after) == 0);
+    *(long *)context = after.ru_minflt - before.ru_minflt;
+    return NULL;
+}
+
+/* On a heap of its own, as a loop has it: half a megabyte that comes and goes is mapped once. */
+static void heap_keeps_what_bursts_need(void **state)
+{
+    pthread_t thread;
+    long faults = 0;
+
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* another heap */
+#endif
+    alloc_settle();
+    assert_int_equal(pthread_create(&thread, NULL, count_faults, &faults), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(faults < BURST_BLOCKS); /* 1200 if each burst maps its pages anew */
 }
 
 static void hash_matches_the_paper(void **state)
@@ -477,12 +546,14 @@ int main(void)
         cmocka_unit_test(sbuf_drops_whole_what_does_not_fit),
         cmocka_unit_test(sbuf_grows_to_its_bound),
         cmocka_unit_test(sbuf_prints_numbers_and_formats),
+        cmocka_unit_test(sbuf_prints_each_length),
         cmocka_unit_test(sbuf_json_is_always_valid),
         cmocka_unit_test(sbuf_json_sees_every_byte),
         cmocka_unit_test(clock_prints_known_dates),
         cmocka_unit_test(clock_round_trips_every_day),
         cmocka_unit_test(clock_fake_stands_still),
         cmocka_unit_test(random_uuid_has_its_form),
+        cmocka_unit_test(heap_keeps_what_bursts_need),
         cmocka_unit_test(hash_matches_the_paper),
         cmocka_unit_test(mark_is_siphash_of_128_bits),
         cmocka_unit_test(mark_tells_texts_apart),
