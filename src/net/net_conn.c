@@ -52,6 +52,36 @@ static void flush(struct net_conn *conn)
         net_conn_fail(conn);
 }
 
+/* In the loop's own time it also sees to what became of it; else whoever entered does. */
+static void post(struct net_sender *sender, struct span bytes)
+{
+    struct net_conn *conn = PC_CONTAINER(sender, struct net_conn, sender);
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes.ptr, .iov_len = bytes.len};
+    size_t sent = 0;
+    enum net_io io = NET_IO_WAIT;
+
+    if (conn->output.bytes == 0)
+        io = conn_write(conn, &vector, 1, &sent);
+    if ((io != NET_IO_DONE && io != NET_IO_WAIT) ||
+        (sent < bytes.len && !net_output_keep(&conn->output, &bytes, 1, false, sent)))
+        net_conn_fail(conn);
+    if (conn->depth == 0 && (sent < bytes.len || conn->wants_write)) {
+        net_conn_enter(conn);
+        net_conn_leave(conn);
+    }
+}
+
+static void push(struct net_conn *conn)
+{
+    net_outbox_push(&conn->loop->outbox, &conn->sender);
+}
+
+bool net_conn_is_drained(struct net_conn *conn)
+{
+    push(conn);
+    return !conn->failed && conn->output.bytes == 0;
+}
+
 void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable)
 {
     struct iovec vectors[NET_SEND_PARTS_MAX];
@@ -62,6 +92,14 @@ void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count
         return;
     all = net_io_vectors(parts, count, vectors);
     if (all == 0) /* the end of an answer that has none of its own; TLS has no empty record */
+        return;
+    if (conn->output.bytes == 0 &&
+        net_outbox_put(&conn->loop->outbox, &conn->sender, parts, count, all)) {
+        written(conn, all);
+        return;
+    }
+    push(conn);
+    if (conn->failed)
         return;
     if (conn->output.bytes == 0) {
         enum net_io io = conn_write(conn, vectors, count, &sent);
@@ -226,6 +264,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct net_conn *conn = poll->data;
 
+    net_outbox_check(&conn->loop->outbox);
     net_conn_enter(conn);
     if (status < 0) /* libuv has stopped polling: the socket has an error */
         net_conn_fail(conn);
@@ -279,6 +318,9 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_now(struct net_conn *conn)
 {
+    if (conn->tls == NULL || !conn->failed)
+        push(conn);
+    net_outbox_forget(&conn->loop->outbox, &conn->sender);
     conn->state = NET_CONN_CLOSED;
     conn->failed = true;
     conn->codec->lost(conn);
@@ -394,7 +436,7 @@ static void settle(struct net_conn *conn)
         if (!conn->failed && conn->state == NET_CONN_OPEN)
             conn->codec->settle(conn);
     }
-    if (!conn->failed && conn->state == NET_CONN_GOODBYE && conn->output.bytes == 0)
+    if (!conn->failed && conn->state == NET_CONN_GOODBYE && net_conn_is_drained(conn))
         farewell(conn);
     if (conn->failed && conn->state != NET_CONN_CLOSED)
         close_now(conn);
@@ -535,6 +577,7 @@ void net_conn_open(struct net_door *door, int fd, const struct sockaddr *address
     conn->fd = fd;
     conn->state = NET_CONN_OPEN;
     conn->timer.fire = on_timer;
+    conn->sender.post = post;
     conn->active_ns = conn->written_ns = net_loop_now_ns(conn->loop);
     net_conn_address(conn, address);
     if (!admit(conn) || uv_poll_init(&conn->loop->uv, &conn->poll, fd) != 0) {

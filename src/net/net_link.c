@@ -38,6 +38,7 @@ struct net_link {
     void *context;
     struct crypto_tls *tls; /* NULL: plain */
     struct net_output output;
+    struct net_sender sender;
     struct net_timer timer; /* hangs at the earliest of the deadlines, or before it */
     int64_t connect_ns;     /* must be open before */
     int64_t deadline_ns;    /* the owner's */
@@ -187,15 +188,12 @@ static void poll_as_needed(struct net_link *link)
                          : uv_poll_start(&link->poll, wants, on_poll) == 0);
 }
 
-void net_link_send(struct net_link *link, const struct span *parts, size_t count)
+/* The vectors are the parts, laid out. */
+static void write_or_keep(struct net_link *link, const struct span *parts, size_t count,
+                          struct iovec *vectors, size_t all)
 {
-    struct iovec vectors[NET_SEND_PARTS_MAX];
-    size_t all = net_io_vectors(parts, count, vectors);
     size_t sent = 0;
 
-    PC_ASSERT(link->state >= OPEN && !link->shut);
-    if (!is_writable(link) || all == 0)
-        return;
     if (link->output.bytes == 0 && !is_fine(link_write(link, vectors, count, &sent))) {
         hang_up(link, io_error(link));
         return;
@@ -211,10 +209,44 @@ void net_link_send(struct net_link *link, const struct span *parts, size_t count
         poll_as_needed(link);
 }
 
+static void post(struct net_sender *sender, struct span bytes)
+{
+    struct net_link *link = PC_CONTAINER(sender, struct net_link, sender);
+    struct iovec vector;
+    size_t all = net_io_vectors(&bytes, 1, &vector);
+
+    if (is_writable(link))
+        write_or_keep(link, &bytes, 1, &vector, all);
+}
+
+static void push(struct net_link *link)
+{
+    net_outbox_push(&link->loop->outbox, &link->sender);
+}
+
+void net_link_send(struct net_link *link, const struct span *parts, size_t count)
+{
+    struct iovec vectors[NET_SEND_PARTS_MAX];
+    size_t all = net_io_vectors(parts, count, vectors);
+
+    PC_ASSERT(link->state >= OPEN && !link->shut);
+    if (!is_writable(link) || all == 0)
+        return;
+    if (link->output.bytes == 0 &&
+        net_outbox_put(&link->loop->outbox, &link->sender, parts, count, all))
+        return;
+    push(link);
+    if (is_writable(link))
+        write_or_keep(link, parts, count, vectors, all);
+}
+
 /* Our end, once the last byte has left. Over in both ways, it is lost in order. */
 static void shut_when_drained(struct net_link *link)
 {
-    if (!link->shut || link->ended || link->output.bytes > 0 || !is_writable(link))
+    if (!link->shut || link->ended)
+        return;
+    push(link);
+    if (link->output.bytes > 0 || !is_writable(link))
         return;
     link->ended = true;
     if (link->tls != NULL)
@@ -301,6 +333,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_now(struct net_link *link)
 {
+    push(link);
+    net_outbox_forget(&link->loop->outbox, &link->sender);
     if (link->state == OPEN)
         metric_move(link->loop->server->counters.links_open, -1);
     if (is_writable(link) && link->tls != NULL)
@@ -466,6 +500,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct net_link *link = poll->data;
 
+    net_outbox_check(&link->loop->outbox);
     enter(link);
     link->tls_wants_write = false;
     if (link->state == CONNECTING) {
@@ -538,6 +573,7 @@ static struct net_link *link_new(struct net_loop *loop, const struct net_link_op
     link->app = options->app;
     link->context = options->context;
     link->timer.fire = on_timer;
+    link->sender.post = post;
     link->task.run = on_task;
     link->connect_ns = net_loop_now_ns(loop) + connect_ms * CLOCK_NS_PER_MS;
     link->deadline_ns = NET_LINK_NO_DEADLINE;

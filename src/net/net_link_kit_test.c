@@ -133,11 +133,16 @@ static void do_order(struct net_loop *loop, void *context)
     order->act(order->probe);
 }
 
+static void turn(struct net_loop *loop, void *context)
+{
+}
+
 void net_kit_run(struct net_kit_probe *probe, net_kit_act_fn *act)
 {
     struct order order = {.probe = probe, .act = act};
 
     net_server_visit(server, do_order, &order);
+    net_server_visit(server, turn, NULL); /* what it sent has left */
 }
 
 void net_kit_wait(struct net_kit_probe *probe, enum net_kit_call call, int count)

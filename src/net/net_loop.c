@@ -57,8 +57,11 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct net_loop *loop = prepare->data;
 
+    net_outbox_flush(&loop->outbox);
+    loop->outbox.shut = true; /* the loop waits soon: what is sent now leaves at once */
     if (loop->due != NULL)
         net_http2_flush(loop);
+    loop->outbox.shut = false;
     loop->now_known = false;
 }
 
@@ -122,6 +125,7 @@ static void on_wake(uv_async_t *wake)
         struct net_task *next = task->next;
 
         task->run(task);
+        net_outbox_check(&loop->outbox);
         task = next;
     }
 }
@@ -296,7 +300,8 @@ static bool parts_init(struct net_loop *loop)
     loop->scratch = alloc_raw(NET_SCRATCH_BYTES);
     loop->block = alloc_raw(NET_BLOCK_BYTES);
     if (loop->read_buffer == NULL || loop->link_buffer == NULL || loop->scratch == NULL ||
-        loop->block == NULL || uv_loop_init(&loop->uv) != 0)
+        loop->block == NULL || net_outbox_init(&loop->outbox) != ERR_OK ||
+        uv_loop_init(&loop->uv) != 0)
         return false;
     if (handles_init(loop))
         return true;
@@ -324,6 +329,7 @@ enum err net_loop_new(struct net_server *server, size_t index, struct net_loop *
         alloc_free(loop->link_buffer);
         alloc_free(loop->scratch);
         alloc_free(loop->block);
+        net_outbox_free(&loop->outbox);
         alloc_free(loop);
         return ERR_NO_MEMORY;
     }
@@ -358,5 +364,6 @@ void net_loop_free(struct net_loop *loop)
     alloc_free(loop->link_buffer);
     alloc_free(loop->scratch);
     alloc_free(loop->block);
+    net_outbox_free(&loop->outbox);
     alloc_free(loop);
 }

@@ -102,6 +102,54 @@ typedef enum net_io net_write_fn(void *owner, struct iovec *vectors, size_t coun
 PC_CHECKED enum net_io net_output_flush(struct net_output *output, net_write_fn *write, void *owner,
                                         size_t *ret_bytes);
 
+/* --- net_outbox.c: what is sent when the loop has looked at everything -------------------------
+ */
+
+enum {
+    NET_OUTBOX_LETTERS = 128,
+    NET_OUTBOX_BYTES = 128 * 1024,
+    NET_OUTBOX_FULL_BYTES = NET_OUTBOX_BYTES / 2,
+    NET_LETTER_BYTES_MAX = 8192, /* what is longer is not copied but sent at once */
+};
+
+/* Who sends: a part of a connection or link. `post` writes to the socket and keeps what it does
+ * not take. It may call the application, unless its owner is already entered. */
+struct net_sender {
+    void (*post)(struct net_sender *sender, struct span bytes);
+    uint8_t letter; /* its letter's number, from 1; 0: none */
+};
+
+struct net_letter {
+    struct net_sender *sender; /* NULL: gone */
+    uint32_t at;
+    uint32_t bytes;
+};
+
+struct net_outbox {
+    char *bytes;
+    uint32_t used;
+    uint8_t count;
+    bool shut; /* takes no letters */
+    struct net_letter letters[NET_OUTBOX_LETTERS];
+};
+
+PC_CHECKED enum err net_outbox_init(struct net_outbox *box);
+void net_outbox_free(struct net_outbox *box);
+/* Keeps a copy behind what this sender has put in before. False: push, and send it yourself. */
+PC_CHECKED bool net_outbox_put(struct net_outbox *box, struct net_sender *sender,
+                               const struct span *parts, size_t count, size_t bytes);
+void net_outbox_push(struct net_outbox *box, struct net_sender *sender);
+void net_outbox_forget(struct net_outbox *box, struct net_sender *sender);
+/* Only when no call of the application is on the stack. */
+void net_outbox_flush(struct net_outbox *box);
+
+/* For where that is so: keeps the first from waiting for very many. */
+static inline void net_outbox_check(struct net_outbox *box)
+{
+    if (box->count == NET_OUTBOX_LETTERS || box->used > NET_OUTBOX_FULL_BYTES)
+        net_outbox_flush(box);
+}
+
 /* --- server, listener, loop ------------------------------------------------------------------- */
 
 /* How a link fails. */
@@ -199,6 +247,7 @@ struct net_loop {
     size_t spare_count;
     struct net_http2 *due; /* have frames to send before the loop waits */
     bool flushing;         /* they are sending */
+    struct net_outbox outbox;
     struct net_door doors[NET_LISTENERS_MAX];
     struct net_task stop;
     char *read_buffer; /* NET_READ_BYTES */
@@ -280,6 +329,7 @@ struct net_conn {
     struct net_http2 *http2;   /* http2: all that it keeps */
     char *stash;               /* input that must wait, on the heap; NULL: none */
     struct net_output output;
+    struct net_sender sender;
     struct net_timer timer;
     int64_t active_ns;    /* last progress of reading, or since when it is idle */
     int64_t written_ns;   /* last progress of writing */
@@ -314,6 +364,8 @@ void net_conn_unref(struct net_conn *conn);
 void net_conn_fail(struct net_conn *conn);
 /* Sends or keeps `count` parts; the last one may be referred to if `stable`. */
 void net_conn_send(struct net_conn *conn, const struct span *parts, size_t count, bool stable);
+/* Whether the socket has all of it; what waits for the loop's turn to end is sent now. */
+bool net_conn_is_drained(struct net_conn *conn);
 /* Reads once, if anything is there. */
 void net_conn_input(struct net_conn *conn);
 /* Closes when everything is written, lingering if `linger`. */

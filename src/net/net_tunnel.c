@@ -124,7 +124,7 @@ static void end_output(struct net_conn *conn)
 {
     struct net_stream *stream = conn->stream;
 
-    if (stream->reply != NET_REPLY_DONE || conn->output.bytes > 0 || stream->shut)
+    if (stream->reply != NET_REPLY_DONE || stream->shut || !net_conn_is_drained(conn))
         return;
     stream->shut = true;
     if (stream->complete) /* the last of both: closing says it */
