@@ -11,7 +11,7 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import { command, temporaryFolder, test } from './harness.mjs';
 import { basic, createClient, formOf, startIssuer } from './oauth_kit.mjs';
-import { Contract, Draw } from './openapi_kit.mjs';
+import { beyond, Contract, Draw, within } from './openapi_kit.mjs';
 
 const seed = Number(process.env.PORTCULLIS_SEED ?? 20261123);
 const draws = Number(process.env.PORTCULLIS_DRAWS ?? 8);
@@ -267,6 +267,32 @@ async function wrong(draw, service, operation) {
   hold(reply.status >= 400, `${operation.name}: what does not fit was taken`, reply.story);
 }
 
+/** Each member of the example at its bounds, which is taken, and beyond them, which is named. */
+async function edges(draw, service, operation) {
+  const contract = contracts.get(service);
+  const schema = bodySchema(operation);
+  if (schema === undefined || forms(operation).some(isForm)) return;
+  const values = parameters(draw, contract, operation, true);
+  delete values['Idempotency-Key']; // with one, another body is another matter
+  const who = await credentials(draw, operation);
+  const hear = async (name, value) => {
+    const body = { ...bodyExample(operation), [name]: value };
+    const fits = contract.judge(schema, body) === '';
+    const reply = await ask(service, operation, { values, body, ...who });
+    const named = reply.json?.errors?.some(({ field }) => field.startsWith(name)) ?? false;
+    if (reply.status === 401 || reply.status === 403) return;
+    const what = fits ? 'within its bounds is refused' : 'beyond its bounds is not named';
+    hold(named !== fits, `${operation.name}: ${name} ${what}`, reply.story);
+  };
+  for (const [name, inner] of Object.entries(contract.follow(schema).properties)) {
+    if (inner.format === 'password') continue; // what is good enough for one is a matter of policy
+    const at = contract.follow(inner);
+    // A currency has three letters and is one that there is: no bound tells that.
+    const taken = name === 'currency' ? [] : within(draw, at);
+    for (const value of [...taken, ...beyond(draw, at)]) await hear(name, value);
+  }
+}
+
 /** Bodies that are no such thing, queries that nobody wrote. */
 async function garbage(draw, service, operation) {
   const contract = contracts.get(service);
@@ -320,6 +346,7 @@ for (const service of services)
       for (const operation of operations) {
         await closed(draw, service, operation);
         await example(draw, service, operation);
+        await edges(draw, service, operation);
         let good = false;
         for (let i = 0; i < draws; i++) {
           const reply = await right(draw, service, operation);

@@ -218,7 +218,34 @@ function text(draw, { format, pattern, minLength = 0, maxLength = 40, type }) {
   return draw.text(length, 'abcXYZ 019-_.,:/ÄéÜ€😀"\'<>&%');
 }
 
-function misfit(draw, { maxLength }) {
+/** Values just beyond each bound of a schema. */
+export function beyond(draw, schema) {
+  const { minLength, maxLength, minimum, maximum, minItems, maxItems } = schema;
+  const values = [];
+  if (minLength > 0) values.push(draw.text(minLength - 1));
+  if (maxLength < 20_000) values.push(draw.text(maxLength + 1));
+  if (Number.isSafeInteger(minimum)) values.push(minimum - 1);
+  if (maximum < Number.MAX_SAFE_INTEGER) values.push(maximum + 1);
+  if (minItems > 0) values.push([]);
+  if (maxItems < 20) values.push(Array(maxItems + 1).fill('x'));
+  if (schema.enum) values.push(`${schema.enum[0]}x`);
+  if (schema.format || schema.pattern) values.push('?', 'a@', '2026-02-30T04:05:06Z');
+  return values;
+}
+
+/** Values that just keep each bound. */
+export function within(draw, schema) {
+  const { type, format, pattern, minLength = 0, maxLength, minimum, maximum } = schema;
+  if (schema.enum) return schema.enum;
+  if (type === 'integer') return [minimum, maximum].filter(Number.isSafeInteger);
+  if (type !== 'string' || format !== undefined || pattern !== undefined) return [];
+  return [minLength, maxLength].filter((one) => one < 20_000).map((one) => draw.text(one));
+}
+
+/** Just beyond a bound where there is one, else something that nobody meant. */
+function misfit(draw, schema) {
+  const sharp = beyond(draw, schema);
+  if (sharp.length > 0 && draw.chance(0.6)) return draw.of(sharp);
   return draw.of([
     null,
     true,
@@ -230,7 +257,6 @@ function misfit(draw, { maxLength }) {
     '\u0000',
     '4111 1111 1111 1111',
     '9223372036854775808',
-    draw.text(maxLength === undefined ? 300 : Math.min(maxLength + 1, 20_000)),
     [],
     [[[]]],
     {},
