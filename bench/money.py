@@ -291,9 +291,8 @@ def embedded(chosen, out, folder, server, spread, median):
 
 def price(chosen, out, folder, spread, median):
     """What the trail costs: the same program without it, beside it, with the same history."""
-    untrailed = os.path.join(os.path.dirname(chosen.paced), "untrailed")
-    pair = [Books(os.path.join(folder, "trailed"), chosen.portcullis),
-            Books(os.path.join(folder, "untrailed"), untrailed)]
+    pair = [Books(os.path.join(folder, name), os.path.join(os.path.dirname(chosen.paced), name))
+            for name in ("trailed", "untrailed")]
     for server in pair:
         server.ready(os.cpu_count())
     disk, jobs = [], {}
