@@ -4,8 +4,9 @@
  *   file read -> YAML checked -> loaded into the struct -> environment over it -> defaults under it
  *   -> secrets that stand in files -> rules between settings
  *
- * A file with a problem is not loaded, but the environment is still checked, so that one run tells
- * everything. The rules come only after both are good. */
+ * A file with a problem is not loaded, but its names are still compared and the environment is
+ * checked, so that one run tells them all. The other rules compare values, and come only after all
+ * of those are good. */
 #include "app/config.h"
 #include "app/config_priv.h"
 
@@ -214,9 +215,13 @@ static enum err file_load(struct config_loader *loader)
     if (err || loader->file == NULL)
         return err;
     err = config_yaml_check(loader);
-    if (err || loader->problems->errors > 0)
+    if (err)
         return err;
-    return config_yaml_load(loader);
+    if (loader->problems->errors == 0)
+        return config_yaml_load(loader);
+    if (!loader->cut_off)
+        config_names_rules(loader, false);
+    return ERR_OK;
 }
 
 static enum err load(struct config_loader *loader)

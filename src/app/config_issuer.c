@@ -67,12 +67,6 @@ static void issuer_rules(struct config_loader *loader, size_t i)
 {
     const struct config_issuer *list = loader->config->issuers.items;
 
-    for (size_t j = 0; j < i; j++) {
-        if (strcmp(list[i].name, list[j].name) == 0) {
-            TELL(loader, "issuers", i, "name", "\"%s\" is issuers[%zu] too", list[i].name, j);
-            break;
-        }
-    }
     source_rule(loader, i, &list[i]);
     file_rule(loader, i, "jwks_file", list[i].jwks_file);
     file_rule(loader, i, "ca_file", list[i].ca_file);
@@ -94,8 +88,6 @@ static void told_apart_rule(struct config_loader *loader, size_t i,
     for (size_t a = 0; a < names->count; a++) {
         const struct config_issuer *one = issuer_find(loader->config, names->items[a]);
 
-        if (one == NULL)
-            TELL(loader, "routes", i, "issuers", "\"%s\" is not in issuers", names->items[a]);
         for (size_t b = 0; one != NULL && b < a; b++) {
             const struct config_issuer *other = issuer_find(loader->config, names->items[b]);
 

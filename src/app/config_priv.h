@@ -10,6 +10,7 @@
  *   config_yaml.c    the file's shape, keys and values, with line and column of every problem
  *   config_load.c    the checked file into the struct, by libcyaml
  *   config_rows.c    where the members of lists stand in the file, and what it leaves out of them
+ *   config_names.c   names that items have, and others that refer to them
  *   config_environ.c the environment's names
  *   config_rules.c   what holds between settings, and in production
  *   config_limits.c  limits: their periods and keys, who shares them, and where Redis is
@@ -141,6 +142,19 @@ enum {
 struct config_place;
 enum { CONFIG_PLACE_SLOTS = 512 };
 
+/* Names that items of a list have, and those that other items mean by them. */
+struct config_name;
+struct config_names_list {
+    struct config_name *first, *last;
+    size_t count;
+};
+struct config_names {
+    struct config_names_list given, meant;
+    size_t items; /* that the list has, with or without a name */
+    bool listed;  /* it is in the file, and is a list */
+};
+enum { CONFIG_NAMES_UPSTREAMS, CONFIG_NAMES_ISSUERS, CONFIG_NAMES_COUNT };
+
 /* The loading under way. */
 struct config_loader {
     const struct config_sources *sources;
@@ -151,6 +165,8 @@ struct config_loader {
     const char *file; /* its name in problems; NULL: there is none */
     struct span text; /* of the file */
     struct config_place *places[CONFIG_PLACE_SLOTS];
+    struct config_names names[CONFIG_NAMES_COUNT];
+    bool cut_off; /* the file could not be read to its end */
 };
 
 /* config_value.c */
@@ -206,6 +222,19 @@ bool config_place_find(const struct config_loader *loader, struct span path, uin
 /* What the items leave out gets its default, in the lists that they hold too. */
 PC_CHECKED enum err config_rows_default(struct config_loader *loader,
                                         const struct config_setting *setting);
+
+/* config_names.c */
+
+/* A good text was read at "routes[2].upstream"; is it a name, or does it mean one? */
+PC_CHECKED enum err config_names_text(struct config_loader *loader, const char *path,
+                                      struct span text);
+
+/* This list was read, and has so many items. */
+void config_names_listed(struct config_loader *loader, const char *path, size_t count);
+
+/* Tells names that are there twice and those that nobody has; `whole`: everything in the file is
+ * good, so a list that is not there has no items. */
+void config_names_rules(struct config_loader *loader, bool whole);
 
 /* config.c */
 

@@ -131,40 +131,9 @@ static void upstream_rules(const struct item *item, const struct config *config)
 {
     const struct config_upstream *upstream = &config->upstreams.items[item->i];
 
-    for (size_t j = 0; j < item->i; j++)
-        if (strcmp(config->upstreams.items[j].name, upstream->name) == 0) {
-            tell(item, false, "name", "\"%s\" is upstreams[%zu] too", upstream->name, j);
-            break;
-        }
     targets_rule(item, upstream);
     hash_rule(item, upstream);
     used_rule(item, config);
-}
-
-/* ---- where a route leads ---- */
-
-static void leads_rule(const struct item *item, const struct config *config)
-{
-    struct span name = span_from(config->routes.items[item->i].upstream);
-    const char *nearest = NULL;
-    size_t least = name.len < 6 ? 3 : name.len / 3 + 1;
-
-    for (size_t i = 0; i < config->upstreams.count; i++) {
-        const char *other = config->upstreams.items[i].name;
-        size_t distance = span_distance(name, span_from(other));
-
-        if (distance == 0)
-            return;
-        if (distance < least && distance < strlen(other)) {
-            nearest = other;
-            least = distance;
-        }
-    }
-    if (nearest != NULL)
-        tell(item, false, "upstream", "\"%.*s\" is not in upstreams, did you mean \"%s\"?",
-             SPAN_ARG(name), nearest);
-    else
-        tell(item, false, "upstream", "\"%.*s\" is not in upstreams", SPAN_ARG(name));
 }
 
 /* ---- paths ---- */
@@ -364,7 +333,6 @@ static void route_rules(const struct item *item, const struct config *config)
     strip_rule(item, route);
     twice_rule(item, "methods", &route->methods);
     twice_rule(item, "hosts", &route->hosts);
-    leads_rule(item, config);
     access_rule(item, config);
     twice_rule(item, "scopes", &route->scopes);
     twice_rule(item, "roles", &route->roles);

@@ -61,6 +61,30 @@
 
 const struct config_case config_proxy_bad_cases[] = {
     /* Shape: what is required, what is known, what is there twice. */
+    /* One run tells wrong values and names that lead nowhere; a mistake is told once. */
+    {"upstreams: [{name: shop, targets: []}]\nroutes:\n"
+     "  - {path: /shop, upstream: shop, access: open}\n"
+     "  - {path: /b, upstream: shpo, access: open}\n",
+     AT("1:35") "upstreams[0].targets: the list needs at least 1 item\n" AT(
+         "4:16") "routes[1].upstream: \"shpo\" is not in upstreams, did you mean \"shop\"?"},
+    {"upstreams: [{name: a, targets: []}, {name: a, targets: [{url: http://a}]}]\n",
+     AT("1:32") "upstreams[0].targets: the list needs at least 1 item\n" AT(
+         "1:38") "upstreams[1].name: \"a\" is upstreams[0] too"},
+    {"issuers: [{name: partner, issuer: x, audience: [a], algorithms: [no], jwks_file: /k}]\n"
+     "upstreams: [{name: shop, targets: [{url: http://a}]}]\nroutes:\n"
+     "  - {path: /a, upstream: shop, access: bearer, issuers: [partner, other]}\n",
+     AT("1:66") "issuers[0].algorithms: \"no\" is not RS256, RS384, RS512, PS256, PS384, PS512, "
+                "ES256, ES384, ES512 or EdDSA\n" AT(
+                    "4:48") "routes[0].issuers: \"other\" is not in issuers"},
+    {"upstreams: [{name: \"sh op\", targets: [{url: http://a}]}]\n" ROUTES,
+     AT("1:20") "upstreams[0].name: \"sh op\" is not a name, which is made of lower-case letters, "
+                "digits and -"},
+    {"upstreams: [{targets: [{url: http://a}]}]\n" ROUTES,
+     AT("1:13") "upstreams[0]: lacks \"name\""},
+    {"upstrems: [{name: shop, targets: [{url: http://a}]}]\n" ROUTES,
+     AT("1:1") "unknown key \"upstrems\", did you mean \"upstreams\"?"},
+    {ROUTES "upstreams: [{name: a\n", AT("3:1") "did not find expected ',' or '}' while parsing a "
+                                                "flow mapping that began at line 2"},
     {"upstrems: []\n", AT("1:1") "unknown key \"upstrems\", did you mean \"upstreams\"?"},
     {"route: []\n", AT("1:1") "unknown key \"route\", did you mean \"routes\"?"},
     {"upstreams: {}\n", AT("1:12") "upstreams: takes a list, not a section"},

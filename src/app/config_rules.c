@@ -455,6 +455,7 @@ void config_rules(struct config_loader *loader)
     limits_rule(loader, "limits.plans", &config->limits.plans);
     limits_rule(loader, "limits.users", &config->limits.users);
     config_limits_rules(loader);
+    config_names_rules(loader, true);
     config_proxy_rules(loader);
     config_breaker_rules(loader);
     config_issuer_rules(loader);

@@ -298,9 +298,13 @@ static void scalar_check(struct reader *reader, const struct config_setting *set
     } else {
         good = config_value_check(setting, scalar_of(event), &why);
     }
-    if (!good)
+    if (!good) {
         config_problem_at(reader->loader, event->start_mark.line + 1, event->start_mark.column + 1,
                           "%.*s", SPAN_ARG(sbuf_span(&why)));
+    } else if (config_names_text(reader->loader, shown, scalar_of(event)) != ERR_OK) {
+        reader->err = ERR_NO_MEMORY;
+        reader->stopped = true;
+    }
 }
 
 static void count_check(struct reader *reader, const struct config_setting *setting,
@@ -425,6 +429,7 @@ static void rows_read(struct reader *reader, const struct config_setting *settin
             skip(reader);
         }
     }
+    config_names_listed(reader->loader, shown, count);
     count_check(reader, setting, shown, mark, count);
 }
 
@@ -661,7 +666,10 @@ enum err config_yaml_check(struct config_loader *loader)
 {
     struct reader reader = {.loader = loader};
 
-    if (loader->text.len == 0 || !utf8_check(loader))
+    if (loader->text.len == 0)
+        return ERR_OK;
+    loader->cut_off = !utf8_check(loader);
+    if (loader->cut_off)
         return ERR_OK;
     if (!yaml_parser_initialize(&reader.parser))
         return ERR_NO_MEMORY;
@@ -669,6 +677,7 @@ enum err config_yaml_check(struct config_loader *loader)
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)loader->text.ptr,
                                  loader->text.len);
     document_read(&reader);
+    loader->cut_off = reader.stopped;
     yaml_event_delete(&reader.event);
     yaml_parser_delete(&reader.parser);
     return reader.err;
