@@ -144,18 +144,39 @@ static const struct json_problems *fields_of(const struct http_call *call)
     return any && told ? call->problems : NULL;
 }
 
+/* Where API keys are taken nobody is told of tokens. */
+static bool by_key(const struct http_call *call)
+{
+    return call->req.route != NULL && call->req.route->access == HTTP_ACCESS_KEY;
+}
+
+static const char *title_of(const struct http_call *call)
+{
+    static const struct {
+        enum err err;
+        const char *title;
+    } keyed[] = {{ERR_UNAUTHENTICATED, "An API key is required"},
+                 {ERR_TOKEN_INVALID, "The API key is not valid"},
+                 {ERR_TOKEN_EXPIRED, "The API key has expired"},
+                 {ERR_TOKEN_REVOKED, "The API key has been revoked"},
+                 {ERR_SCOPE, "The API key lacks a scope that this needs"}};
+
+    for (size_t i = 0; by_key(call) && i < PC_COUNT(keyed); i++) {
+        if (keyed[i].err == call->err)
+            return keyed[i].title;
+    }
+    return err_sentence(call->err);
+}
+
 static const char *default_detail(const struct http_call *call, bool listed)
 {
     enum err err = call->err;
-    bool by_key = call->req.route != NULL && call->req.route->access == HTTP_ACCESS_KEY;
 
     if (listed || err == ERR_VALIDATION)
         return "Correct the fields listed in errors.";
-    if (by_key && err_status(err) == 401)
-        return err == ERR_UNAUTHENTICATED ? "Send an API key." : "The API key is not valid.";
     if (err == ERR_UNAUTHENTICATED)
-        return "Send \"Authorization: Bearer <access_token>\".";
-    return err_sentence(err);
+        return by_key(call) ? "Send an API key." : "Send \"Authorization: Bearer <access_token>\".";
+    return title_of(call);
 }
 
 static void add_errors(struct http_call *call, struct problem *problem)
@@ -200,7 +221,7 @@ void http_problem_write(struct http_call *call)
     struct arena *arena = call->req.arena;
     struct problem problem = {
         .type = join(arena, PROBLEM_TYPE, span_from(err_slug(call->err))),
-        .title = span_from(err_sentence(call->err)),
+        .title = span_from(title_of(call)),
         .detail =
             span_from(call->detail ? call->detail : default_detail(call, fields_of(call) != NULL)),
         .instance = join(arena, "urn:portcullis:request:", call->req.request_id),

@@ -129,6 +129,35 @@ test('what is no key is refused, and a key is no token', async () => {
   assert.equal((await gate.get('/keyed/x', { token: tokens.access_token })).status, 401);
 });
 
+test('title, detail and challenge speak of the key', async () => {
+  const { id, key } = await create('taken-back');
+  const { key: weak } = await create('unscoped', '--role', 'clerk');
+  const words = (reply) => [reply.json.title, reply.json.detail, reply.json.type];
+  const type = 'urn:portcullis:problem:';
+  assert.deepEqual(words(await get('/keyed/x')), [
+    'An API key is required',
+    'Send an API key.',
+    `${type}unauthenticated`,
+  ]);
+  assert.deepEqual(words(await get('/keyed/x', 'x')), [
+    'The API key is not valid',
+    'The API key is not valid',
+    `${type}invalid-token`,
+  ]);
+  assert.equal((await run('apikey', 'revoke', id)).code, 0);
+  assert.deepEqual(words(await get('/keyed/x', key)), [
+    'The API key has been revoked',
+    'The API key has been revoked',
+    `${type}revoked-token`,
+  ]);
+  const lacks = await gate.get('/scoped/x', { headers: { 'X-Shop-Key': weak } });
+  assert.equal(lacks.json.title, 'The API key lacks a scope that this needs');
+  assert.match(lacks.headers['www-authenticate'], /^ApiKey/);
+  const bearer = await gate.get('/own/x');
+  assert.equal(bearer.json.title, 'A bearer token is required');
+  assert.match(bearer.headers['www-authenticate'], /^Bearer/);
+});
+
 test('a key that is taken back is refused within a second', async () => {
   const { id, key } = await create('gone');
   assert.equal((await get('/keyed/x', key)).status, 200);
