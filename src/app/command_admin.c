@@ -21,8 +21,13 @@ static command_run_fn reload_run, upstreams_run, drain_run, undrain_run, breaker
     }
 
 static const struct command_option options[] = {COMMAND_CONFIG_OPTION, SOCKET_OPTION};
+static const struct command_option options_shown[] = {
+    COMMAND_CONFIG_OPTION,
+    SOCKET_OPTION,
+    {.name = "--json", .about = "Print what the node says, as JSON, for programs"}};
 
-#define ASKS .options = options, .option_count = PC_COUNT(options)
+#define ASKS  .options = options, .option_count = PC_COUNT(options)
+#define SHOWS .options = options_shown, .option_count = PC_COUNT(options_shown)
 
 #define FINDS                                                                                      \
     "The node is found by its socket: `admin.socket` of the settings, else admin.sock in the\n"    \
@@ -58,7 +63,7 @@ const struct command command_admin_upstreams = {
         "A line for each target, or for each address of one by name: well, drained, down (its\n"
         "checks fail), ejected (requests failed), on_trial or absent (its name has no address);\n"
         "its weight, requests in flight and average latency.\n" FINDS,
-    ASKS,
+    SHOWS,
     .examples = upstreams_examples,
     .example_count = PC_COUNT(upstreams_examples),
     .run = upstreams_run,
@@ -102,13 +107,15 @@ const struct command command_admin_undrain = {
 
 static const struct command_example breakers_examples[] = {
     {"admin breakers", "Which routes are refused, and for how long?"},
+    {"admin breakers --json", "The same for a program."},
 };
 
 const struct command command_admin_breakers = {
     .name = "admin breakers",
     .about = "Show circuit breakers that are not closed",
-    .help = "As JSON, with the time until each is tried again.\n" FINDS,
-    ASKS,
+    .help = "A line for each: its state, method, route and host, and when it is tried again; then\n"
+            "how many are closed.\n" FINDS,
+    SHOWS,
     .examples = breakers_examples,
     .example_count = PC_COUNT(breakers_examples),
     .run = breakers_run,
@@ -121,8 +128,9 @@ static const struct command_example limits_examples[] = {
 const struct command command_admin_limits = {
     .name = "admin limits",
     .about = "Show the rates in force",
-    .help = "As JSON: in general, of routes, of users, of routes to upstreams.\n" FINDS,
-    ASKS,
+    .help = "A line for each: in general, of routes, of users, of routes to upstreams by what\n"
+            "they count.\n" FINDS,
+    SHOWS,
     .examples = limits_examples,
     .example_count = PC_COUNT(limits_examples),
     .run = limits_run,
@@ -135,8 +143,9 @@ static const struct command_example config_examples[] = {
 const struct command command_admin_config = {
     .name = "admin config",
     .about = "Show the settings that the running node has in force",
-    .help = "As JSON, secrets masked, with the hash that `check` prints of the file.\n" FINDS,
-    ASKS,
+    .help = "As JSON, with --json and without it: secrets masked, with the hash that `check`\n"
+            "prints of the file.\n" FINDS,
+    SHOWS,
     .examples = config_examples,
     .example_count = PC_COUNT(config_examples),
     .run = config_run,
@@ -283,16 +292,6 @@ static enum command_exit simple(const struct command_call *call, const char *met
     return answer;
 }
 
-static enum command_exit breakers_run(const struct command_call *call)
-{
-    return simple(call, "GET", SPAN_OF("/breakers"));
-}
-
-static enum command_exit limits_run(const struct command_call *call)
-{
-    return simple(call, "GET", SPAN_OF("/limits"));
-}
-
 static enum command_exit config_run(const struct command_call *call)
 {
     return simple(call, "GET", SPAN_OF("/config"));
@@ -381,29 +380,150 @@ static void add_upstream(const struct json_value *upstream, struct sbuf *out)
     }
 }
 
-static enum command_exit upstreams_run(const struct command_call *call)
+static void upstreams_write(const struct json_value *root, struct sbuf *out)
+{
+    const struct json_value *list = json_get(root, "upstreams");
+
+    for (size_t i = 0; json_is_list(list) && i < list->count; i++)
+        add_upstream(&list->items[i], out);
+    if (out->len == 0)
+        sbuf_add_lit(out, "There are no upstreams.\n");
+}
+
+/* "open       GET     /shop  at b.example  (api-gateway)  tried again in 12 s" */
+static void add_breaker(const struct json_value *breaker, struct sbuf *out)
+{
+    struct span host = text_of(breaker, "host");
+    int64_t left_ms = number_of(breaker, "tried_again_in_ms");
+
+    sbuf_add_format(out, "%-10.*s %-7.*s %.*s", SPAN_ARG(text_of(breaker, "state")),
+                    SPAN_ARG(text_of(breaker, "method")), SPAN_ARG(text_of(breaker, "route")));
+    if (host.len > 0)
+        sbuf_add_format(out, "  at %.*s", SPAN_ARG(host));
+    sbuf_add_format(out, "  (%.*s)", SPAN_ARG(text_of(breaker, "service")));
+    if (left_ms > 0)
+        sbuf_add_format(out, "  tried again in %lld s", (long long)((left_ms + 999) / 1000));
+    sbuf_add_char(out, '\n');
+}
+
+static void breakers_write(const struct json_value *root, struct sbuf *out)
+{
+    const struct json_value *list = json_get(root, "breakers");
+
+    for (size_t i = 0; json_is_list(list) && i < list->count; i++)
+        add_breaker(&list->items[i], out);
+    sbuf_add_format(out, "closed: %lld\n", (long long)number_of(root, "closed"));
+}
+
+/* "60 a minute, burst 60". */
+static void add_rate(const struct json_value *rate, struct sbuf *out)
+{
+    static const struct {
+        int64_t period_s;
+        const char *name;
+    } periods[] = {{1, "a second"}, {60, "a minute"}, {3600, "an hour"}, {86400, "a day"}};
+    int64_t period_s = number_of(rate, "period_s");
+    size_t i = 0;
+
+    while (i < PC_COUNT(periods) && periods[i].period_s != period_s)
+        i++;
+    sbuf_add_format(out, "%lld ", (long long)number_of(rate, "requests"));
+    if (i < PC_COUNT(periods))
+        sbuf_add_text(out, periods[i].name);
+    else
+        sbuf_add_format(out, "in %lld s", (long long)period_s);
+    sbuf_add_format(out, ", burst %lld", (long long)number_of(rate, "burst"));
+}
+
+/* A line of the table, of which `text` is what is limited. */
+static void add_limit(const char *kind, struct span text, const struct json_value *rate,
+                      struct sbuf *out)
+{
+    sbuf_add_format(out, "%-8s %-32.*s ", kind, SPAN_ARG(text));
+    add_rate(rate, out);
+    sbuf_add_char(out, '\n');
+}
+
+static void add_limits(const struct json_value *root, const char *list_name, const char *member,
+                       struct sbuf *out)
+{
+    const struct json_value *list = json_get(root, list_name);
+
+    for (size_t i = 0; json_is_list(list) && i < list->count; i++)
+        add_limit(member, text_of(&list->items[i], member), &list->items[i], out);
+}
+
+/* Of a route to an upstream: none at all, so many a minute as the program's own, or a list. */
+static void add_route_limits(const struct json_value *route, struct sbuf *out)
+{
+    const struct json_value *limits = json_get(route, "limits");
+    struct span path = text_of(route, "route");
+    int64_t requests = number_of(route, "requests_per_minute");
+    bool exempt = false;
+
+    if (json_to_bool(json_get(route, "exempt"), &exempt) && exempt)
+        sbuf_add_format(out, "%-8s %-32.*s without a limit\n", "upstream", SPAN_ARG(path));
+    if (requests > 0)
+        sbuf_add_format(out, "%-8s %-32.*s %lld a minute\n", "upstream", SPAN_ARG(path),
+                        (long long)requests);
+    for (size_t i = 0; json_is_list(limits) && i < limits->count; i++) {
+        sbuf_add_format(out, "%-8s %-32.*s ", "upstream", SPAN_ARG(path));
+        add_rate(&limits->items[i], out);
+        sbuf_add_format(out, ", by %.*s\n", SPAN_ARG(text_of(&limits->items[i], "key")));
+    }
+}
+
+static void limits_write(const struct json_value *root, struct sbuf *out)
+{
+    const struct json_value *routes = json_get(root, "upstream_routes");
+
+    add_limit("default", (struct span){0}, json_get(root, "default"), out);
+    add_limits(root, "routes", "route", out);
+    add_limits(root, "users", "user", out);
+    for (size_t i = 0; json_is_list(routes) && i < routes->count; i++)
+        add_route_limits(&routes->items[i], out);
+}
+
+typedef void table_write_fn(const struct json_value *root, struct sbuf *out);
+
+/* Asks, and prints the table that `write` makes of the answer, or with --json the answer itself. */
+static enum command_exit table(const struct command_call *call, struct span path,
+                               table_write_fn *write)
 {
     struct conversation talk = {0};
-    const struct json_value *root = NULL, *list;
+    const struct json_value *root = NULL;
     enum command_exit answer;
     struct sbuf out;
 
+    if (command_given(call, "--json"))
+        return simple(call, "GET", path);
     arena_init(&talk.arena, NULL, 0, 8 * ANSWER_BYTES_MAX);
-    answer = ask(call, "GET", SPAN_OF("/upstreams"), &talk);
+    answer = ask(call, "GET", path, &talk);
     if (answer == COMMAND_GOOD &&
         (talk.status != 200 || json_read(talk.body, &talk.arena, &root, NULL) != ERR_OK)) {
         answer = show(call, &talk);
     } else if (answer == COMMAND_GOOD) {
         out = sbuf_on(&talk.arena, ANSWER_BYTES_MAX);
-        list = json_get(root, "upstreams");
-        for (size_t i = 0; json_is_list(list) && i < list->count; i++)
-            add_upstream(&list->items[i], &out);
-        if (out.len == 0)
-            sbuf_add_lit(&out, "There are no upstreams.\n");
+        write(root, &out);
         answer = command_print(call, &out);
     }
     arena_reset(&talk.arena);
     return answer;
+}
+
+static enum command_exit upstreams_run(const struct command_call *call)
+{
+    return table(call, SPAN_OF("/upstreams"), upstreams_write);
+}
+
+static enum command_exit breakers_run(const struct command_call *call)
+{
+    return table(call, SPAN_OF("/breakers"), breakers_write);
+}
+
+static enum command_exit limits_run(const struct command_call *call)
+{
+    return table(call, SPAN_OF("/limits"), limits_write);
 }
 
 static enum command_exit told(const struct command_call *call, struct conversation *talk)
