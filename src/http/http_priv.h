@@ -537,6 +537,11 @@ void http_record(const struct http_call *call, int64_t took_ns);
 /* http_refusal.c: why, and by whom. Nobody is refused who ends a tunnel. */
 PC_CHECKED enum err http_refusals_engine(struct http_engine *engine);
 PC_CHECKED enum err http_refusals_make(struct http_service *service);
+/* Of one who answers without a service, under this name, which must outlive it. */
+PC_CHECKED enum err http_refusals_new(struct metrics *metrics, const char *service,
+                                      struct http_refusals **ret_refusals);
+void http_refusals_free(struct http_refusals *refusals); /* accepts NULL */
+void http_refusals_add(struct http_refusals *refusals, enum err err);
 static inline bool http_is_refusal(const struct http_call *call)
 {
     return call->status >= 400 ||

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
-#include "http/http.h"
+#include "http/http_priv.h"
 
 enum {
     HEAD_BYTES_MAX = LIMIT_HTTP_TARGET_BYTES_MAX + 1024,
@@ -21,6 +21,7 @@ struct http_redirect {
     struct crypto_tls_context *tls;
     uint16_t port;
     struct metric_series *sent, *refused;
+    struct http_refusals *refusals; /* the same by reason, beside those of the services */
 };
 
 static const struct metric_def answers = {.name = "portcullis_http_redirects_total",
@@ -39,6 +40,8 @@ enum err http_redirect_new(const struct http_redirect_options *options,
     if (redirect == NULL)
         return ERR_NO_MEMORY;
     err = metric_register(options->metrics, &answers, &metric);
+    if (!err)
+        err = http_refusals_new(options->metrics, "redirect", &redirect->refusals);
     if (err) {
         alloc_free(redirect);
         return err;
@@ -56,6 +59,7 @@ void http_redirect_free(struct http_redirect *redirect)
 {
     if (redirect == NULL)
         return;
+    http_refusals_free(redirect->refusals);
     crypto_tls_context_free(redirect->tls);
     PC_ASSERT(pthread_mutex_destroy(&redirect->lock) == 0);
     alloc_free(redirect);
@@ -170,6 +174,7 @@ static void refuse(struct net_stream *stream, enum err err)
     struct sbuf body = sbuf_on(net_stream_arena(stream), BODY_BYTES_MAX);
 
     metric_add(redirect->refused, 1);
+    http_refusals_add(redirect->refusals, err);
     sbuf_add_lit(&head, SAFE_LINES "Content-Type: application/problem+json\r\n");
     sbuf_add_format(&body,
                     "{\"type\":\"urn:portcullis:problem:%s\",\"title\":\"%s\",\"status\":%d}",

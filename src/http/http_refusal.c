@@ -3,6 +3,8 @@
  * one counter for each service, source and code. A request that is served costs one comparison. */
 #include "http/http_priv.h"
 
+#include "base/alloc.h"
+
 enum { CODES = (int)ERR_COUNT + (int)REASON_COUNT };
 
 struct http_refusals {
@@ -20,6 +22,29 @@ static const struct metric_def refusals_def = {
 enum err http_refusals_engine(struct http_engine *engine)
 {
     return metric_register(engine->options.metrics, &refusals_def, &engine->refusals);
+}
+
+enum err http_refusals_new(struct metrics *metrics, const char *service,
+                           struct http_refusals **ret_refusals)
+{
+    struct http_refusals *refusals = alloc_zero(sizeof(*refusals));
+    enum err err;
+
+    if (refusals == NULL)
+        return ERR_NO_MEMORY;
+    refusals->service = service;
+    err = metric_register(metrics, &refusals_def, &refusals->metric);
+    if (err) {
+        alloc_free(refusals);
+        return err;
+    }
+    *ret_refusals = refusals;
+    return ERR_OK;
+}
+
+void http_refusals_free(struct http_refusals *refusals)
+{
+    alloc_free(refusals);
 }
 
 enum err http_refusals_make(struct http_service *service)
@@ -93,6 +118,11 @@ void http_refusal_count(const struct http_call *call)
 void http_refusal_bare(const struct http_service *service, enum err err)
 {
     count(service->refusals, (int)err);
+}
+
+void http_refusals_add(struct http_refusals *refusals, enum err err)
+{
+    count(refusals, (int)err);
 }
 
 void http_refusal_lines(const struct http_call *call, struct sbuf *out)

@@ -240,6 +240,22 @@ test('a host that is not ours, or none, is refused', async () => {
   assert.match(await raw('nonsense\r\n\r\n'), / 400 /);
 });
 
+test('what is refused in clear is counted by reason, as everywhere', async () => {
+  const counted = async (reason) => {
+    const { text } = await gate.get('/metrics');
+    const labels = `service="redirect",source="gateway",reason="${reason}"`;
+    const line = text.split('\n').find((l) => l.startsWith(`http_refusals_total{${labels}}`));
+    return Number(line?.split(' ').at(-1) ?? 0);
+  };
+  const before_ = [await counted('bad-host'), await counted('bad-request')];
+  assert.equal((await ask('/', 'evil.test')).status, 400);
+  assert.equal((await ask('/a"b', 'own.test')).status, 400);
+  assert.deepEqual([await counted('bad-host'), await counted('bad-request')], [
+    before_[0] + 1,
+    before_[1] + 1,
+  ]);
+});
+
 test('settings that cannot work are refused', async () => {
   for (const [env, why] of [
     ['gateway:\n  redirect_port: 80\n', /needs gateway.tls.certificate/],
