@@ -221,7 +221,7 @@ static bool knows_bearer(struct http_call *call, struct span bearer)
     return true;
 }
 
-static const struct http_identity *identity_of(const struct http_call *call)
+const struct http_identity *http_identity_of(const struct http_call *call)
 {
     const struct http_engine_options *options = &call->lane->engine->options;
 
@@ -257,7 +257,7 @@ static enum verdict stop_token(struct http_call *call)
             return finish(call, err); /* which is not the bearer's doing */
         return err ? refuse_token(call, err) : admit(call);
     }
-    identity = identity_of(call);
+    identity = http_identity_of(call);
     err = identity->verify(identity->context, token, now_s, call->req.arena, &call->principal);
     return err ? refuse_token(call, err) : GO_ON;
 }
@@ -364,7 +364,7 @@ static void store_done(struct store_job *job)
 static enum err rights_run(struct store_conn *conn, struct store_job *job)
 {
     struct http_call *call = PC_CONTAINER(job, struct http_call, store);
-    const struct http_identity *identity = identity_of(call);
+    const struct http_identity *identity = http_identity_of(call);
 
     return identity->load(identity->context, conn, call->req.arena, &call->principal);
 }

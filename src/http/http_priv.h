@@ -378,8 +378,12 @@ bool http_token_is_key(const struct http_route *route, struct span header); /* a
 bool http_cache_find(struct http_call *call, struct span token); /* fills principal on a hit */
 void http_cache_keep(struct http_call *call);
 bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal);
-void http_rights_ask(struct http_call *call);  /* before the store is asked */
-void http_rights_keep(struct http_call *call); /* when it has answered */
+void http_rights_ask(struct http_call *call);             /* before the store is asked */
+void http_rights_keep(struct http_call *call);            /* when it has answered */
+uint32_t http_rights_epoch(const struct http_call *call); /* of now, of the call's principal */
+/* Is this principal, with rights read anew, still let in? Then the call's own are as new. */
+PC_CHECKED enum err http_rights_judge(struct http_call *call, struct http_principal *seen);
+const struct http_identity *http_identity_of(const struct http_call *call); /* http_journey.c */
 bool http_token_is_at_home(const struct http_call *call);
 PC_CHECKED enum err http_cache_new(const struct random_source *random,
                                    struct http_cache **ret_cache);
@@ -484,7 +488,14 @@ struct http_tunnel {
     bool upstream_over; /* it sends no more */
     int64_t opened_ns;
     uint64_t bytes_in, bytes_out; /* from the client, and to it */
-    struct net_timer expiry;      /* of the token that opened it */
+    struct net_timer watch;       /* of the token that opened it */
+    int64_t ends_ms;              /* when that expires, since 1970; 0: never */
+    bool ended;
+    bool looking; /* a store thread has what follows */
+    struct store_job look;
+    struct net_task home;
+    struct http_principal seen; /* with the rights of now, in: */
+    struct arena arena;
     struct http_call *call;
 };
 struct net_answer_head;

@@ -290,6 +290,25 @@ void http_rights_keep(struct http_call *call)
         http_cache_keep(call);
 }
 
+uint32_t http_rights_epoch(const struct http_call *call)
+{
+    return http_epoch_of(&call->lane->engine->epochs, call->principal.user_id,
+                         call->principal.client_key);
+}
+
+enum err http_rights_judge(struct http_call *call, struct http_principal *seen)
+{
+    enum err err;
+
+    look_up_bits(call, seen);
+    call->req.principal = seen;
+    err = http_authorize(call);
+    call->req.principal = &call->principal;
+    if (err == ERR_OK)
+        call->principal.epoch = seen->epoch;
+    return err;
+}
+
 bool http_token_is_at_home(const struct http_call *call)
 {
     struct span bound = call->principal.thumbprint;

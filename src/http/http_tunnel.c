@@ -4,7 +4,7 @@
  * like any other, so access, limits and the breaker hold; what a client sends early is kept.
  *
  *   offered --101 in an offered protocol--> open --a way ends, the other ends--> over
- *      |                                      +--cut, silent, token expired----> over
+ *      |                                      +--cut, silent, token over-------> over
  *      +--any other answer: passed on as it is
  *      +--101 in another protocol: 502
  *
@@ -15,7 +15,12 @@
 #include "net/http1_answer.h"
 #include "upstream/upstream.h"
 
-enum { OFFERED_BYTES_MAX = 512, LEFT_MS_MIN = 1000, EXPIRY_S_MAX = 366 * 24 * 3600 };
+enum {
+    OFFERED_BYTES_MAX = 512,
+    LEFT_MS_MIN = 1000,  /* of a token that is let in for the sake of clocks that differ */
+    LOOK_MS = 5000,      /* from one look at the token to the next */
+    LOOK_BYTES = 1 << 16 /* of what the store says of its rights */
+};
 
 static const struct metric_def open_def = {.name = "http_tunnels_open",
                                            .help = "Connections that went on in another protocol.",
@@ -99,34 +104,123 @@ static struct span agreed(const struct http_call *call, const struct net_answer_
     return (struct span){0};
 }
 
-/* The token that opened it holds no longer, and whoever asks again is looked at again. */
-static void on_expired(struct net_timer *timer)
+/* ---- the token that opened it ------------------------------------------------------------------
+ */
+
+/* A request is looked at once, a tunnel every few seconds: it ends with its token, be that expired
+ * or revoked, and when the rights that the route asks for are gone. Looking costs a comparison (the
+ * epochs, http_epoch.h); only when something about its user or client has changed is the store
+ * asked, and whatever keeps it from answering is no reason to end a tunnel. Whoever asks again is
+ * looked at again. Of other issuers' tokens nobody hears that they are revoked: they expire. */
+static void end_tunnel(struct http_call *call, enum err why)
 {
-    struct http_call *call = PC_CONTAINER(timer, struct http_tunnel, expiry)->call;
     struct net_stream *stream = call->stream;
 
     net_stream_hold(stream);
-    http_proxy_stop(call, ERR_TOKEN_EXPIRED);
+    http_proxy_stop(call, why);
     net_stream_abort(stream);
     net_stream_release(stream);
 }
 
-/* A token that is let in for the sake of clocks that differ has a moment left. One that ends in
- * years, or never as keys may, outlives every tunnel. */
-static void watch_token(struct http_call *call)
+static enum err look_run(struct store_conn *conn, struct store_job *job)
+{
+    struct http_tunnel *tunnel = PC_CONTAINER(job, struct http_tunnel, look);
+    const struct http_identity *identity = http_identity_of(tunnel->call);
+
+    return identity->load(identity->context, conn, &tunnel->arena, &tunnel->seen);
+}
+
+/* On the loop again; the tunnel may have ended meanwhile. */
+static void look_home(struct net_task *task)
+{
+    struct http_tunnel *tunnel = PC_CONTAINER(task, struct http_tunnel, home);
+    struct net_stream *stream = tunnel->call->stream;
+    enum err err = tunnel->look.err;
+
+    tunnel->looking = false;
+    if (!tunnel->ended && err == ERR_OK)
+        err = http_rights_judge(tunnel->call, &tunnel->seen);
+    arena_reset(&tunnel->arena);
+    if (!tunnel->ended && (err_status(err) == 401 || err_status(err) == 403))
+        end_tunnel(tunnel->call, err);
+    net_stream_release(stream);
+}
+
+static void look_done(struct store_job *job)
+{
+    struct http_tunnel *tunnel = PC_CONTAINER(job, struct http_tunnel, look);
+
+    tunnel->home.run = look_home;
+    net_loop_post(tunnel->call->lane->loop, &tunnel->home);
+}
+
+/* The epoch first: a change while the store is asked is seen at the next look. */
+static void look_send(struct http_call *call)
+{
+    struct http_tunnel *tunnel = call->tunnel;
+
+    tunnel->seen = call->principal;
+    tunnel->seen.epoch = http_rights_epoch(call);
+    arena_init(&tunnel->arena, NULL, 0, LOOK_BYTES);
+    tunnel->look = (struct store_job){.run = look_run, .done = look_done};
+    tunnel->looking = true;
+    net_stream_hold(call->stream);
+    if (store_read(call->lane->engine->options.store, &tunnel->look) == ERR_OK)
+        return;
+    tunnel->looking = false;
+    net_stream_release(call->stream);
+}
+
+static bool may_have_changed(const struct http_call *call)
+{
+    return call->principal.issuer == NULL && !call->by_bearer &&
+           call->lane->engine->options.store != NULL &&
+           call->principal.epoch != http_rights_epoch(call);
+}
+
+static void on_watch(struct net_timer *timer);
+
+static void watch_on(struct http_call *call)
 {
     struct http_tunnel *tunnel = call->tunnel;
     struct net_loop *loop = call->lane->loop;
-    int64_t now_ms = net_loop_realtime_ns(loop) / CLOCK_NS_PER_MS;
+    int64_t left_ms = tunnel->ends_ms - net_loop_realtime_ns(loop) / CLOCK_NS_PER_MS;
+    int64_t wait_ms = LOOK_MS;
+
+    if (tunnel->ends_ms > 0 && left_ms < LOOK_MS)
+        wait_ms = left_ms > 1 ? left_ms : 1;
+    net_timer_start(loop, &tunnel->watch, wait_ms, on_watch);
+}
+
+static void on_watch(struct net_timer *timer)
+{
+    struct http_call *call = PC_CONTAINER(timer, struct http_tunnel, watch)->call;
+    struct http_tunnel *tunnel = call->tunnel;
+
+    if (tunnel->ends_ms > 0 &&
+        net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_MS >= tunnel->ends_ms) {
+        end_tunnel(call, ERR_TOKEN_EXPIRED);
+        return;
+    }
+    if (!tunnel->looking && may_have_changed(call))
+        look_send(call);
+    watch_on(call);
+}
+
+/* A token that never ends, as keys may, is still looked at. */
+static void watch_token(struct http_call *call)
+{
+    int64_t now_ms = net_loop_realtime_ns(call->lane->loop) / CLOCK_NS_PER_MS;
     int64_t left_ms;
 
-    if (call->req.principal == NULL || call->req.principal->expires_at_s <= 0 ||
-        call->req.principal->expires_at_s - now_ms / 1000 > EXPIRY_S_MAX)
+    if (call->req.principal == NULL)
         return;
-    left_ms = call->req.principal->expires_at_s * 1000 - now_ms;
-    tunnel->call = call;
-    net_timer_start(loop, &tunnel->expiry, left_ms > LEFT_MS_MIN ? left_ms : LEFT_MS_MIN,
-                    on_expired);
+    if (call->req.principal->expires_at_s > 0 &&
+        call->req.principal->expires_at_s < INT64_MAX / 1000) {
+        left_ms = call->req.principal->expires_at_s * 1000 - now_ms;
+        call->tunnel->ends_ms = now_ms + (left_ms > LEFT_MS_MIN ? left_ms : LEFT_MS_MIN);
+    }
+    watch_on(call);
 }
 
 enum err http_tunnel_open(struct http_call *call, struct upstream_call *up,
@@ -145,6 +239,7 @@ enum err http_tunnel_open(struct http_call *call, struct upstream_call *up,
     if (upgrade.head.len == 0)
         return ERR_NO_MEMORY;
     tunnel->open = true;
+    tunnel->call = call;
     metric_move(call->lane->engine->tunnels, 1);
     tunnel->opened_ns = net_loop_now_ns(call->lane->loop);
     call->answered = true;
@@ -170,7 +265,8 @@ void http_tunnel_over(const struct http_call *call)
 
     if (!http_tunnel_is_open(call))
         return;
-    net_timer_stop(&call->tunnel->expiry);
+    call->tunnel->ended = true;
+    net_timer_stop(&call->tunnel->watch);
     metric_move(engine->tunnels, -1);
     metric_add(engine->tunnel_bytes[0], call->tunnel->bytes_in);
     metric_add(engine->tunnel_bytes[1], call->tunnel->bytes_out);

@@ -271,6 +271,25 @@ test('a tunnel ends with the token that opened it', async () => {
   long.terminate();
 });
 
+test('a tunnel ends when its token is revoked, and no other does', async () => {
+  const { email, password, tokens } = await gate.register();
+  const other = await gate.login(email, password);
+  const open = (one) =>
+    dial('/mine', { headers: { Authorization: `Bearer ${one.access_token}` } });
+  const ends = await open(tokens);
+  const stays = await open(other);
+  const closed = once(ends, 'close');
+  const out = await gate.post('/api/v1/auth/logout', undefined, { token: tokens.access_token });
+  assert.equal(out.status, 200, out.text);
+  const [code] = await closed;
+  assert.equal(code, 1006);
+  const line = await gate.line((l) => l.path === '/mine' && l.error === 'revoked-token', 30_000);
+  assert.equal(line.status_code, 101);
+  stays.send('z');
+  assert.equal(String(await nextOf(stays)), 'z');
+  stays.terminate();
+});
+
 test('large messages pass whole both ways, each side slow for a while', async () => {
   for (const from of [gate, secure]) {
     onSocket = (socket) => {
