@@ -105,6 +105,7 @@ static void begin_with(struct issuer *issuer, struct issuer *former)
     issuer->keys = keys_hold(former);
     if (issuer->keys == NULL)
         return;
+    issuer_keys_tell(issuer, issuer->keys->set);
     atomic_store(&issuer->good_until_ns, looked_ns + own->refresh_ns + own->stale_ns);
     atomic_store(&issuer->asked_ns, atomic_load(&former->asked_ns));
     issuer->due_ns = atomic_load(&former->fetching) ? 0 : looked_ns + own->refresh_ns;
@@ -171,6 +172,16 @@ static void thread_end(struct issuer *issuer)
     PC_ASSERT(pthread_join(issuer->thread, NULL) == 0);
 }
 
+/* Several of one name may be there while a reload puts one in place of the other: each tells its
+ * own part, and takes it back at its end. */
+void issuer_keys_tell(struct issuer *issuer, const struct crypto_keyset *set)
+{
+    int64_t count = (int64_t)crypto_keyset_count(set);
+
+    metric_move(issuer->key_count, count - issuer->keys_told);
+    issuer->keys_told = count;
+}
+
 void issuer_keys_leave(struct issuer_keys *keys)
 {
     if (keys == NULL || atomic_fetch_sub(&keys->refs, 1) > 1)
@@ -191,6 +202,7 @@ void issuer_free(struct issuer *issuer)
     }
     for (size_t i = 0; i < ISSUER_OUTCOMES; i++)
         metric_let_go(issuer->outcomes[i]);
+    metric_move(issuer->key_count, -issuer->keys_told);
     metric_let_go(issuer->key_count);
     net_lookup_free(issuer->lookup);
     issuer_keys_leave(issuer->keys);

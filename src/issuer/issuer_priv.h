@@ -51,6 +51,7 @@ struct issuer {
     struct stat seen; /* of the file */
     struct metric_series *outcomes[ISSUER_OUTCOMES];
     struct metric_series *key_count;
+    int64_t keys_told; /* our part of it: another one of this name may be on its way out */
 
     /* In place of the network, for tests. */
     enum err (*fetch)(struct issuer *issuer, struct arena *arena, struct span *ret_text,
@@ -58,6 +59,7 @@ struct issuer {
 };
 
 void issuer_keys_leave(struct issuer_keys *keys);
+void issuer_keys_tell(struct issuer *issuer, const struct crypto_keyset *set); /* at /metrics */
 
 /* issuer_keys.c: the usable keys of a JWK set. What is of unknown kind, for encryption, weak or
  * not taken is passed over; a secret, a private key or too many keys refuse the whole, and so does

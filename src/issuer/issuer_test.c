@@ -524,6 +524,34 @@ static void a_successor_begins_with_the_keys(void **state)
     issuer_free(second);
 }
 
+/* What is printed is what an issuer of now has, whatever one of that name had before. */
+static void the_number_of_keys_is_of_now(void **state)
+{
+    struct issuer_options options = options_usual();
+    struct issuer *first;
+    struct issuer *second;
+
+    (void)state;
+    assert_int_equal(metrics_new(&options.metrics), ERR_OK);
+    first = open_with(&options);
+    assert_int_equal(metric_value(first->key_count), 0);
+    publish(first_key, second_key);
+    issuer_turn(first, mono());
+    assert_int_equal(metric_value(first->key_count), 2);
+    options.former = first;
+    assert_int_equal(issuer_new(&options, &second, NULL), ERR_OK);
+    issuer_free(first);
+    assert_int_equal(metric_value(second->key_count), 2); /* it has them */
+    issuer_free(second);
+    options.former = NULL;
+    second = open_with(&options);
+    assert_int_equal(metric_value(second->key_count), 0); /* not yet */
+    issuer_turn(second, mono());
+    assert_int_equal(metric_value(second->key_count), 1);
+    issuer_free(second);
+    metrics_free(options.metrics);
+}
+
 /* Keys from elsewhere, or of other algorithms, are nobody's to inherit. */
 static void keys_of_another_source_are_not_taken(void **state)
 {
@@ -727,6 +755,7 @@ int main(void)
         cmocka_unit_test(a_withdrawn_key_ends_what_is_remembered),
         cmocka_unit_test(a_new_issuer_begins_anew),
         cmocka_unit_test(a_successor_begins_with_the_keys),
+        cmocka_unit_test(the_number_of_keys_is_of_now),
         cmocka_unit_test(keys_of_another_source_are_not_taken),
         cmocka_unit_test(a_file_is_read_again_when_it_changes),
         cmocka_unit_test(urls_are_read),

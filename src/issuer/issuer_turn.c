@@ -45,7 +45,7 @@ static enum err take_over(struct issuer *issuer, struct crypto_keyset *set)
     keys->set = set;
     atomic_init(&keys->refs, 1);
     before = swap(issuer, keys);
-    metric_set(issuer->key_count, (int64_t)crypto_keyset_count(set));
+    issuer_keys_tell(issuer, set);
     log_info(issuer->options.logger, "issuer_keys", LOG_STRING("issuer", issuer->options.name),
              LOG_U64("keys", crypto_keyset_count(set)));
     if (before == NULL)
