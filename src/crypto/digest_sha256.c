@@ -6,6 +6,7 @@
  * They are deprecated in favour of EVP and its choice of providers, of which a plain SHA-256 makes
  * no use; should they go, crypto_digest_pieces does the same. */
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <endian.h>
 #include <openssl/sha.h>
 #include <string.h>
 
@@ -33,7 +34,7 @@ static void short_hash(const struct span *pieces, size_t count, size_t bytes,
 {
     unsigned char data[SHORT_BYTES_MAX + 1 + LENGTH_BYTES];
     size_t padded = (bytes + 1 + LENGTH_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
-    uint64_t bits = __builtin_bswap64((uint64_t)bytes * 8);
+    uint64_t bits = htobe64((uint64_t)bytes * 8);
     SHA256_CTX context;
     size_t len = 0;
 
@@ -48,7 +49,7 @@ static void short_hash(const struct span *pieces, size_t count, size_t bytes,
     PC_ASSERT(SHA256_Init(&context) == 1);
     PC_ASSERT(SHA256_Update(&context, data, padded) == 1);
     for (size_t i = 0; i < CRYPTO_SHA256_BYTES / sizeof(uint32_t); i++) {
-        uint32_t word = __builtin_bswap32(context.h[i]);
+        uint32_t word = htobe32(context.h[i]);
 
         memcpy(ret_digest + i * sizeof(word), &word, sizeof(word));
     }
