@@ -13,9 +13,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "net/http2_plain.h"
 #include "net/http2_priv.h"
 
-enum { MAX_OUTBOUND_ACKS = 100 };
+enum { MAX_OUTBOUND_ACKS = 100, FRAME_BYTES_MAX = 16 * 1024, PRIORITY_BYTES = 5 };
 
 static const struct net_server_options *options_of(const struct net_conn *conn)
 {
@@ -290,15 +291,71 @@ static void read_frames(struct net_http2 *http2, struct span bytes)
                           gate->block_ns + options_of(http2->conn)->head_ms * CLOCK_NS_PER_MS);
 }
 
+/* The size of a frame, HEADERS with all of its block, written anew; 0: it stays as it is. */
+static size_t headers_plainly(struct span frame, char *to)
+{
+    const unsigned char *head = (const unsigned char *)frame.ptr;
+    const uint8_t alone = NGHTTP2_FLAG_END_HEADERS;
+    const uint8_t padded = NGHTTP2_FLAG_PADDED;
+    size_t from = NET_HTTP2_FRAME_HEAD_BYTES;
+    size_t bytes;
+
+    if (head[3] != NGHTTP2_HEADERS || (head[4] & (alone | padded)) != alone)
+        return 0;
+    if ((head[4] & NGHTTP2_FLAG_PRIORITY) != 0)
+        from += PRIORITY_BYTES;
+    if (frame.len <= from)
+        return 0;
+    bytes = net_http2_plain(span_slice(frame, from, frame.len), to + from,
+                            NET_HTTP2_FRAME_HEAD_BYTES + FRAME_BYTES_MAX - from);
+    if (bytes == 0)
+        return 0;
+    memcpy(to, frame.ptr, from);
+    bytes += from;
+    for (size_t i = 0; i < 3; i++)
+        to[i] = (char)((bytes - NET_HTTP2_FRAME_HEAD_BYTES) >> (8 * (2 - i)));
+    return bytes;
+}
+
+static void read_part(struct net_http2 *http2, struct span bytes)
+{
+    if (bytes.len > 0 && !http2->ending && !http2->conn->failed)
+        read_frames(http2, bytes);
+}
+
+/* The same to nghttp2, but quicker to read. `at`: where the first frame in there begins. */
+static void read_plainly(struct net_http2 *http2, struct span bytes, size_t at)
+{
+    char plain[NET_HTTP2_FRAME_HEAD_BYTES + FRAME_BYTES_MAX];
+    size_t from = 0; /* of what nghttp2 has not seen */
+
+    while (at < bytes.len && bytes.len - at >= NET_HTTP2_FRAME_HEAD_BYTES) {
+        const unsigned char *head = (const unsigned char *)bytes.ptr + at;
+        size_t end = at + NET_HTTP2_FRAME_HEAD_BYTES + ((size_t)head[0] << 16) +
+                     ((size_t)head[1] << 8) + head[2];
+        size_t written = end <= bytes.len ? headers_plainly(span_slice(bytes, at, end), plain) : 0;
+
+        if (written > 0) {
+            read_part(http2, span_slice(bytes, from, at));
+            read_part(http2, span_make(plain, written));
+            from = end;
+        }
+        at = end;
+    }
+    read_part(http2, span_slice(bytes, from, bytes.len));
+}
+
 static void http2_input(struct net_conn *conn, struct span bytes)
 {
     struct net_http2 *http2 = conn->http2;
+    const struct net_http2_gate *gate = &http2->gate;
+    size_t first = gate->have == 0 ? gate->skip : bytes.len; /* or within a frame's head */
     enum net_http2_flood kind;
 
     if (http2->ending)
         return;
     if (net_http2_gate_pass(&http2->gate, bytes, net_loop_now_ns(conn->loop), &kind))
-        read_frames(http2, bytes);
+        read_plainly(http2, bytes, first);
     else
         net_http2_calm(http2, kind);
 }

@@ -131,6 +131,36 @@ static void answers_without_body(void **state)
     stop();
 }
 
+/* As most clients send them: in Huffman's code, and with lines that are said once. */
+static void reads_coded_heads(void **state)
+{
+    static char token[2000];
+    nghttp2_nv fields[] = {
+        {(uint8_t *)(uintptr_t) ":method", (uint8_t *)(uintptr_t) "GET", 7, 3, 0},
+        {(uint8_t *)(uintptr_t) ":scheme", (uint8_t *)(uintptr_t) "http", 7, 4, 0},
+        {(uint8_t *)(uintptr_t) ":authority", (uint8_t *)(uintptr_t) "localhost", 10, 9, 0},
+        {(uint8_t *)(uintptr_t) ":path", (uint8_t *)(uintptr_t) "/hello", 5, 6, 0},
+        {(uint8_t *)(uintptr_t) "authorization", (uint8_t *)token, 13, sizeof(token), 0},
+    };
+    nghttp2_hd_deflater *deflater;
+    uint8_t block[4096];
+
+    memset(token, 'e', sizeof(token));
+    assert_int_equal(nghttp2_hd_deflate_new(&deflater, 4096), 0);
+    start(&usual);
+    for (uint32_t id = 1; id < 40; id += 2) {
+        ssize_t bytes =
+            nghttp2_hd_deflate_hd(deflater, block, sizeof(block), fields, PC_COUNT(fields));
+
+        assert_true(bytes > 0 && bytes < 1500); /* five bits a letter */
+        net_http2_client_headers(&client, id, span_make(block, (size_t)bytes), true);
+    }
+    for (uint32_t id = 1; id < 40; id += 2)
+        expect(id, 200, "hello");
+    nghttp2_hd_deflate_del(deflater);
+    stop();
+}
+
 /* Heads that take more than one frame, between others. */
 static void answers_with_long_heads(void **state)
 {
@@ -705,6 +735,7 @@ int main(void)
         cmocka_unit_test(answers),
         cmocka_unit_test(answers_without_body),
         cmocka_unit_test(answers_with_long_heads),
+        cmocka_unit_test(reads_coded_heads),
         cmocka_unit_test(drops_trailers),
         cmocka_unit_test(serves_many_at_once),
         cmocka_unit_test(limits_streams),
