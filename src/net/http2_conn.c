@@ -112,6 +112,7 @@ static bool http2_open(struct net_conn *conn)
     if (http2 == NULL)
         return false;
     http2->conn = conn;
+    http2->memory.spares = &conn->loop->http2_spares;
     http2->idle_ns = now_ns;
     http2->look_ns = now_ns + options_of(conn)->head_ms * CLOCK_NS_PER_MS;
     net_http2_gate_open(&http2->gate, block_bytes_max + NET_HTTP2_BLOCK_SLACK_BYTES);

@@ -32,8 +32,8 @@ enum net_http2_says {
     NET_HTTP2_SAYS_TRAILERS,
 };
 
-struct net_http2_block;
 struct net_http2_memory {
+    struct net_http2_spares *spares; /* of the loop */
     struct net_http2_block *blocks;
     size_t bytes; /* of all of them */
 };
@@ -74,7 +74,7 @@ static inline int64_t net_http2_now_ns(const struct net_http2 *http2)
 /* --- http2_memory.c --------------------------------------------------------------------------- */
 
 nghttp2_mem net_http2_memory_functions(struct net_http2_memory *memory);
-/* Everything, also what nghttp2 has lost sight of. */
+/* Everything of the session, also what nghttp2 has lost sight of. */
 void net_http2_memory_free(struct net_http2_memory *memory);
 
 /* --- http2_conn.c ----------------------------------------------------------------------------- */

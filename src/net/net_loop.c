@@ -365,5 +365,6 @@ void net_loop_free(struct net_loop *loop)
     alloc_free(loop->scratch);
     alloc_free(loop->block);
     net_outbox_free(&loop->outbox);
+    net_http2_spares_free(&loop->http2_spares);
     alloc_free(loop);
 }

@@ -39,6 +39,7 @@ enum {
     NET_ACCEPT_BURST = 32,                   /* per readiness of a listening socket */
     NET_ACCEPT_PAUSE_MS = 100,               /* without file descriptors */
     NET_LISTENERS_MAX = 32,                  /* per server */
+    NET_HTTP2_SPARE_SIZES = 16,              /* of blocks that are kept for nghttp2 */
     NET_LISTEN_BACKLOG = 4096,
 };
 
@@ -220,6 +221,13 @@ struct net_door {
     bool polled;            /* poll was initialised */
 };
 
+/* What sessions of HTTP/2 gave back, by size. */
+struct net_http2_block;
+struct net_http2_spares {
+    struct net_http2_block *blocks[NET_HTTP2_SPARE_SIZES];
+    size_t bytes;
+};
+
 struct net_loop {
     uv_loop_t uv;
     uv_async_t wake;
@@ -245,6 +253,7 @@ struct net_loop {
     struct net_link *links;           /* the same, of outgoing ones */
     struct net_stream *spare;
     size_t spare_count;
+    struct net_http2_spares http2_spares;
     struct net_http2 *due; /* have frames to send before the loop waits */
     bool flushing;         /* they are sending */
     struct net_outbox outbox;
@@ -473,6 +482,10 @@ PC_CHECKED bool net_stream_account(struct net_stream *stream, size_t bytes, bool
 
 /* Sends what every connection of the loop has to say. */
 void net_http2_flush(struct net_loop *loop);
+
+/* --- http2_memory.c --------------------------------------------------------------------------- */
+
+void net_http2_spares_free(struct net_http2_spares *spares);
 
 /* --- http1_reply.c ---------------------------------------------------------------------------- */
 
