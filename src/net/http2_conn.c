@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "net/http2_plain.h"
 #include "net/http2_priv.h"
 
 enum { MAX_OUTBOUND_ACKS = 100, FRAME_BYTES_MAX = 16 * 1024, PRIORITY_BYTES = 5 };
@@ -133,6 +132,7 @@ static void http2_lost(struct net_conn *conn)
     undue(http2);
     conn->http2 = NULL;
     net_http2_memory_free(&http2->memory);
+    net_http2_heard_free(&http2->heard);
     alloc_free(http2->pack);
     alloc_free(http2);
 }
@@ -293,7 +293,7 @@ static void read_frames(struct net_http2 *http2, struct span bytes)
 }
 
 /* The size of a frame, HEADERS with all of its block, written anew; 0: it stays as it is. */
-static size_t headers_plainly(struct span frame, char *to)
+static size_t headers_plainly(struct net_http2 *http2, struct span frame, char *to)
 {
     const unsigned char *head = (const unsigned char *)frame.ptr;
     const uint8_t alone = NGHTTP2_FLAG_END_HEADERS;
@@ -307,7 +307,7 @@ static size_t headers_plainly(struct span frame, char *to)
         from += PRIORITY_BYTES;
     if (frame.len <= from)
         return 0;
-    bytes = net_http2_plain(span_slice(frame, from, frame.len), to + from,
+    bytes = net_http2_plain(&http2->heard, span_slice(frame, from, frame.len), to + from,
                             NET_HTTP2_FRAME_HEAD_BYTES + FRAME_BYTES_MAX - from);
     if (bytes == 0)
         return 0;
@@ -334,7 +334,8 @@ static void read_plainly(struct net_http2 *http2, struct span bytes, size_t at)
         const unsigned char *head = (const unsigned char *)bytes.ptr + at;
         size_t end = at + NET_HTTP2_FRAME_HEAD_BYTES + ((size_t)head[0] << 16) +
                      ((size_t)head[1] << 8) + head[2];
-        size_t written = end <= bytes.len ? headers_plainly(span_slice(bytes, at, end), plain) : 0;
+        size_t written =
+            end <= bytes.len ? headers_plainly(http2, span_slice(bytes, at, end), plain) : 0;
 
         if (written > 0) {
             read_part(http2, span_slice(bytes, from, at));

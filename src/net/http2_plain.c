@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/alloc.h"
+
 enum {
     CODED = 0x80,         /* a string's first byte */
     TEXT_BITS = 7,        /* and its length's bits there */
@@ -111,9 +113,68 @@ static size_t decode(struct span coded, char *to)
     return decode_last(bits, to, count);
 }
 
+/* --- what was heard before -------------------------------------------------------------------- */
+
+enum { HEARD_BYTES_MIN = 64, HEARD_BYTES_MAX = 2048 }; /* of a string's code: others are not kept */
+
+struct net_http2_string {
+    size_t coded_len;
+    size_t text_len;
+    char bytes[]; /* the code, and what it says */
+};
+
+/* NULL: it is new. */
+static const struct net_http2_string *find(const struct net_http2_heard *heard, struct span coded)
+{
+    if (coded.len < HEARD_BYTES_MIN)
+        return NULL;
+    for (size_t i = 0; i < NET_HTTP2_HEARD_MAX; i++) {
+        const struct net_http2_string *string = heard->strings[i];
+
+        if (string != NULL && string->coded_len == coded.len &&
+            memcmp(string->bytes, coded.ptr, coded.len) == 0)
+            return string;
+    }
+    return NULL;
+}
+
+static void drop(struct net_http2_string **string)
+{
+    if (*string == NULL)
+        return;
+    alloc_wipe((*string)->bytes, (*string)->coded_len + (*string)->text_len);
+    alloc_free(*string);
+    *string = NULL;
+}
+
+/* In place of the older one; without memory it is decoded again the next time. */
+static void keep(struct net_http2_heard *heard, struct span coded, struct span text)
+{
+    struct net_http2_string **place = &heard->strings[heard->turn];
+
+    if (coded.len < HEARD_BYTES_MIN || coded.len > HEARD_BYTES_MAX)
+        return;
+    heard->turn = (heard->turn + 1) % NET_HTTP2_HEARD_MAX;
+    drop(place);
+    *place = alloc_raw(sizeof(**place) + coded.len + text.len);
+    if (*place == NULL)
+        return;
+    (*place)->coded_len = coded.len;
+    (*place)->text_len = text.len;
+    memcpy((*place)->bytes, coded.ptr, coded.len);
+    memcpy((*place)->bytes + coded.len, text.ptr, text.len);
+}
+
+void net_http2_heard_free(struct net_http2_heard *heard)
+{
+    for (size_t i = 0; i < NET_HTTP2_HEARD_MAX; i++)
+        drop(&heard->strings[i]);
+}
+
 /* --- blocks ----------------------------------------------------------------------------------- */
 
 struct copy {
+    struct net_http2_heard *heard;
     const unsigned char *at; /* of what is read */
     const unsigned char *end;
     char *to;
@@ -168,13 +229,30 @@ static bool put_as_it_is(struct copy *copy, const unsigned char *from)
     return true;
 }
 
+/* False if there may be no room for it. */
+static bool put_known(struct copy *copy, const struct net_http2_string *string)
+{
+    char *to = copy->to + copy->len;
+    char *text;
+
+    if (copy->room - copy->len < NUMBER_BYTES_MAX + string->text_len)
+        return false;
+    text = put_number(to, string->text_len);
+    memcpy(text, string->bytes + string->coded_len, string->text_len);
+    copy->len += (size_t)(text - to) + string->text_len;
+    return true;
+}
+
 /* Its length is known when it is decoded: room for that is left before it. */
 static bool put_decoded(struct copy *copy, struct span coded)
 {
+    const struct net_http2_string *known = find(copy->heard, coded);
     char *to = copy->to + copy->len;
     char *text;
     size_t count;
 
+    if (known != NULL)
+        return put_known(copy, known);
     if (copy->room - copy->len < NUMBER_BYTES_MAX + coded.len * CODE_BITS / CODE_BITS_LEAST)
         return false;
     count = decode(coded, to + NUMBER_BYTES_MAX);
@@ -182,6 +260,7 @@ static bool put_decoded(struct copy *copy, struct span coded)
         return false;
     text = put_number(to, count);
     memmove(text, to + NUMBER_BYTES_MAX, count);
+    keep(copy->heard, coded, span_make(text, count));
     copy->len += (size_t)(text - to) + count;
     return true;
 }
@@ -219,9 +298,10 @@ static bool copy_one(struct copy *copy)
     return (number > 0 || copy_string(copy)) && copy_string(copy);
 }
 
-size_t net_http2_plain(struct span block, char *to, size_t room)
+size_t net_http2_plain(struct net_http2_heard *heard, struct span block, char *to, size_t room)
 {
-    struct copy copy = {.at = (const unsigned char *)block.ptr,
+    struct copy copy = {.heard = heard,
+                        .at = (const unsigned char *)block.ptr,
                         .end = (const unsigned char *)block.ptr + block.len,
                         .to = to,
                         .room = room};

@@ -11,6 +11,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "net/http2_pack.h"
+#include "net/http2_plain.h"
 #include "net/net_priv.h"
 
 enum {
@@ -46,12 +47,13 @@ struct net_http2 {
     struct net_http2 **due_link; /* NULL: nothing is due */
     struct net_stream *streams;
     struct net_http2_pack *pack; /* NULL: nothing was answered yet */
-    struct span block;           /* goes out in place of the frame that nghttp2 is sending */
-    int64_t look_ns;             /* nobody's time is over before it */
-    int64_t idle_ns;             /* since when there is no stream */
-    int64_t last_ns;             /* draining: when the last GOAWAY goes; 0: no */
-    size_t queued;               /* bytes of streamed answers that wait in their streams */
-    size_t stashed;              /* bytes of bodies that wait for the application */
+    struct net_http2_heard heard;
+    struct span block; /* goes out in place of the frame that nghttp2 is sending */
+    int64_t look_ns;   /* nobody's time is over before it */
+    int64_t idle_ns;   /* since when there is no stream */
+    int64_t last_ns;   /* draining: when the last GOAWAY goes; 0: no */
+    size_t queued;     /* bytes of streamed answers that wait in their streams */
+    size_t stashed;    /* bytes of bodies that wait for the application */
     uint32_t stream_count;
     bool starved; /* a streamed answer waits for room */
     bool waiting; /* a body may wait for the application */
