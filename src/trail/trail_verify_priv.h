@@ -41,8 +41,8 @@ struct trail_verify_work {
     pthread_cond_t wake;
     bool started, stopping, busy; /* under lock: busy while the other one has lines */
     struct trail_verify_line *lines;
-    size_t count;
-    char *room[2]; /* VERIFY_WORK_BYTES each */
+    size_t count, begun; /* lines, and how many of them somebody took */
+    char *room[2];       /* VERIFY_WORK_BYTES each */
 };
 
 PC_CHECKED enum err trail_verify_work_start(struct trail_verify_work *work);

@@ -415,6 +415,30 @@ static void a_checkpoint_is_needed(void **state)
     assert_non_null(strstr(told.first, "there is no checkpoint"));
 }
 
+/* Two threads share them, some at a time; whoever is behind, the answer has all. */
+static void every_line_is_looked_at(void **state)
+{
+    enum { LINES = 5000, ROUNDS = 20 };
+    static struct trail_verify_line lines[LINES];
+    struct trail_verify_work work = {.started = false};
+    char line[LINE_BYTES];
+    struct sbuf out = sbuf_over(line, sizeof(line));
+
+    (void)state;
+    assert_int_equal(trail_line_write(&desk.entries[7], &out), ERR_OK);
+    assert_int_equal(trail_verify_work_start(&work), ERR_OK);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t count = round == 0 ? 0 : LINES - round * 64;
+
+        for (size_t i = 0; i < LINES; i++)
+            lines[i] = (struct trail_verify_line){.text = span_make(line, out.len - 1)};
+        trail_verify_work_do(&work, lines, count);
+        for (size_t i = 0; i < LINES; i++)
+            assert_int_equal(lines[i].kind, i < count ? VERIFY_GOOD : VERIFY_OTHER);
+    }
+    trail_verify_work_stop(&work);
+}
+
 static void a_failing_heap_is_told(void **state)
 {
     struct told told;
@@ -445,6 +469,7 @@ int main(void)
         T(a_fork_is_found),         T(missing_lines_are_told),
         T(repeated_lines_are_told), T(other_texts_are_no_export),
         T(a_checkpoint_is_needed),  T(a_failing_heap_is_told),
+        T(every_line_is_looked_at),
     };
 #undef T
 

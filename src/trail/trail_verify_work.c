@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * What each line says by itself: the costly part, since every commitment and the leaf are hashed
- * again. Lines do not depend on each other here, so two threads take half of them each. */
+ * again. Lines do not depend on each other here, so two threads take some in turn, and the one
+ * whose processor others use as well takes fewer. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "trail/trail_verify_priv.h"
+
+enum { SOME_LINES = 64 };
 
 /* The number that a line claims, also one that is wrong otherwise; -1: none. */
 static int64_t seq_of(struct span line)
@@ -53,19 +56,33 @@ static void lines_do(struct trail_verify_line *lines, size_t count, char *room)
         line_do(&lines[i], room);
 }
 
+/* With the lock held, but not while looking at lines: until nobody has to begin one. */
+static void lines_share(struct trail_verify_work *work, char *room)
+{
+    while (work->begun < work->count) {
+        struct trail_verify_line *lines = work->lines + work->begun;
+        size_t rest = work->count - work->begun;
+        size_t some = rest < SOME_LINES ? rest : SOME_LINES;
+
+        work->begun += some;
+        PC_ASSERT(pthread_mutex_unlock(&work->lock) == 0);
+        lines_do(lines, some, room);
+        PC_ASSERT(pthread_mutex_lock(&work->lock) == 0);
+    }
+}
+
 static void *work_thread(void *context)
 {
     struct trail_verify_work *work = context;
 
     PC_ASSERT(pthread_mutex_lock(&work->lock) == 0);
     while (!work->stopping) {
-        if (!work->busy) {
+        if (work->begun == work->count) {
             PC_ASSERT(pthread_cond_wait(&work->wake, &work->lock) == 0);
             continue;
         }
-        PC_ASSERT(pthread_mutex_unlock(&work->lock) == 0);
-        lines_do(work->lines, work->count, work->room[1]);
-        PC_ASSERT(pthread_mutex_lock(&work->lock) == 0);
+        work->busy = true;
+        lines_share(work, work->room[1]);
         work->busy = false;
         PC_ASSERT(pthread_cond_broadcast(&work->wake) == 0);
     }
@@ -76,16 +93,12 @@ static void *work_thread(void *context)
 void trail_verify_work_do(struct trail_verify_work *work, struct trail_verify_line *lines,
                           size_t count)
 {
-    size_t half = count / 2;
-
     PC_ASSERT(pthread_mutex_lock(&work->lock) == 0);
-    work->lines = lines + half;
-    work->count = count - half;
-    work->busy = true;
+    work->lines = lines;
+    work->count = count;
+    work->begun = 0;
     PC_ASSERT(pthread_cond_broadcast(&work->wake) == 0);
-    PC_ASSERT(pthread_mutex_unlock(&work->lock) == 0);
-    lines_do(lines, half, work->room[0]);
-    PC_ASSERT(pthread_mutex_lock(&work->lock) == 0);
+    lines_share(work, work->room[0]);
     while (work->busy)
         PC_ASSERT(pthread_cond_wait(&work->wake, &work->lock) == 0);
     PC_ASSERT(pthread_mutex_unlock(&work->lock) == 0);
