@@ -12,6 +12,7 @@ enum {
     LIMIT_LOG_RETRY_MS = 1000,         /* after a failed write */
     LIMIT_LOG_CLOSE_MS = 1000,         /* without any progress at closing */
     LIMIT_METRIC_SERIES_MAX = 2048,
+    LIMIT_METRIC_GONE_MAX = 128,        /* of a metric, kept though nobody holds them any more */
     LIMIT_METRIC_LABEL_BYTES_MAX = 128, /* of one value */
 
     /* json */

@@ -188,48 +188,119 @@ static void add_labels(struct sbuf *out, const struct metric *metric, const stru
     PC_ASSERT(!out->full);
 }
 
-static struct metric_series *series_make(struct metric *metric, struct span labels)
+static uint32_t cells_of(const struct metric *metric)
+{
+    return metric->def->kind == METRIC_HISTOGRAM ? (uint32_t)metric->bound_count + 2 : 1;
+}
+
+/* The place of a series in the index, or where its chain ends. */
+static struct metric_series **index_at(struct metric *metric, struct span labels)
 {
     struct metrics *metrics = metric->metrics;
+    uint64_t hash = hash_span(&metrics->key, labels) ^ (uintptr_t)metric;
+    struct metric_series **at = &metrics->index[hash % METRIC_INDEX_LENGTH];
+
+    while (*at != NULL && ((*at)->metric != metric ||
+                           !span_equal(span_make((*at)->labels, (*at)->labels_len), labels)))
+        at = &(*at)->collides;
+    return at;
+}
+
+/* Where the metric's list names the series that is gone for longest, if it is to make room: NULL
+ * while few are gone and the registry has room. */
+static struct metric_series **find_room(struct metric *metric)
+{
+    struct metric_series **oldest = NULL;
+    size_t gone = 0;
+
+    for (struct metric_series **at = &metric->first; *at != NULL; at = &(*at)->next) {
+        if (!metric_is_gone(*at) || (*at)->wanted > 0 || (*at)->read != NULL)
+            continue;
+        gone++;
+        if (oldest == NULL || (*at)->gone_at < (*oldest)->gone_at)
+            oldest = at;
+    }
+    return gone > LIMIT_METRIC_GONE_MAX || metric->metrics->series_count == LIMIT_METRIC_SERIES_MAX
+               ? oldest
+               : NULL;
+}
+
+/* No thread counts in these cells: who held the series has let go, and told the others so. */
+static void cells_clear(struct metrics *metrics, uint32_t first, uint32_t count)
+{
+    for (size_t i = 0; i < THREAD_SLOTS_ALL; i++) {
+        struct metric_block *block =
+            atomic_load_explicit(&metrics->blocks[i], memory_order_acquire);
+
+        for (uint32_t cell = first; block != NULL && cell < first + count; cell++)
+            atomic_store_explicit(&block->cells[cell], 0, memory_order_relaxed);
+    }
+}
+
+/* In the place of one that is gone, with its cells; the order of the others stays. */
+static void take_place(struct metric_series **at, struct metric_series *series)
+{
+    struct metric_series *gone = *at;
+    struct metric *metric = series->metric;
+    struct metric_series **index = index_at(metric, span_make(gone->labels, gone->labels_len));
+
+    PC_ASSERT(*index == gone);
+    *index = gone->collides;
+    series->cell = gone->cell;
+    cells_clear(metric->metrics, gone->cell, cells_of(metric));
+    series->next = gone->next;
+    *at = series;
+    if (metric->last == &gone->next)
+        metric->last = &series->next;
+    alloc_free(gone);
+}
+
+static void take_new_place(struct metric_series *series)
+{
+    struct metric *metric = series->metric;
+    struct metrics *metrics = metric->metrics;
+
+    series->cell = metrics->cells_used;
+    metrics->series_count++;
+    metrics->cells_used += cells_of(metric);
+    *metric->last = series;
+    metric->last = &series->next;
+}
+
+static struct metric_series *series_make(struct metric *metric, struct span labels)
+{
+    struct metric_series **room = find_room(metric);
     struct metric_series *series;
 
-    if (metrics->series_count == LIMIT_METRIC_SERIES_MAX)
+    if (room == NULL && metric->metrics->series_count == LIMIT_METRIC_SERIES_MAX)
         return NULL;
     series = alloc_zero(sizeof(*series) + labels.len + 1);
     if (series == NULL)
         return NULL;
     series->metric = metric;
-    series->metrics = metrics;
+    series->metrics = metric->metrics;
     series->kind = metric->def->kind;
-    series->cell = metrics->cells_used;
     series->labels_len = labels.len;
     if (labels.len > 0)
         memcpy(series->labels, labels.ptr, labels.len);
-    metrics->series_count++;
-    metrics->cells_used +=
-        metric->def->kind == METRIC_HISTOGRAM ? (uint32_t)metric->bound_count + 2 : 1;
-    *metric->last = series;
-    metric->last = &series->next;
+    if (room != NULL)
+        take_place(room, series);
+    else
+        take_new_place(series);
     return series;
 }
 
 static struct metric_series *series_find_or_make(struct metric *metric, struct span labels)
 {
-    struct metrics *metrics = metric->metrics;
-    uint64_t hash = hash_span(&metrics->key, labels) ^ (uintptr_t)metric;
-    struct metric_series **at = &metrics->index[hash % METRIC_INDEX_LENGTH];
-    struct metric_series *series = *at;
+    struct metric_series *series = *index_at(metric, labels);
 
-    while (series != NULL && (series->metric != metric ||
-                              !span_equal(span_make(series->labels, series->labels_len), labels)))
-        series = series->collides;
-    if (series != NULL)
-        return series;
-    series = series_make(metric, labels);
-    if (series != NULL) {
-        series->collides = *at;
-        *at = series;
+    if (series == NULL) {
+        series = series_make(metric, labels);
+        if (series != NULL)
+            *index_at(metric, labels) = series;
     }
+    if (series != NULL && series->wanted < UINT32_MAX)
+        series->wanted++;
     return series;
 }
 
@@ -257,6 +328,7 @@ void metric_hold(struct metric_series *series)
         return;
     metric_lock(series->metrics);
     series->holders++;
+    series->wanted -= series->wanted > 0 ? 1 : 0;
     series->was_held = true;
     metric_unlock(series->metrics);
 }
@@ -268,6 +340,7 @@ void metric_let_go(struct metric_series *series)
     metric_lock(series->metrics);
     PC_ASSERT(series->holders > 0);
     series->holders--;
+    series->gone_at = ++series->metrics->let_go_count;
     metric_unlock(series->metrics);
 }
 

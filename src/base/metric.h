@@ -68,8 +68,11 @@ static inline struct metric_series *metric_only(struct metric *metric)
 }
 
 /* For series of what comes and goes, such as a route: one that was held is printed while somebody
- * holds it. It keeps its number and its value meanwhile, and shows them when it is held again. One
- * that nobody ever held is always printed. Both accept NULL; not for a request's way. */
+ * holds it, and shows its value again when it is held again. Of those that nobody holds any more a
+ * metric keeps the last LIMIT_METRIC_GONE_MAX; a new one then takes the place of the one that is
+ * gone for longest, so that names that are ever new fill nothing up. So every look-up of such a
+ * series is held once, and nothing is counted on it after letting go. One that nobody ever held is
+ * always printed and never taken. Both accept NULL; not for a request's way. */
 void metric_hold(struct metric_series *series);
 void metric_let_go(struct metric_series *series);
 

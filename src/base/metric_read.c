@@ -32,7 +32,8 @@ void metric_samples(struct metrics *metrics, const char *name, metric_sample_fn 
     while (metric != NULL && strcmp(metric->def->name, name) != 0)
         metric = metric->next;
     for (const struct metric_series *i = metric ? metric->first : NULL; i != NULL; i = i->next) {
-        struct metric_sample sample = {.labels = span_make(i->labels, i->labels_len)};
+        struct metric_sample sample = {.labels = span_make(i->labels, i->labels_len),
+                                       .is_gone = metric_is_gone(i)};
 
         if (metric->def->kind == METRIC_HISTOGRAM)
             read_histogram(i, &sample);

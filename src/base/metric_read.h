@@ -18,13 +18,14 @@ struct metric_sample {
     uint64_t buckets[METRIC_BOUNDS_MAX + 1]; /* each by itself; the one behind the last bound is
                                                 +Inf */
     uint64_t sum_ns;
+    bool is_gone; /* nobody holds it any more: it is not printed */
 };
 
 /* Runs under the registry's lock: it must not register or look up. */
 typedef void metric_sample_fn(void *context, const struct metric_sample *sample);
 
-/* Every series of the metric called `name`, in the order of their making; none when there is no
- * such metric. A NULL registry has none. */
+/* Every series of the metric called `name`, in the order of their making, where a new one may stand
+ * in the place of one that is gone; none when there is no such metric. A NULL registry has none. */
 void metric_samples(struct metrics *metrics, const char *name, metric_sample_fn *each,
                     void *context);
 

@@ -148,7 +148,7 @@ static void add_histogram(struct sbuf *out, const struct metric_series *series)
 
 static bool is_printed(const struct metric_series *series)
 {
-    return !series->was_held || series->holders > 0;
+    return !metric_is_gone(series);
 }
 
 static bool has_printed(const struct metric *metric)

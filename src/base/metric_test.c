@@ -7,12 +7,13 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/metric.h"
+#include "base/metric_priv.h"
 #include "base/thread.h"
 
 enum { THREADS = 80, ADDITIONS = 20000 };
@@ -173,6 +174,86 @@ static bool is_rendered(struct metrics *metrics, const char *line)
     metric_render(metrics, &out);
     text[out.len] = '\0';
     return strstr(text, line) != NULL;
+}
+
+static const struct metric_def comes_def = {
+    .name = "comes_total", .help = "x", .kind = METRIC_COUNTER, .labels = {"route"}};
+static const struct metric_def lasts_def = {
+    .name = "lasts_seconds", .help = "x", .kind = METRIC_HISTOGRAM, .labels = {"route"}};
+
+/* Five thousand reloads, each with names that nobody had before. */
+static void ever_new_names_fill_nothing(void **state)
+{
+    struct metric_series *counter = NULL, *histogram, *stays;
+    const struct span stays_name = SPAN("/stays");
+    struct metric *comes, *lasts;
+    struct metrics *metrics;
+    char text[32];
+
+    (void)state;
+    assert_int_equal(metrics_new(&metrics), ERR_OK);
+    assert_int_equal(metric_register(metrics, &comes_def, &comes), ERR_OK);
+    assert_int_equal(metric_register(metrics, &lasts_def, &lasts), ERR_OK);
+    stays = metric_series(comes, &stays_name, 1);
+    metric_hold(stays);
+    metric_add(stays, 7);
+    for (int i = 0; i < 5000; i++) {
+        struct span name = span_make(text, (size_t)snprintf(text, sizeof(text), "/route-%d", i));
+
+        counter = metric_series(comes, &name, 1);
+        histogram = metric_series(lasts, &name, 1);
+        assert_true(counter != NULL && histogram != NULL);
+        metric_hold(counter);
+        metric_hold(histogram);
+        assert_int_equal(metric_value(counter), 0); /* nothing of who was there before */
+        assert_int_equal(metric_value(histogram), 0);
+        metric_add(counter, (uint64_t)i + 1);
+        metric_observe_ns(histogram, i);
+        metric_let_go(counter);
+        metric_let_go(histogram);
+    }
+    assert_int_equal(metrics->series_dropped, 0);
+    assert_true(metrics->series_count <= 2 * LIMIT_METRIC_GONE_MAX + 8);
+    assert_int_equal(metric_value(stays), 7);
+    counter = metric_series(comes, &(struct span)SPAN("/route-4990"), 1);
+    metric_hold(counter);
+    assert_int_equal(metric_value(counter), 4991); /* what was there of late is back */
+    assert_true(is_rendered(metrics, "comes_total{route=\"/stays\"} 7\n"));
+    assert_true(is_rendered(metrics, "comes_total{route=\"/route-4990\"} 4991\n"));
+    assert_false(is_rendered(metrics, "/route-4989"));
+    metrics_free(metrics);
+}
+
+/* Between looking up and holding, and where nobody ever holds. */
+static void what_is_looked_up_is_not_taken(void **state)
+{
+    const struct span names[] = {SPAN("/a"), SPAN("/b")};
+    struct metric_series *looked_up, *unheld;
+    struct metrics *metrics;
+    struct metric *comes;
+    char text[32];
+
+    (void)state;
+    assert_int_equal(metrics_new(&metrics), ERR_OK);
+    assert_int_equal(metric_register(metrics, &comes_def, &comes), ERR_OK);
+    unheld = metric_series(comes, &names[1], 1);
+    metric_add(unheld, 3);
+    looked_up = metric_series(comes, &names[0], 1);
+    metric_hold(looked_up);
+    metric_add(looked_up, 5);
+    metric_let_go(looked_up);
+    assert_ptr_equal(metric_series(comes, &names[0], 1), looked_up);
+    for (int i = 0; i < 1000; i++) {
+        struct span name = span_make(text, (size_t)snprintf(text, sizeof(text), "/%d", i));
+        struct metric_series *one = metric_series(comes, &name, 1);
+
+        metric_hold(one);
+        metric_let_go(one);
+    }
+    metric_hold(looked_up);
+    assert_int_equal(metric_value(looked_up), 5);
+    assert_int_equal(metric_value(unheld), 3);
+    metrics_free(metrics);
 }
 
 /* What comes and goes is printed while somebody holds it, and loses no count by that. */
@@ -359,6 +440,8 @@ int main(void)
         cmocka_unit_test(default_bounds_reach_from_half_a_millisecond_to_ten_seconds),
         cmocka_unit_test(gauges_are_set_moved_and_asked),
         cmocka_unit_test(what_nobody_holds_is_not_printed),
+        cmocka_unit_test(ever_new_names_fill_nothing),
+        cmocka_unit_test(what_is_looked_up_is_not_taken),
         cmocka_unit_test(names_are_taken_once),
         cmocka_unit_test(series_are_capped_and_the_rest_counted),
         cmocka_unit_test(absent_registry_is_silent),

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Counters of requests, looked at again and again. A route is known by the labels of its duration
- * series; series are never taken away, so the n-th of a metric is the same one at each look. */
+ * series; the n-th of a metric is the same one at each look, until a new one takes the
+ * place of one that nobody holds any more: then counting begins anew. */
 #include "monitor/monitor_traffic.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -13,7 +15,6 @@ enum {
     ROUTES_MAX = 512,
     LOOKS = 13, /* kept: one in five seconds makes a minute */
     LOOK_S = 5,
-    LABELS_BYTES_MAX = 512 * 1024,
     NOWHERE = ROUTES_MAX, /* a series that belongs to no route that is kept */
     SEVERAL = LIMIT_METRIC_SERIES_MAX,
     DECIMAL_BYTES = 32,
@@ -33,8 +34,8 @@ struct look {
 
 struct monitor_traffic {
     struct metrics *metrics;
-    struct arena arena; /* of labels */
-    struct span labels[ROUTES_MAX];
+    char *labels[ROUTES_MAX]; /* alloc_free */
+    bool is_gone[ROUTES_MAX]; /* a reload took it away */
     size_t route_count;
     const int64_t *bounds_ns;
     size_t bound_count;
@@ -52,7 +53,6 @@ enum err monitor_traffic_new(struct metrics *metrics, struct monitor_traffic **r
     if (traffic == NULL)
         return ERR_NO_MEMORY;
     traffic->metrics = metrics;
-    arena_init(&traffic->arena, NULL, 0, LABELS_BYTES_MAX);
     *ret_traffic = traffic;
     return ERR_OK;
 }
@@ -61,7 +61,8 @@ void monitor_traffic_free(struct monitor_traffic *traffic)
 {
     if (traffic == NULL)
         return;
-    arena_reset(&traffic->arena);
+    for (size_t i = 0; i < traffic->route_count; i++)
+        alloc_free(traffic->labels[i]);
     alloc_free(traffic);
 }
 
@@ -74,6 +75,19 @@ struct pass {
     size_t index;
 };
 
+/* This route stands there now, and nothing was counted of it before. */
+static void begin_route(struct monitor_traffic *traffic, size_t at, struct span labels)
+{
+    char *text = alloc_zero(labels.len + 1);
+
+    alloc_free(traffic->labels[at]);
+    traffic->labels[at] = text; /* NULL: without a name until the next look */
+    if (text != NULL && labels.len > 0)
+        memcpy(text, labels.ptr, labels.len);
+    for (size_t i = 0; i < LOOKS; i++)
+        traffic->kept[i].routes[at] = (struct counts){0};
+}
+
 static void see_duration(void *context, const struct metric_sample *sample)
 {
     struct pass *pass = context;
@@ -82,14 +96,23 @@ static void see_duration(void *context, const struct metric_sample *sample)
 
     if (at >= ROUTES_MAX || sample->bounds_ns == NULL)
         return;
-    if (at == traffic->route_count) {
-        traffic->labels[at] = arena_copy(&traffic->arena, sample->labels);
+    if (at == traffic->route_count)
         traffic->route_count++;
-    }
+    if (!span_equal(span_from(traffic->labels[at]), sample->labels))
+        begin_route(traffic, at, sample->labels);
+    traffic->is_gone[at] = sample->is_gone;
     traffic->bounds_ns = sample->bounds_ns;
     traffic->bound_count = sample->bound_count;
     for (size_t i = 0; i <= sample->bound_count; i++)
         traffic->now.routes[at].buckets[i] = sample->buckets[i];
+}
+
+static bool begins_with_route(const struct monitor_traffic *traffic, size_t at, struct span labels)
+{
+    struct span route = span_from(traffic->labels[at]);
+
+    return route.len > 0 && span_starts(labels, route) &&
+           (labels.len == route.len || labels.ptr[route.len] == ',');
 }
 
 /* The route whose labels these begin with. */
@@ -97,9 +120,7 @@ static size_t find_route(const struct monitor_traffic *traffic, struct span labe
 {
     size_t at = 0;
 
-    while (at < traffic->route_count &&
-           !(span_starts(labels, traffic->labels[at]) &&
-             (labels.len == traffic->labels[at].len || labels.ptr[traffic->labels[at].len] == ',')))
+    while (at < traffic->route_count && !begins_with_route(traffic, at, labels))
         at++;
     return at < traffic->route_count ? at : NOWHERE;
 }
@@ -109,13 +130,16 @@ static void see_request(void *context, const struct metric_sample *sample)
     struct pass *pass = context;
     struct monitor_traffic *traffic = pass->traffic;
     size_t series = pass->index++;
+    size_t at;
 
     if (series >= SEVERAL || !span_starts(metric_sample_label(sample, "status"), SPAN_OF("5")))
         return;
-    if (traffic->route_of[series] == 0)
-        traffic->route_of[series] = (uint16_t)(1 + find_route(traffic, sample->labels));
-    if (traffic->route_of[series] <= NOWHERE)
-        traffic->now.routes[traffic->route_of[series] - 1].errors += (uint64_t)sample->value;
+    at = (size_t)traffic->route_of[series] - 1; /* not looked up: far beyond NOWHERE */
+    if (at >= NOWHERE || !begins_with_route(traffic, at, sample->labels))
+        at = find_route(traffic, sample->labels);
+    traffic->route_of[series] = (uint16_t)(1 + at);
+    if (at != NOWHERE)
+        traffic->now.routes[at].errors += (uint64_t)sample->value;
 }
 
 static void see_breaker(void *context, const struct metric_sample *sample)
@@ -123,7 +147,7 @@ static void see_breaker(void *context, const struct metric_sample *sample)
     struct pass *pass = context;
     size_t at = find_route(pass->traffic, sample->labels);
 
-    if (at != NOWHERE)
+    if (at != NOWHERE && !sample->is_gone)
         pass->traffic->breakers[at] = 1 + sample->value;
 }
 
@@ -158,8 +182,10 @@ static void keep(struct monitor_traffic *traffic)
 
 void monitor_traffic_look(struct monitor_traffic *traffic, int64_t now_ns)
 {
-    for (size_t i = 0; i < traffic->route_count; i++)
+    for (size_t i = 0; i < traffic->route_count; i++) {
         traffic->now.routes[i].errors = 0;
+        traffic->breakers[i] = 0;
+    }
     traffic->now.at_ns = now_ns;
     look_at(traffic, "http_request_duration_seconds", see_duration);
     look_at(traffic, "http_requests_total", see_request);
@@ -183,11 +209,17 @@ static const struct look *minute_ago(const struct monitor_traffic *traffic)
     return traffic->kept_count == LOOKS ? &traffic->kept[traffic->next] : NULL;
 }
 
+/* A counter whose series was taken by another route begins anew. */
+static uint64_t since(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0;
+}
+
 static void add_counts(struct sums *sums, const struct counts *now, const struct counts *before)
 {
     for (size_t i = 0; i <= METRIC_BOUNDS_MAX; i++)
-        sums->buckets[i] += now->buckets[i] - (before ? before->buckets[i] : 0);
-    sums->errors += now->errors - (before ? before->errors : 0);
+        sums->buckets[i] += since(now->buckets[i], before ? before->buckets[i] : 0);
+    sums->errors += since(now->errors, before ? before->errors : 0);
 }
 
 /* units / 10^digits as a decimal. */
@@ -236,7 +268,7 @@ static struct monitor_rates rates_of(const struct monitor_traffic *traffic, cons
 
 static struct span label_of(const struct monitor_traffic *traffic, size_t route, const char *name)
 {
-    const struct metric_sample sample = {.labels = traffic->labels[route]};
+    const struct metric_sample sample = {.labels = span_from(traffic->labels[route])};
 
     return metric_sample_label(&sample, name);
 }
@@ -281,7 +313,7 @@ static bool is_of(const struct monitor_traffic *traffic, size_t route, struct sp
     return span_equal(label_of(traffic, route, "service"), service);
 }
 
-/* One route, added to its service's sums; false: nobody asked for it. */
+/* One route, added to its service's sums; false: nobody asked for it, or it is no more. */
 static bool tell_route(const struct monitor_traffic *traffic, size_t at, struct sums *minute,
                        struct sums *start, struct arena *arena, struct monitor_route *ret_route)
 {
@@ -298,7 +330,7 @@ static bool tell_route(const struct monitor_traffic *traffic, size_t at, struct 
                                .breaker = breaker_of(traffic, at),
                                .minute = rates_of(traffic, &own_minute, arena),
                                .start = rates_of(traffic, &own_start, arena)};
-    return ret_route->start.requests > 0;
+    return ret_route->start.requests > 0 && !traffic->is_gone[at];
 }
 
 static void tell_service(const struct monitor_traffic *traffic, struct monitor_service *service,

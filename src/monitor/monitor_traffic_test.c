@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +194,47 @@ static void limits_are_told(void **state)
     assert_int_equal(report.limits_start.refused, 2);
 }
 
+static size_t routes_told(void)
+{
+    return service_of("a") != NULL ? service_of("a")->routes.count : 0;
+}
+
+/* A route that a reload took away is listed no more; with ever new ones nothing fills up, and a new
+ * one has nothing of who stood in its place. */
+static void routes_that_went_are_not_listed(void **state)
+{
+    (void)state;
+    asked("a", "/stays", "500", 1);
+    look_after(1);
+    for (int i = 0; i < 3000; i++) {
+        char text[32];
+        const struct span labels[] = {
+            SPAN("a"), span_make(text, (size_t)snprintf(text, sizeof(text), "/%d", i)), SPAN("GET"),
+            SPAN("500")};
+        struct metric_series *duration = metric_series(durations, labels, 3);
+        struct metric_series *errors = metric_series(requests, labels, 4);
+
+        assert_true(duration != NULL && errors != NULL);
+        metric_hold(duration);
+        metric_hold(errors);
+        metric_observe_ns(duration, CLOCK_NS_PER_MS);
+        metric_add(errors, 1);
+        if (i % 100 == 0) {
+            look_after(5);
+            assert_int_equal(routes_told(), 2);
+            assert_int_equal(service_of("a")->routes.count, 2);
+        }
+        metric_let_go(duration);
+        metric_let_go(errors);
+    }
+    look_after(5);
+    assert_int_equal(routes_told(), 1);
+    for (int i = 0; i < 14; i++)
+        look_after(5);
+    assert_int_equal(service_of("a")->minute.requests, 0);
+    assert_int_equal(service_of("a")->minute.errors, 0);
+}
+
 #define TRAFFIC_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -201,6 +243,7 @@ int main(void)
         TRAFFIC_TEST(nothing_is_told_of_nothing),      TRAFFIC_TEST(routes_add_up_to_services),
         TRAFFIC_TEST(quantiles_are_prometheus),        TRAFFIC_TEST(the_minute_forgets),
         TRAFFIC_TEST(breakers_are_counted_and_listed), TRAFFIC_TEST(limits_are_told),
+        TRAFFIC_TEST(routes_that_went_are_not_listed),
     };
 
     return cmocka_run_group_tests_name("monitor_traffic", tests, NULL, NULL);
