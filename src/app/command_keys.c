@@ -24,7 +24,7 @@ static const struct command_option rotate_options[] = {
     {.name = "--alg",
      .value = "ALG",
      .about = "RS256, PS256, ES256 or EdDSA; default: the issuer's"},
-    {.name = "--now", .about = "Sign with the new key at once: the old one may be stolen"},
+    {.name = "--now", .about = "Sign with the new key in a second: the old one may be stolen"},
 };
 static const struct command_option retire_options[] = {COMMAND_CONFIG_OPTION};
 
@@ -35,7 +35,7 @@ static const struct command_example list_examples[] = {
 static const struct command_example rotate_examples[] = {
     {"keys rotate", "As a habit: nobody notices."},
     {"keys rotate --alg ES256", "The key of clients that chose ES256."},
-    {"keys rotate --now", "A key may be stolen: the new one signs at once; then retire the old."},
+    {"keys rotate --now", "A key may be stolen: the new one signs in a second; retire the old."},
 };
 static const struct command_example retire_examples[] = {
     {"keys retire 4uO9l6yH0aVdRMfqPsxfZlLhJcSx2lSNEhBhmZ0Fh7o",
@@ -243,13 +243,14 @@ static enum command_exit list_run(const struct command_call *call)
 
 /* ---- keys rotate ---- */
 
-/* Running servers hear of the key within this time: what they sign once the command has ended is
- * signed with the new one, so retiring the old one next hurts no token that was just given out. */
-static void heard_wait(void)
+/* Running servers hear of the key before it signs: what they sign once the command has ended is
+ * signed with it, so retiring the old one next hurts no token that was just given out. The rest is
+ * for clocks that differ a little. */
+static void heard_wait(const struct oauth_keys_options *keys)
 {
-    const struct timespec second = {.tv_sec = 1};
+    const struct timespec time = {.tv_sec = (time_t)keys->heard_s, .tv_nsec = 200000000};
 
-    (void)nanosleep(&second, NULL);
+    (void)nanosleep(&time, NULL);
 }
 
 static const char *const algs[] = {"RS256", "PS256", "ES256", "EdDSA", NULL};
@@ -289,7 +290,7 @@ static enum command_exit rotate(const struct command_call *call, struct work *wo
     if (err)
         return told(call, fault.text);
     if (at_once)
-        heard_wait();
+        heard_wait(&work->keys);
     sbuf_add_format(&out, "Key %.*s, %s, is published and signs from ", SPAN_ARG(row.kid),
                     crypto_alg_name(row.alg));
     add_time(&out, row.signs_from_ns);

@@ -4,9 +4,11 @@
 #include "app/serve_priv.h"
 
 #include <string.h>
+#include <time.h>
 
-/* What verifiers may cache our keys for, and time to fetch them. RFC 7517 leaves it to us. */
-enum { PUBLISH_S = 300 + 60 };
+/* What verifiers may cache our keys for, and time to fetch them: RFC 7517 leaves it to us. And the
+ * time in which the feed of changes has come to every node. */
+enum { PUBLISH_S = 300 + 60, HEARD_S = 1 };
 
 static int64_t access_s(const struct config *config)
 {
@@ -45,6 +47,7 @@ enum err serve_oauth_keys_options(const struct config *config, struct store *sto
                                        .public_path = config->oauth.public_key_file,
                                        .kid = span_from(config->oauth.kid),
                                        .publish_s = PUBLISH_S,
+                                       .heard_s = HEARD_S,
                                        .verify_s = longest_s + config->oauth.leeway_s};
     return ERR_OK;
 }
@@ -77,6 +80,15 @@ static enum err url_find(struct serve *serve, struct serve_fault *fault)
 }
 
 /* ---- start ---- */
+
+/* Another node that was asked with a token of ours now would call it forged. */
+static void heard_wait(const struct serve *serve)
+{
+    const struct timespec time = {.tv_sec = HEARD_S};
+
+    if (oauth_keys_joined(serve->oauth_keys))
+        (void)nanosleep(&time, NULL);
+}
 
 static enum err keys_start(struct serve *serve, struct serve_fault *fault)
 {
@@ -128,6 +140,7 @@ enum err serve_oauth_start(struct serve *serve, struct serve_fault *fault)
         err = url_find(serve, fault);
     if (err)
         return err;
+    heard_wait(serve);
     options.keys = serve->oauth_keys;
     options.base_url = span_from(serve->oauth_url);
     options.takes_certificates =

@@ -182,6 +182,7 @@ struct oauth_keys_options { /* texts are borrowed for as long as the keys live *
     const char *public_path;  /* PEM key or certificate; must belong to private_path */
     struct span kid;          /* of the key by path; empty: its thumbprint */
     int64_t publish_s;        /* before a new key signs: what verifiers cache for, and more */
+    int64_t heard_s;          /* in which every other node hears of a key */
     int64_t verify_s;         /* after an old one no longer signs: the longest token life */
 };
 
@@ -189,6 +190,10 @@ struct oauth_keys_options { /* texts are borrowed for as long as the keys live *
 PC_CHECKED enum err oauth_keys_open(const struct oauth_keys_options *options,
                                     struct oauth_keys **ret_keys, struct crypto_fault *fault);
 void oauth_keys_free(struct oauth_keys *keys); /* accepts NULL */
+
+/* Opening entered a key beside those of other nodes, who take what it signs for forged until they
+ * have heard of it: wait for heard_s before the first token. */
+bool oauth_keys_joined(const struct oauth_keys *keys);
 
 /* Reads rows and folder again, makes a key where none signs any more, and deletes private keys that
  * are gone. On failure what runs keeps what it had: try again. From one thread; costs little when
@@ -218,7 +223,8 @@ struct oauth_key_row {
 PC_CHECKED enum err oauth_key_list(struct store_conn *conn, struct arena *arena,
                                    struct oauth_key_row **ret_rows, size_t *ret_count);
 /* For the command: a new key for `alg` (CRYPTO_ALG_NONE: the issuer's own), published now and
- * signing later; those of this folder stop when it starts. `at_once` skips the wait (a stolen key).
+ * signing later; those of this folder stop when it starts. `at_once` waits for our own nodes alone
+ * (a stolen key).
  * ERR_CONFLICT for a key that is given by path, and when too many are published. */
 PC_CHECKED enum err oauth_key_rotate(const struct oauth_keys_options *options, enum crypto_alg alg,
                                      bool at_once, struct arena *arena,

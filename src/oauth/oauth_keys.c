@@ -41,6 +41,8 @@ struct oauth_keys {
     struct crypto_key *given;
     int64_t given_end_s; /* of the certificate that names it; 0: none does */
     struct oauth_key_folder folder;
+    bool entered; /* a key came in by a look of ours */
+    bool joined;
     _Atomic(struct picture *) picture;
 };
 
@@ -411,6 +413,7 @@ static enum err look_once(struct oauth_keys *keys, struct look *look, bool *ret_
     if (!err)
         err = enter(keys, look, &missing);
     *ret_changed = missing.count > 0 || missing.taken;
+    keys->entered |= missing.count > 0;
     if (!err && !*ret_changed)
         gone_remove(keys, look); /* after a new one has its number: none is used twice */
     return err;
@@ -499,6 +502,20 @@ static enum err given_load(struct oauth_keys *keys, struct crypto_fault *fault)
     return public_check(keys, fault);
 }
 
+static bool others_sign(const struct oauth_keys *keys)
+{
+    const struct picture *picture = atomic_load(&keys->picture);
+
+    for (size_t i = 0; i < picture->count; i++) {
+        const struct entry *entry = &picture->entries[i];
+
+        if (entry->held == NULL &&
+            !oauth_key_is_stopped(&entry->row, clock_realtime_ns(keys->options.clock)))
+            return true;
+    }
+    return false;
+}
+
 static enum err keys_new(const struct oauth_keys_options *options, struct oauth_keys **ret_keys,
                          struct crypto_fault *fault)
 {
@@ -516,8 +533,14 @@ static enum err keys_new(const struct oauth_keys_options *options, struct oauth_
         oauth_keys_free(keys);
         return err;
     }
+    keys->joined = keys->entered && others_sign(keys);
     *ret_keys = keys;
     return ERR_OK;
+}
+
+bool oauth_keys_joined(const struct oauth_keys *keys)
+{
+    return keys->joined;
 }
 
 enum err oauth_keys_open(const struct oauth_keys_options *options, struct oauth_keys **ret_keys,

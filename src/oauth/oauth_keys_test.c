@@ -517,6 +517,49 @@ static void a_stolen_key_goes_at_once(void **state)
     oauth_keys_free(keys);
 }
 
+/* A node that enters a key beside those of others has to wait until they heard of it; one that
+ * comes back with its folder, or is alone, has not. */
+static void a_node_that_joins_is_told(void **state)
+{
+    struct oauth_keys *a, *b;
+
+    (void)state;
+    folder_fill('a');
+    a = node_open('a');
+    assert_false(oauth_keys_joined(a));
+    b = node_open('b');
+    assert_true(oauth_keys_joined(b));
+    oauth_keys_free(b);
+    b = node_open('b');
+    assert_false(oauth_keys_joined(b));
+    oauth_keys_free(b);
+    oauth_keys_free(a);
+}
+
+/* Rotated at once: the old key signs until every node has heard of the new one. */
+static void a_key_signs_when_all_have_heard(void **state)
+{
+    struct oauth_keys_options options = node_options('a');
+    struct crypto_fault fault = {""};
+    struct oauth_key_row row;
+    struct oauth_keys *keys;
+    struct span old;
+
+    (void)state;
+    folder_fill('a');
+    keys = node_open('a');
+    old = signer_of(keys, CRYPTO_ES256)->kid;
+    options.heard_s = 3;
+    assert_int_equal(oauth_key_rotate(&options, CRYPTO_ES256, true, &bench.arena, &row, &fault),
+                     ERR_OK);
+    assert_int_equal(oauth_keys_reload(keys), ERR_OK);
+    pass_s(2);
+    assert_true(span_equal(signer_of(keys, CRYPTO_ES256)->kid, old));
+    pass_s(1);
+    assert_true(span_equal(signer_of(keys, CRYPTO_ES256)->kid, row.kid));
+    oauth_keys_free(keys);
+}
+
 /* A node whose key another node took out makes itself a new one rather than stand still. */
 static void a_node_without_a_key_makes_one(void **state)
 {
@@ -708,6 +751,8 @@ int main(void)
         KEYS_TEST(ends_are_told),
         KEYS_TEST(retired_keys_stay_out),
         KEYS_TEST(nodes_believe_each_other),
+        KEYS_TEST(a_node_that_joins_is_told),
+        KEYS_TEST(a_key_signs_when_all_have_heard),
         KEYS_TEST(a_new_key_takes_over_in_time),
         KEYS_TEST(a_stolen_key_goes_at_once),
         KEYS_TEST(a_node_without_a_key_makes_one),

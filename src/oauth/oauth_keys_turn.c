@@ -126,7 +126,8 @@ static enum err rotate_enter(struct turn *turn, enum crypto_alg alg, bool at_onc
     struct span stopping[OAUTH_KEYS_MAX];
     size_t stopping_count = stopping_list(turn, alg, stopping);
     struct crypto_key *key = turn->folder.files[turn->folder.count - 1].key;
-    int64_t wait_ns = at_once ? 0 : turn->options->publish_s * CLOCK_NS_PER_S;
+    int64_t wait_ns =
+        (at_once ? turn->options->heard_s : turn->options->publish_s) * CLOCK_NS_PER_S;
     const struct oauth_key_entering entering = {
         .keys = &key,
         .count = 1,
