@@ -365,11 +365,15 @@ export class Portcullis {
   }
 }
 
-/** A PostgreSQL server of its own: { env, url, port, through, control, query, stop }. */
-export async function startPostgres() {
+/**
+ * A PostgreSQL server of its own: { env, url, port, through, control, query, stop }. It listens on
+ * loopback, and on the address `listen` beside it.
+ */
+export async function startPostgres({ listen } = {}) {
+  const more = listen ? ['--listen', listen] : [];
   const keeper = spawn(
     path.join(root, 'tests/with_postgres'),
-    ['--no-fsync', 'sh', '-c', 'echo "$PORTCULLIS_TEST_POSTGRES_URL"; env; echo END; cat'],
+    ['--no-fsync', ...more, 'sh', '-c', 'echo "$PORTCULLIS_TEST_POSTGRES_URL"; env; echo END; cat'],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let text = '';

@@ -22,10 +22,18 @@ export async function redisSay(port, ...words) {
 }
 
 export class Redis {
-  /** `tls` holds the files { ca, cert, key } of one that speaks TLS beside, on `tlsPort`. */
-  static async start({ tls, password } = {}) {
+  /**
+   * `tls` holds the files { ca, cert, key } of one that speaks TLS beside, on `tlsPort`; `listen`
+   * is an address beside loopback. One that is `durable` keeps what it knew when it is killed.
+   */
+  static async start({ tls, password, listen, durable } = {}) {
     const one = new Redis();
+    one.dir = temporaryFolder();
     one.more = password ? ['--requirepass', password] : [];
+    one.addresses = listen ? ['127.0.0.1', listen] : ['127.0.0.1'];
+    if (listen) one.more.push('--protected-mode', 'no');
+    one.appendonly = durable ? 'yes' : 'no';
+    if (durable) one.more.push('--appendfsync', 'always');
     one.port = await freePort();
     if (tls) {
       one.tlsPort = await freePort();
@@ -39,9 +47,8 @@ export class Redis {
   }
 
   async start() {
-    const dir = temporaryFolder();
-    const options = ['--bind', '127.0.0.1', '--port', `${this.port}`, '--dir', dir];
-    const words = [...options, '--save', '', '--appendonly', 'no', ...this.more];
+    const options = ['--bind', ...this.addresses, '--port', `${this.port}`, '--dir', this.dir];
+    const words = [...options, '--save', '', '--appendonly', this.appendonly, ...this.more];
     this.child = spawn('redis-server', words, { stdio: 'ignore' });
     children.add(this.child);
     this.ended = once(this.child, 'close').then(() => children.delete(this.child));
