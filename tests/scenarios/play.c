@@ -11,7 +11,7 @@
 #include "json/json.h"
 #include "store/store.h"
 
-enum { END_MS = 10000 };
+enum { END_MS = 10000, LOOK_MS = 20, COUNT_MS = 50 };
 
 bool play_fail(struct play *play, const char *format, ...)
 {
@@ -202,12 +202,43 @@ static bool expect_end(struct play *play)
     return true;
 }
 
+/* "within": how long, and how many looks at least. On a machine that stands still for seconds the
+ * clock alone would say that time is up before the program, or this one, had any of it. */
+struct wait {
+    int64_t start_ns, until_ns;
+    uint64_t looks, looks_min;
+};
+
+static struct wait wait_begin(const struct play *play, int pause_ms)
+{
+    int64_t now_ns = clock_monotonic_ns(&clock_system);
+
+    return (struct wait){.start_ns = now_ns,
+                         .until_ns = now_ns + (int64_t)play->within_ms * CLOCK_NS_PER_MS,
+                         .looks_min = play->within_ms / (uint64_t)pause_ms / 2};
+}
+
+static bool wait_more(struct wait *wait)
+{
+    return wait->looks++ < wait->looks_min || clock_monotonic_ns(&clock_system) < wait->until_ns;
+}
+
+static bool wait_over(const struct wait *wait, struct play *play)
+{
+    int64_t waited_ns = clock_monotonic_ns(&clock_system) - wait->start_ns;
+    size_t len = strlen(play->why);
+
+    if (play->within_ms > 0)
+        (void)snprintf(play->why + len, sizeof(play->why) - len, " (%llu looks in %lld ms)",
+                       (unsigned long long)wait->looks, (long long)(waited_ns / CLOCK_NS_PER_MS));
+    return false;
+}
+
 /* "= 200", "= 400|505", "= 200 head" (a reply to a raw HEAD), "= end" (closed, no answer) */
 static bool step_answer(struct play *play, struct span rest)
 {
     struct span word = play_word(&rest);
-    int64_t until_ns =
-        clock_monotonic_ns(&clock_system) + (int64_t)play->within_ms * CLOCK_NS_PER_MS;
+    struct wait wait = wait_begin(play, LOOK_MS);
     bool good = false;
 
     if (span_is(word, "end"))
@@ -215,12 +246,12 @@ static bool step_answer(struct play *play, struct span rest)
     play->request.head |= span_is(rest, "head");
     for (uint64_t i = 0; i < play->repeat; i++) {
         good = ask_once(play, word);
-        while (!good && play->within_ms > 0 && clock_monotonic_ns(&clock_system) < until_ns) {
-            pause_ms(20);
+        while (!good && play->within_ms > 0 && wait_more(&wait)) {
+            pause_ms(LOOK_MS);
             good = ask_once(play, word);
         }
         if (!good)
-            return false;
+            return wait_over(&wait, play);
     }
     play->request.pending = false;
     play->request.head = false;
@@ -339,17 +370,16 @@ static bool step_sql(struct play *play, struct span rest)
 /* "count 3 SELECT count(*) ...": what the store says, at once or within the given time. */
 static bool step_count(struct play *play, struct span rest)
 {
-    int64_t until_ns =
-        clock_monotonic_ns(&clock_system) + (int64_t)play->within_ms * CLOCK_NS_PER_MS;
+    struct wait wait = wait_begin(play, COUNT_MS);
     int64_t wanted;
     int64_t found;
 
     if (!span_to_i64(play_word(&rest), &wanted))
         return play_fail(play, "how many?");
     for (found = world_number(play->world, rest); found != wanted;) {
-        if (clock_monotonic_ns(&clock_system) >= until_ns)
+        if (play->within_ms == 0 || !wait_more(&wait))
             return play_fail(play, "there are %lld", (long long)found);
-        pause_ms(50);
+        pause_ms(COUNT_MS);
         found = world_number(play->world, rest);
     }
     play->within_ms = 0;
