@@ -91,13 +91,15 @@ def measured(server, send, besides=()):
     return run
 
 
-def open_loop(paced, server, path, rate, seconds, cpu):
-    """Requests at a fixed rate, latency from the moment each was due (microseconds)."""
+def open_loop(paced, server, path, rate, seconds, cpu, shares=False):
+    """Requests at a fixed rate, latency from the moment each was due (microseconds). A sender that
+    shares its processor sleeps between requests; one that does not is more exact."""
     command = [paced, "127.0.0.1", str(server.port), path, str(rate), str(seconds),
                str(CONNECTIONS), *server.headers(path)]
     if cpu is not None:
         command = ["taskset", "-c", str(cpu), *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    env = {**os.environ, "PACED_SLEEPS": "1"} if shares else None
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, env=env)
     if done.returncode != 0:
         raise SystemExit(f"paced: {done.stderr}")
     return json.loads(done.stdout)

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ static size_t number_count;
 static uint64_t histogram[BUCKETS];
 static uint64_t answered, refused, sent;
 static int64_t slowest_ns;
+static bool sleeps;
 
 static int64_t now_ns(void)
 {
@@ -214,6 +216,16 @@ static void request_due(int64_t due_ns)
         fail("more requests wait than can be kept");
 }
 
+static int wait_for_answers(struct epoll_event *events, int count, int64_t until_ns)
+{
+    int64_t left = until_ns - now_ns();
+    struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+
+    if (!sleeps || left <= 0)
+        return epoll_wait(poll, events, count, 0);
+    return epoll_pwait2(poll, events, count, &timeout, NULL);
+}
+
 static void run(double rate, double seconds)
 {
     struct epoll_event events[64];
@@ -231,7 +243,7 @@ static void run(double rate, double seconds)
             request_due((int64_t)next);
             next += -log(random_unit()) * 1e9 / rate;
         }
-        count = epoll_wait(poll, events, 64, 0);
+        count = wait_for_answers(events, 64, now < end ? (int64_t)next : now + 1000000);
         for (int i = 0; i < count; i++)
             reply_read(events[i].data.ptr);
     }
@@ -300,6 +312,7 @@ int main(int count, char **arguments)
     if (inet_pton(AF_INET, arguments[1], &server.sin_addr) != 1 || connection_count < 1 ||
         connection_count > CONNECTIONS_MAX)
         fail("host or connections");
+    sleeps = getenv("PACED_SLEEPS") != NULL && prctl(PR_SET_TIMERSLACK, 1) == 0;
     poll = epoll_create1(0);
     for (int i = 0; i < connection_count; i++) {
         connection_open(&connections[i]);

@@ -333,7 +333,7 @@ def added(chosen, out, servers, runs, spread, median):
     for number in range(chosen.rounds):
         for server in servers if number % 2 == 0 else servers[::-1]:
             seen[server.name].append(load.open_loop(chosen.paced, server, PATH, rate,
-                                                    chosen.seconds, 1))
+                                                    chosen.seconds, 1, shares=True))
     rows = [[name, *[spread([run[key] for run in own], 0)
                      for key in ("p50_us", "p99_us", "p999_us")]] for name, own in seen.items()]
     out.say(f"Open loop at {rate} a second, pinned (µs from the moment a request was due):\n")
