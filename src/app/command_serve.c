@@ -216,6 +216,22 @@ static void reload_by_signal(struct running *running)
     (void)reload(running, &nowhere);
 }
 
+/* Balancers get time to see that this node leaves, until somebody hurries us. */
+static void give_notice(struct running *running, uint32_t notice_s)
+{
+    int64_t end_ns = clock_monotonic_ns(&clock_system) + notice_s * CLOCK_NS_PER_S;
+
+    if (notice_s == 0)
+        return;
+    serve_leave(running->serve);
+    for (;;) {
+        int64_t left_ms = (end_ns - clock_monotonic_ns(&clock_system)) / CLOCK_NS_PER_MS;
+
+        if (left_ms <= 0 || net_signals_wait((int)left_ms) == NET_SIGNAL_STOP)
+            return;
+    }
+}
+
 static enum command_exit run_until_told(const struct command_call *call, unsigned services,
                                         const struct command_settings *settings)
 {
@@ -248,6 +264,7 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
         if (told == NET_SIGNAL_RELOAD)
             reload_by_signal(&running);
     }
+    give_notice(&running, start.config->shutdown.notice_s);
     serve_stop(running.serve);
     return COMMAND_GOOD;
 }

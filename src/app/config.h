@@ -480,6 +480,7 @@ struct config {
     } monitor;
 
     struct {
+        uint32_t notice_s;
         uint32_t drain_s;
     } shutdown;
 

@@ -753,13 +753,24 @@ const struct config_setting config_settings[] = {
      .live = true,
      .about = "Networks that may read /metrics; others are answered 404."},
 
+    {.path = "shutdown.notice_seconds",
+     .type = CONFIG_NUMBER,
+     .unit = "seconds",
+     AT(shutdown.notice_s),
+     RANGE(0, 600),
+     .fallback = "0",
+     .about =
+         "How long after SIGTERM everything is answered as before but /readyz, which says 503: "
+         "time for a balancer to notice, best more than twice its interval of looking. A "
+         "second SIGTERM ends it."},
+
     {.path = "shutdown.drain_seconds",
      .type = CONFIG_NUMBER,
      .unit = "seconds",
      AT(shutdown.drain_s),
      RANGE(0, 600),
      .fallback = "10",
-     .about = "How long requests under way may take after SIGTERM."},
+     .about = "How long requests under way may take then."},
 };
 const size_t config_setting_count = PC_COUNT(config_settings);
 _Static_assert(PC_COUNT(config_settings) <= CONFIG_SETTINGS_MAX, "origins have no room");

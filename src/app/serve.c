@@ -370,6 +370,12 @@ void serve_not_reloaded(struct serve *serve, struct span why)
     serve_event_not_reloaded(serve, NULL, why);
 }
 
+void serve_leave(struct serve *serve)
+{
+    log_info(serve->logger, "leaving", LOG_U64("notice_s", serve->config->shutdown.notice_s));
+    http_engine_leave(serve->engine);
+}
+
 /* Until no request is on its way, or the time for that is over. */
 static bool drain(struct serve *serve, int64_t *ret_ns)
 {

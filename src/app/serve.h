@@ -111,6 +111,9 @@ PC_CHECKED enum err serve_reload(struct serve *serve, const struct serve_setting
  * log is opened again all the same. */
 void serve_not_reloaded(struct serve *serve, struct span why);
 
+/* Says at /readyz that this process will stop, and goes on with everything else. */
+void serve_leave(struct serve *serve);
+
 /* Answers what is in flight, for at most the configured time, and stops. Accepts NULL. */
 void serve_stop(struct serve *serve);
 

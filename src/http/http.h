@@ -522,6 +522,10 @@ net_loop_fn http_loop_stopped;
  * so here, after each successful poll. */
 void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns);
 
+/* This process is about to leave: from now on /readyz says so, and each answer over HTTP/1.1 ends
+ * its connection. Everything else is served as before. */
+void http_engine_leave(struct http_engine *engine);
+
 /* An address range, or a single address. */
 struct http_network {
     unsigned char bytes[16]; /* IPv4 is mapped */

@@ -38,6 +38,8 @@ static enum err readyz(struct http_request *req)
     struct health health = {.status = SPAN("ready")};
     enum err err = store ? store_ready(store) : ERR_OK;
 
+    if (atomic_load_explicit(&http_engine_of(req)->leaving, memory_order_relaxed))
+        return http_fail_retry(req, ERR_DRAINING, CLOCK_NS_PER_S);
     if (err != ERR_OK)
         return http_fail_retry(req, ERR_STORE_UNAVAILABLE, CLOCK_NS_PER_S);
     return http_reply(req, &health);

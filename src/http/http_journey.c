@@ -642,6 +642,7 @@ static struct http_call *call_new(struct net_stream *stream)
     *net_stream_slot(stream) = call;
     call->stream = stream;
     call->lane = *net_loop_slot(net_stream_loop(stream));
+    call->close = atomic_load_explicit(&service->engine->leaving, memory_order_relaxed);
     http_snapshot_use(call, service);
     call->state = &service->nowhere;
     call->req.service = service;
@@ -666,7 +667,7 @@ static void on_head(struct net_stream *stream, const struct net_head *head)
     call->body_done = !head->has_body;
     err = http_call_begin(call);
     if (err) {
-        call->close = err != ERR_NOT_IMPLEMENTED;
+        call->close |= err != ERR_NOT_IMPLEMENTED;
         http_call_fail(call, err);
         return;
     }

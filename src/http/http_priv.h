@@ -139,6 +139,7 @@ struct http_engine {
     struct limit_table *limits;
     uint32_t bucket_next; /* ids that routes have not taken yet; they are made by one thread */
     struct http_epochs epochs;
+    _Atomic bool leaving;
     struct http_names scopes, roles;
     struct metric *requests;
     struct metric *durations;

@@ -68,6 +68,11 @@ void http_engine_feed_alive(struct http_engine *engine, int64_t monotonic_ns)
     atomic_store_explicit(&engine->epochs.feed_ns, monotonic_ns, memory_order_release);
 }
 
+void http_engine_leave(struct http_engine *engine)
+{
+    atomic_store_explicit(&engine->leaving, true, memory_order_relaxed);
+}
+
 void http_forget_subject(struct http_engine *engine, int64_t subject)
 {
     if (subject != 0)

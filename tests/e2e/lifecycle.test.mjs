@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before } from 'node:test';
 import {
   assertHeaders,
+  assertProblem,
   command,
   Portcullis,
   sleep,
@@ -228,6 +229,24 @@ test('SIGTERM finishes what is under way, then ends well', async () => {
   assert.equal(code, 0);
   await assert.rejects(one.request('GET', '/health', { agent: false }));
   one.agent.destroy();
+});
+
+test('SIGTERM with notice: /readyz says it, and everything else is answered', async () => {
+  const one = await Portcullis.start({ config: 'shutdown: {notice_seconds: 600}\n' });
+  const account = await one.register();
+  one.signal('SIGTERM');
+  await one.line(({ event }) => event === 'leaving', 30_000);
+  const ready = await one.get('/readyz');
+  assertProblem(ready, 503);
+  assert.match(ready.json.type, /:draining$/);
+  assert.equal((await one.get('/livez')).status, 200);
+  const login = { email: account.email, password: account.password };
+  const reply = await one.post('/api/v1/auth/login', login);
+  assert.equal(reply.status, 200);
+  assert.equal(reply.headers.connection, 'close');
+  one.signal('SIGHUP'); // is no reason to hurry
+  assert.equal((await one.get('/livez')).status, 200);
+  assert.deepEqual(await one.stop('SIGTERM'), { code: 0, signal: null });
 });
 
 test('SIGTERM does not wait for who only sits there', async () => {
