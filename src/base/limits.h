@@ -36,6 +36,7 @@ enum {
     LIMIT_STORE_SKEW_MS = 60000,   /* a node's clock against its database server's */
     LIMIT_STORE_STALL_MS = 3000,   /* of one transaction, until others are refused */
     LIMIT_STORE_WAIT_MS = 10000,   /* of a write for its turn */
+    LIMIT_STORE_TURN_MS = 2000,    /* of silence, until another node's turn comes */
     LIMIT_STORE_TAKE_MAX = 512,    /* jobs that a writer takes from the queue at once */
     LIMIT_STORE_WEIGHT_MAX = 4096, /* of the jobs that are done together, in their own unit */
 

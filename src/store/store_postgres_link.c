@@ -327,13 +327,15 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
-/* Who is cut off with the turn in its hands does not keep the others from it for long: the server
- * ends a transaction that hears nothing. */
+/* Who stands still or is cut off with the turn in its hands does not keep the others from it for
+ * long: the server ends a transaction that hears nothing, before they are refused for it. */
 static int idle_ms(const struct store_conn *conn)
 {
-    bool hurries = conn->role == STORE_WRITER && store_pg_line(conn)->turn[0] != '\0';
+    int most_ms = conn->store->options.statement_timeout_ms;
 
-    return hurries ? conn->store->options.statement_timeout_ms : 60000;
+    if (conn->role != STORE_WRITER || store_pg_line(conn)->turn[0] == '\0')
+        return 60000;
+    return most_ms < LIMIT_STORE_TURN_MS ? most_ms : LIMIT_STORE_TURN_MS;
 }
 
 static void turn_name(struct store_conn *conn)

@@ -439,9 +439,8 @@ static void a_turn_that_does_not_come_is_busy(void **state)
 }
 
 /* A node that stands still in the middle of its turn loses it, and does its work again later. */
-static void a_turn_is_not_held_for_ever(void **state)
+static void turn_is_lost(struct kit *kit, int statement_timeout_ms)
 {
-    struct kit *kit = *state;
     struct store *store, *other;
     sem_t started, go;
     struct entry holder;
@@ -450,7 +449,7 @@ static void a_turn_is_not_held_for_ever(void **state)
     store = open_sealed(kit);
     other = kit_open(kit);
     store_close(store);
-    kit->options.statement_timeout_ms = 500;
+    kit->options.statement_timeout_ms = statement_timeout_ms;
     store = kit_open(kit);
     assert_int_equal(sem_init(&started, 0, 0), 0);
     assert_int_equal(sem_init(&go, 0, 1), 0);
@@ -473,6 +472,17 @@ static void a_turn_is_not_held_for_ever(void **state)
     (void)sem_destroy(&go);
 }
 
+static void a_turn_is_not_held_for_ever(void **state)
+{
+    turn_is_lost(*state, 500);
+}
+
+/* ... before the others are refused for it, however long a statement may take. */
+static void nobody_is_refused_for_a_turn_that_is_held(void **state)
+{
+    turn_is_lost(*state, 60000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +496,7 @@ int main(void)
         KIT_TEST(writers_of_several_nodes_do_not_collide),
         KIT_TEST(a_turn_that_does_not_come_is_busy),
         KIT_TEST(a_turn_is_not_held_for_ever),
+        KIT_TEST(nobody_is_refused_for_a_turn_that_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
