@@ -20,6 +20,7 @@ export class Bank {
   static async open(world) {
     const bank = new Bank();
     bank.world = world;
+    bank.doors = world.nodes; // where its clients knock
     bank.token = await tokenOf(world.nodes[0]);
     bank.accounts = [];
     for (let i = 0; i < 5; i++) {
@@ -64,7 +65,7 @@ export class Bank {
 
   async #insist(key, entry, gone = () => false) {
     const end = Date.now() + 60_000;
-    while (!(await this.#try(key, entry, pick(this.world.nodes)))) {
+    while (!(await this.#try(key, entry, pick(this.doors)))) {
       if (gone()) return;
       assert.ok(Date.now() < end, `transfer ${entry.n} was never answered`);
       await sleep(20 + Math.random() * 50);
@@ -97,7 +98,7 @@ export class Bank {
   async #visitor(load) {
     const json = { email: 'user@example.com', password: 'user123' };
     while (!load.over) {
-      const [node, other] = [pick(this.world.nodes), pick(this.world.nodes)];
+      const [node, other] = [pick(this.doors), pick(this.doors)];
       const reply = await node
         .ask('gateway', 'POST', '/api/v1/auth/login', { json })
         .catch(() => undefined);
@@ -113,9 +114,10 @@ export class Bank {
     }
   }
 
-  /** Moves money and signs in at all nodes for as long as `trouble` runs. */
-  async while(trouble, { movers = 6 } = {}) {
+  /** Moves money and signs in at all nodes, or by other doors, for as long as `trouble` runs. */
+  async while(trouble, { movers = 6, doors = this.world.nodes } = {}) {
     const load = { over: false };
+    this.doors = doors;
     const work = Promise.all([
       ...Array.from({ length: movers }, () => this.#mover(load)),
       this.#visitor(load),
@@ -126,6 +128,7 @@ export class Bank {
       load.over = true;
     }
     await work;
+    this.doors = this.world.nodes;
   }
 
   /** Waits until so many more were answered. */

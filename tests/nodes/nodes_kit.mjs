@@ -78,10 +78,11 @@ export class Node {
 
   /** Ends it with a signal: [code, signal]. */
   async end(signal) {
-    this.agent?.destroy();
     if (this.child && this.child.exitCode === null && this.child.signalCode === null)
       this.child.kill(signal);
-    return this.ended;
+    const how = await this.ended;
+    this.agent?.destroy();
+    return how;
   }
 
   /** One request of a client: { status, headers, text }; a rejection says that nothing came. */
@@ -123,15 +124,19 @@ export class Node {
 
 // ---- all of them --------------------------------------------------------------------------------
 
-const perMinute = 600;
+export const perMinute = 120; // of each limited route, by all nodes
 const unlimited = [
   ['POST', '/transfers'],
   ['POST', '/auth/token'],
+  ['POST', '/auth/revoke'],
+  ['POST', '/api/v1/auth/logout'],
   ['GET', '/accounts/{id}'],
   ['POST', '/accounts'],
 ];
 
 const configOf = (port) => `workers: {loops: 1}
+jwt: {grace_seconds: 0}
+shutdown: {notice_seconds: 3}
 circuit_breaker: {timeout_seconds: 1}
 limits:
   shared: {nodes: 3}
@@ -188,9 +193,14 @@ export class World {
   }
 
   /** A command of the program beside the nodes, over loopback. */
-  async command(...args) {
+  command(...args) {
+    return this.commandAt(undefined, ...args);
+  }
+
+  /** The same with the data folder of a node. */
+  async commandAt(node, ...args) {
     const env = { ...this.env, ...this.postgres.env };
-    const done = await command(args, { env, timeout: 60_000 });
+    const done = await command(args, { env, timeout: 60_000, ...(node && { data: node.data }) });
     assert.equal(done.code, 0, `${args.join(' ')}: ${done.stdout}${done.stderr}`);
     return done.stdout;
   }
