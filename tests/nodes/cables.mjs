@@ -9,6 +9,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import { sleep } from '../e2e/harness.mjs';
 
 // Networks for documentation (RFC 5737): no machine anywhere has such an address.
@@ -27,6 +28,13 @@ export function makeSwitches() {
       `link set ${name} up`,
     );
 }
+
+/** Somebody listens there. */
+export const reached = (host, port) =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, host, () => resolve(socket.destroy() && true));
+    socket.on('error', () => resolve(false));
+  });
 
 /** The namespace of one node; it lives as long as the process that holds it. */
 export class Place {

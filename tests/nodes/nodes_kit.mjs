@@ -15,6 +15,7 @@ import {
   temporaryFolder,
 } from '../e2e/harness.mjs';
 import { Redis } from '../e2e/limits_shared_kit.mjs';
+import { Bouncer } from './bouncer.mjs';
 import { here, makeSwitches, Place } from './cables.mjs';
 
 export const ports = { gateway: 8000, auth: 8001, account: 8002, transaction: 8003 };
@@ -136,7 +137,8 @@ const unlimited = [
 
 const configOf = (port) => `workers: {loops: 1}
 jwt: {grace_seconds: 0}
-shutdown: {notice_seconds: 3}
+shutdown: {notice_seconds: 2}
+redis: {timeout_ms: 1000}
 circuit_breaker: {timeout_seconds: 1}
 limits:
   shared: {nodes: 3}
@@ -161,6 +163,7 @@ export class World {
     const world = new World();
     makeSwitches();
     world.postgres = await startPostgres({ listen: here('store') });
+    world.bouncer = await Bouncer.start(world.postgres.url);
     world.redis = await Redis.start({ listen: here('limits'), durable: true });
     world.behind = http.createServer((req, res) => res.end('behind')).listen(0, here('front'));
     await once(world.behind, 'listening');
@@ -179,14 +182,15 @@ export class World {
     url.hostname = here('store');
     const env = {
       ...world.env,
-      DATABASE_URL: url.href,
       REDIS_URL: `redis://${here('limits')}:${world.redis.port}`,
     };
     world.nodes = [];
     for (const number of [1, 2, 3]) {
       const place = await Place.make(number);
       const config = configOf(world.behind.address().port);
-      world.nodes.push(new Node(place, { ...env, PORTCULLIS_NODE: `node-${number}` }, config));
+      if (number === 3) url.port = world.bouncer.port; // that one goes by way of it
+      const own = { DATABASE_URL: url.href, PORTCULLIS_NODE: `node-${number}` };
+      world.nodes.push(new Node(place, { ...env, ...own }, config));
     }
     await Promise.all(world.nodes.map((node) => node.start()));
     return world;
@@ -214,6 +218,7 @@ export class World {
     await Promise.all((this.nodes ?? []).map((node) => node.place.remove()));
     this.behind?.close();
     await this.redis?.stop();
+    await this.bouncer?.stop();
     await this.postgres?.stop();
   }
 }
