@@ -230,6 +230,7 @@ static void add_operation(struct http_document *doc, const struct http_route *ro
     http_document_text(doc, "summary", route->summary);
     add_about(doc, route);
     http_openapi_requirements(&doc->w, doc->options, route);
+    http_openapi_access(&doc->w, route);
     add_parameters(doc, route);
     add_body(doc, route);
     http_document_answers(doc, route);

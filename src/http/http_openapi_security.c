@@ -64,6 +64,32 @@ void http_openapi_requirements(struct json_writer *w, const struct http_service_
     json_end_list(w);
 }
 
+static void add_list(struct json_writer *w, const char *key, const char *names)
+{
+    struct span rest = span_from(names);
+    struct span name;
+
+    json_key(w, key);
+    json_begin_list(w);
+    while (rest.len > 0 && span_cut(&rest, ' ', &name))
+        json_text(w, name);
+    json_end_list(w);
+}
+
+/* What OpenAPI has no word for: whom the row lets in, and by which roles. */
+void http_openapi_access(struct json_writer *w, const struct http_route *route)
+{
+    static const char *const words[] = {
+        [HTTP_ACCESS_DENIED] = "nobody",   [HTTP_ACCESS_OPEN] = "open",
+        [HTTP_ACCESS_NETWORK] = "network", [HTTP_ACCESS_BEARER] = "bearer",
+        [HTTP_ACCESS_ADMIN] = "admin",     [HTTP_ACCESS_KEY] = "api_key"};
+    bool client = route->rate == HTTP_RATE_CLIENT && !takes_token(route);
+
+    json_add_text(w, "x-access", span_from(client ? "client" : words[route->access]));
+    if (route->roles != NULL)
+        add_list(w, "x-roles", route->roles);
+}
+
 /* "`a`, `b`" */
 static void add_names(struct sbuf *out, const char *names)
 {

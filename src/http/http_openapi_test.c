@@ -212,6 +212,10 @@ static void rights_are_told(void **state)
     assert_at("paths>/x/any>get>security", "[{\"bearerAuth\":[]},{\"oauth2\":[]}]");
     assert_at("paths>/x/token>post>security", "[{\"clientBasic\":[]},{}]");
     assert_at("paths>/x/away>get>security", "[]");
+    assert_at("paths>/x/away>get>x-access", "\"open\"");
+    assert_at("paths>/x/token>post>x-access", "\"client\"");
+    assert_at("paths>/x/read>get>x-access", "\"bearer\"");
+    assert_at("paths>/x/read>get>x-roles", "");
     assert_true(at("paths>/x/read>get>responses>403").len > 0);
     assert_at("paths>/x/session>get>responses>403", "");
     assert_at("paths>/x/secret", "");

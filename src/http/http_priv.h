@@ -576,6 +576,8 @@ PC_CHECKED enum err http_builtin_render(struct http_service *service);
 struct json_writer;
 void http_openapi_requirements(struct json_writer *w, const struct http_service_options *options,
                                const struct http_route *route);
+/* Whom the row lets in, for other programs: x-access, x-roles. */
+void http_openapi_access(struct json_writer *w, const struct http_route *route);
 /* How the row is protected, in sentences. */
 void http_openapi_protection(struct sbuf *out, const struct http_route *route);
 void http_openapi_schemes(struct json_writer *w, const struct http_service_options *options);
