@@ -326,7 +326,10 @@ void config_reference(struct sbuf *out)
         if (now.len == 0 && setting->type == CONFIG_ROWS)
             now = span_from(setting->path); /* long enough to stand alone */
         if (!span_equal(now, section)) {
-            sbuf_add_format(out, "\n## `%.*s`\n\n", SPAN_ARG(now));
+            if (now.len > 0)
+                sbuf_add_format(out, "\n## `%.*s`\n\n", SPAN_ARG(now));
+            else
+                sbuf_add_lit(out, "\n## In front\n\n");
             reference_head(out);
             section = now;
         }

@@ -115,6 +115,17 @@ const char *store_shown(const struct store *store);
  * own threads keep asking, so trouble shows and ends within seconds unaided. For /readyz. */
 PC_CHECKED enum err store_ready(struct store *store);
 
+/* ---- Backup ------------------------------------------------------------------------------- */
+
+/* Copies the whole SQLite database that `options` name, as it is at one moment and beside whoever
+ * writes to it, into a new file for its owner alone, and has SQLite check the copy; the file is
+ * there whole or not at all. *ret_bytes: how large it is. Changes nothing in the database and needs
+ * no open store. Blocks. ERR_IO: there is such a file, or there can be none; ERR_NOT_IMPLEMENTED:
+ * PostgreSQL, which has pg_dump; ERR_STORE_CORRUPT: the copy is damaged, since the database is, or
+ * not ours. */
+PC_CHECKED enum err store_backup(const struct store_options *options, const char *path,
+                                 int64_t *ret_bytes, struct store_fault *reterr);
+
 /* ---- Migrations --------------------------------------------------------------------------- */
 
 /* One step of the schema, from /migrations. Checksums are SHA-256 in hex, made at build time. */

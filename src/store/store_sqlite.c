@@ -18,9 +18,8 @@
 #include "base/alloc.h"
 
 enum {
-    VERSION_MIN = 3037000,       /* STRICT tables */
-    APPLICATION_ID = 0x50434C53, /* "PCLS": tells our files from other programs' */
-    PROGRESS_STEPS = 20000,      /* virtual machine steps between two looks at the clock */
+    VERSION_MIN = 3037000,  /* STRICT tables */
+    PROGRESS_STEPS = 20000, /* virtual machine steps between two looks at the clock */
 };
 
 static sqlite3 *db_of(const struct store_conn *conn)
@@ -260,14 +259,14 @@ static enum err check_writing(struct store_conn *conn)
         err = pragma_i64(conn, "SELECT count(*) FROM sqlite_schema", &objects);
     if (err)
         return err;
-    if (objects > 0 && id != APPLICATION_ID)
+    if (objects > 0 && id != STORE_SQLITE_APPLICATION_ID)
         return store_conn_fail(conn, ERR_STORE_VERSION, "it belongs to another program");
     err = run_text(conn, "PRAGMA journal_mode = WAL");
     if (err == ERR_OK)
         err = store_wal_restore(conn);
     if (err == ERR_OK)
         err = run_text(conn, "BEGIN IMMEDIATE");
-    if (err == ERR_OK && id != APPLICATION_ID)
+    if (err == ERR_OK && id != STORE_SQLITE_APPLICATION_ID)
         err = run_text(conn, "PRAGMA application_id = 0x50434C53");
     if (err == ERR_OK)
         err = run_text(conn, "COMMIT");

@@ -8,6 +8,8 @@
 
 #include "store/store_priv.h"
 
+enum { STORE_SQLITE_APPLICATION_ID = 0x50434C53 }; /* "PCLS": tells our files from others' */
+
 /* The error in our terms, its words kept, and whether the handle is of no more use. */
 enum err store_sqlite_fail(struct store_conn *conn, int code);
 
