@@ -4,7 +4,8 @@
 Every ```bash block of a page goes into one bash, in a folder of its own where build/ leads to the
 program. A block must end with exit code 0. A ```text block right behind it is what the reader is
 promised to see: its lines must come in this order, other lines may stand between them, and an …
-within a line stands for anything. The usual ports give way to free ones."""
+within a line stands for anything. The usual ports give way to free ones, and POSTGRES, where a page
+names it, to a server of the page's own."""
 import os
 import re
 import signal
@@ -16,6 +17,9 @@ import time
 PORTS = {"PORT": 8000, "AUTH_PORT": 8001, "ACCOUNT_PORT": 8002, "TRANSACTION_PORT": 8003,
          "AUDIT_PORT": 8004, "MONITORING_PORT": 8005}
 OTHERS = range(9001, 9010)      # what pages start beside the program, or as its second instance
+POSTGRES = "postgresql://portcullis:secret@db.example/portcullis"
+WITH_POSTGRES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                             "with_postgres")
 PATIENCE_S = 400
 
 
@@ -79,7 +83,8 @@ def script_of(parts, ports):
     """One script; before and behind every block a mark, the second with the block's exit code."""
     lines = ["exec 2>&1"]
     for number, (_, _, script, _) in enumerate(parts):
-        lines += ["echo", f"echo '@@ {number}'", ports.put(script).rstrip("\n"),
+        script = ports.put(script).replace(f"'{POSTGRES}'", '"$PORTCULLIS_TEST_POSTGRES_URL"')
+        lines += ["echo", f"echo '@@ {number}'", script.rstrip("\n"),
                   f"printf '\\n@= {number} %d\\n' $?"]
     return "\n".join(lines) + "\n"
 
@@ -101,9 +106,10 @@ def run_page(program, path, text):
         os.symlink(os.path.dirname(program), os.path.join(folder, "build"))
         seen = os.path.join(folder, "seen")
         with open(seen, "wb") as output:
-            process = subprocess.Popen(["bash", "-c", script_of(parts, ports)], cwd=folder,
-                                       stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                                       start_new_session=True,
+            command = [WITH_POSTGRES, "--no-fsync"] if POSTGRES in text else []
+            process = subprocess.Popen([*command, "bash", "-c", script_of(parts, ports)],
+                                       cwd=folder, stdout=output, stderr=output,
+                                       stdin=subprocess.DEVNULL, start_new_session=True,
                                        env={**os.environ, **ports.environment(), "HOME": folder})
             try:
                 process.wait(PATIENCE_S)
