@@ -126,6 +126,9 @@ void command_settings_free(struct command_settings *settings);
 void command_help_all(struct sbuf *out);
 bool command_help_on(const char *name, struct sbuf *out);
 
+/* The page portcullis(1). */
+void command_man_program(struct sbuf *out);
+
 extern const char *const command_shells[]; /* closed by NULL */
 bool command_completion_for(const char *shell, struct sbuf *out);
 

@@ -10,10 +10,10 @@ extern const struct command command_admin_breakers, command_admin_config, comman
     command_client_enable, command_client_list, command_client_rotate_secret, command_client_show,
     command_client_update, command_completion, command_compliance_list, command_compliance_report,
     command_diff, command_help, command_keys_list, command_keys_retire, command_keys_rotate,
-    command_ledger_check, command_ledger_export, command_ledger_import, command_migrate,
-    command_openapi, command_reasons, command_reload, command_serve, command_user_create,
-    command_user_disable, command_user_enable, command_user_list, command_user_password,
-    command_user_role, command_version;
+    command_ledger_check, command_ledger_export, command_ledger_import, command_man,
+    command_migrate, command_openapi, command_reasons, command_reload, command_serve,
+    command_user_create, command_user_disable, command_user_enable, command_user_list,
+    command_user_password, command_user_role, command_version;
 
 const struct command *const command_table[] = {
     &command_serve,
@@ -63,6 +63,7 @@ const struct command *const command_table[] = {
     &command_certs_dev,
     &command_version,
     &command_completion,
+    &command_man,
     &command_help,
 };
 const size_t command_count = PC_COUNT(command_table);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Command lines: what is understood, what is refused and with which words and exit code. */
 #include "app/command_test.h"
+#include "app/roff.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -328,6 +329,75 @@ static void scripts_are_well_formed(void **state)
     }
 }
 
+/* A text as it stands in a page for man(1). */
+static bool page_has(const char *before, const char *text, size_t len)
+{
+    char wanted[256];
+    struct sbuf out = sbuf_over(wanted, sizeof(wanted) - 1);
+
+    sbuf_add_text(&out, before);
+    roff_text(span_make(text, len), &out);
+    wanted[out.len] = '\0';
+    return strstr(command_test_out, wanted) != NULL;
+}
+
+static void page_reads_well(void)
+{
+    static const char *const readers[][6] = {{"groff", "-man", "-Tutf8", "-ww", "-z", NULL},
+                                             {"mandoc", "-Tlint", "-Wwarning", NULL}};
+
+    for (size_t i = 0; i < PC_COUNT(readers); i++) {
+        int answer = command_test_feed(readers[i], command_test_out);
+
+        assert_true(answer == 0 || answer == 127);
+    }
+}
+
+/* The page of the program has every command with every option and example. */
+static void program_page_is_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(command_test_run("man"), COMMAND_GOOD);
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = command_table[i];
+
+        assert_true(page_has(".SS portcullis ", command->name, strlen(command->name)));
+        for (size_t j = 0; j < command->option_count; j++) {
+            assert_true(
+                page_has(".TP\n.B ", command->options[j].name, strlen(command->options[j].name)));
+            assert_true(
+                page_has("\n", command->options[j].about, strlen(command->options[j].about)));
+        }
+        for (size_t j = 0; j < command->example_count; j++)
+            assert_true(page_has("portcullis ", command->examples[j].line,
+                                 strcspn(command->examples[j].line, "\n")));
+    }
+    page_reads_well();
+}
+
+/* The page of the settings has every row of the reference. */
+static void settings_page_is_whole(void **state)
+{
+    static char reference[COMMAND_TEST_BYTES_MAX];
+    struct span rest, line;
+    size_t rows = 0;
+
+    (void)state;
+    assert_int_equal(command_test_run("check --reference"), COMMAND_GOOD);
+    memcpy(reference, command_test_out, sizeof(reference));
+    assert_int_equal(command_test_run("man portcullis.yaml"), COMMAND_GOOD);
+    rest = span_from(reference);
+    while (span_cut(&rest, '\n', &line)) {
+        if (line.len < 4 || strncmp(line.ptr, "| `", 3) != 0)
+            continue;
+        rows++; /* of the file the path is told, and here the last name stands in its section */
+        assert_true(page_has("", line.ptr + 3, strcspn(line.ptr + 3, "`")));
+    }
+    assert_true(rows > 150);
+    assert_true(page_has(".TP\n.B ", "gateway.tls.certificates", 24));
+    page_reads_well();
+}
+
 /* What bash offers after some words. */
 static void bash_completes(void **state)
 {
@@ -370,6 +440,8 @@ int main(void)
         cmocka_unit_test(unwritten_output_fails),
         cmocka_unit_test(version_is_told),
         cmocka_unit_test(scripts_are_well_formed),
+        cmocka_unit_test(program_page_is_whole),
+        cmocka_unit_test(settings_page_is_whole),
         cmocka_unit_test(bash_completes),
         cmocka_unit_test_setup_teardown(migrate_brings_up_to_date, command_test_folder_make,
                                         command_test_folder_remove),

@@ -585,5 +585,7 @@ void config_given(const struct config_origins *origins, struct sbuf *out);
 /* docs/configuration.md and portcullis.example.yaml, made from the table. */
 void config_reference(struct sbuf *out);
 void config_example(struct sbuf *out);
+/* The page portcullis.yaml(5), from the same rows. */
+void config_man(struct sbuf *out);
 
 #endif

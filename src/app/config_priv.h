@@ -181,6 +181,9 @@ PC_CHECKED enum err config_value_set(const struct config_setting *setting, struc
 /* The value as people may see it: secrets and passwords are masked, no value is "-". */
 void config_value_show(const struct config_setting *setting, const void *base, struct sbuf *out);
 
+/* "1 to 65535", "list of up to 8 texts": what a setting takes, in Markdown. */
+void config_reference_kind(const struct config_setting *setting, struct sbuf *out);
+
 /* config_change.c: is this setting's value the same in the structs at `a` and `b`? */
 bool config_same_member(const struct config_setting *setting, const void *a, const void *b);
 

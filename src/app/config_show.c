@@ -230,7 +230,7 @@ void config_explain(const struct config *config, const struct config_origins *or
 
 /* ---- the reference ---- */
 
-static void reference_kind(const struct config_setting *setting, struct sbuf *out)
+void config_reference_kind(const struct config_setting *setting, struct sbuf *out)
 {
     if (setting->type == CONFIG_NUMBER)
         sbuf_add_format(out, "%u to %u", setting->min, setting->max);
@@ -270,7 +270,7 @@ static void reference_default(const struct config_setting *setting, struct sbuf 
 static void reference_row(const struct config_setting *setting, const char *name, struct sbuf *out)
 {
     sbuf_add_format(out, "| `%s` | ", name);
-    reference_kind(setting, out);
+    config_reference_kind(setting, out);
     sbuf_add_lit(out, " | ");
     reference_default(setting, out);
     sbuf_add_lit(out, " | ");
