@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""`meson install`: everything arrives, and what the program prints is what arrives."""
+import os
+import re
+
+from tap import ROOT, run
+
+FILES = ["bin/portcullis", "share/man/man1/portcullis.1", "share/man/man5/portcullis.yaml.5",
+         "share/bash-completion/completions/portcullis",
+         "share/zsh/site-functions/_portcullis",
+         "share/fish/vendor_completions.d/portcullis.fish",
+         "share/doc/portcullis/examples/portcullis.yaml", "share/portcullis/portcullis.yaml",
+         "lib/systemd/system/portcullis.service", "lib/sysusers.d/portcullis.conf",
+         "lib/tmpfiles.d/portcullis.conf"]
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def check(report, program, folder):
+    place = os.path.join(folder, "installed")
+    build = os.path.dirname(program)
+    if os.path.exists(os.path.join(build, "build.ninja")):
+        report.command("meson install", "meson", "install", "-C", build, "--no-rebuild",
+                       "--destdir", place)
+        found = run("meson", "introspect", "--buildoptions", build).stdout
+        prefix = re.search(r'"name": "prefix", "value": "([^"]*)"', found).group(1)
+    else:
+        prefix = "/usr/local"
+        report.command("packaging/install", "packaging/install", program, prefix,
+                       env={"DESTDIR": place})
+    root = place + prefix
+    missing = [name for name in FILES if not os.path.isfile(os.path.join(root, name))]
+    report.point("every file is there", not missing, missing)
+    if missing:
+        return
+    for page, name in ((1, "portcullis"), (5, "portcullis.yaml")):
+        path = os.path.join(root, f"share/man/man{page}/{name}.{page}")
+        done = run("man", "--warnings", "-l", path, env={"MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
+        report.point(f"man reads {name}({page}) without a warning",
+                     done.returncode == 0 and not done.stderr and len(done.stdout) > 8000,
+                     done.stderr)
+        report.command(f"mandoc finds nothing in {name}({page})", "mandoc", "-Tlint", "-Wwarning",
+                       path)
+    for shell, name in (("bash", FILES[3]), ("zsh", FILES[4]), ("fish", FILES[5])):
+        told = run(program, "completion", shell).stdout
+        report.point(f"the script for {shell} is the program's",
+                     told and told == text_of(os.path.join(root, name)))
+    unit = text_of(os.path.join(root, "lib/systemd/system/portcullis.service"))
+    report.point("the unit starts the program that was installed",
+                 f"ExecStart={prefix}/bin/portcullis serve" in unit and "@" not in
+                 re.sub(r"@(system-service|privileged|resources|obsolete)", "", unit), unit)
+    example = os.path.join(root, "share/doc/portcullis/examples/portcullis.yaml")
+    report.point("the example file is the tree's",
+                 text_of(example) == text_of(os.path.join(ROOT, "portcullis.example.yaml")))
