@@ -232,6 +232,21 @@ static void give_notice(struct running *running, uint32_t notice_s)
     }
 }
 
+static bool harden(const struct command_call *call, unsigned services, const struct config *config)
+{
+    struct serve_fault fault = {{0}};
+    bool is_root = false;
+
+    if (serve_harden(config, services, &is_root, &fault) != ERR_OK) {
+        command_tell(call, "%s", fault.text);
+        return false;
+    }
+    if (is_root && config->environment == CONFIG_PRODUCTION)
+        command_tell(call, "warning: this runs as root; name a user in process.user "
+                           "(PORTCULLIS_USER), or start it as one");
+    return true;
+}
+
 static enum command_exit run_until_told(const struct command_call *call, unsigned services,
                                         const struct command_settings *settings)
 {
@@ -246,13 +261,16 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
                                         .version = command_version_number(),
                                         .reload = reload,
                                         .reload_context = &running,
-                                        .lenient = true};
+                                        .lenient = true,
+                                        .hardened = true};
     struct serve_fault fault;
     enum net_signal told;
 
     alloc_settle();
     net_signals_block();
     (void)net_raise_fd_limit();
+    if (!harden(call, services, &settings->config))
+        return COMMAND_BAD;
     PC_ASSERT(pthread_mutex_lock(&running.lock) == 0); /* until there is something to reload */
     if (serve_start(&start, &running.serve, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);

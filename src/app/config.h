@@ -303,6 +303,8 @@ extern const char *const config_areas[];
 /* "https://...": of a target that was checked. */
 bool config_target_is_tls(const char *url);
 
+enum config_hardening { CONFIG_HARDENING_STRICT, CONFIG_HARDENING_OFF };
+
 struct config {
     enum config_environment environment;
     const char *data; /* folder for the embedded store and keys */
@@ -487,6 +489,11 @@ struct config {
     struct {
         const char *socket; /* NULL: in the data folder */
     } admin;
+
+    struct {
+        const char *user, *group; /* to become when started as root; NULL: stay */
+        enum config_hardening hardening;
+    } process;
 };
 
 /* Where the value of a setting came from. */

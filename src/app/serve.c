@@ -227,7 +227,9 @@ static enum err start_net(struct serve *serve, bool unbound, struct serve_fault 
 
     if (err)
         return serve_fail(fault, err, "the loops cannot be made: %s", err_sentence(err));
-    err = serve_listeners_bind(serve, unbound, fault);
+    err = serve_harden_bind(serve, unbound, fault);
+    if (!err) /* in all threads that there are by now */
+        err = serve_harden_filter(serve, fault);
     if (!err)
         err = auth_feed_start(&feed, &serve->feed);
     if (!err)
@@ -261,6 +263,7 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     serve->config = serve->settled = options->config;
     serve->origins = options->origins;
     serve->is_lenient = options->lenient;
+    serve->is_hardened = options->hardened;
     serve->reload = options->reload;
     serve->reload_context = options->reload_context;
     PC_ASSERT(pthread_mutex_init(&serve->change, NULL) == 0);

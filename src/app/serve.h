@@ -37,9 +37,16 @@ struct serve_options {
      * answer in JSON; false when the former settings stay. */
     bool (*reload)(void *context, struct sbuf *answer);
     void *reload_context;
-    bool lenient; /* an event that is not as the catalogue says is logged; else it is the end */
-    bool unbound; /* no socket: connections come by serve_adopt (tests) */
+    bool lenient;  /* an event that is not as the catalogue says is logged; else it is the end */
+    bool hardened; /* after serve_harden: the process gives up the rest as well */
+    bool unbound;  /* no socket: connections come by serve_adopt (tests) */
 };
+
+/* Takes from the process what it will not need, as `process` says; first of all, and while there
+ * are no threads. It can never be had again. *ret_root: it is root still, since no user is named.
+ */
+PC_CHECKED enum err serve_harden(const struct config *config, unsigned services, bool *ret_root,
+                                 struct serve_fault *fault);
 
 /* Opens the store, applies migrations, makes what is missing (keys; users in development), binds
  * and starts to answer. */

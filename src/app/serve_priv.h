@@ -82,6 +82,7 @@ struct serve {
     int64_t started_ns;                   /* monotonic */
     bool is_started;                      /* the trail was told so */
     bool is_lenient;                      /* events that do not fit are logged */
+    bool is_hardened;                     /* serve_harden was called */
     const struct clock *clock;
     const struct random_source *random;
     struct logger *logger;
@@ -125,6 +126,10 @@ struct serve {
 /* Writes the sentence and returns `err`. */
 PC_FORMAT(3, 4)
 PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...);
+
+/* serve_harden.c: binds the listeners, with what low ports need, and then takes the calls away. */
+PC_CHECKED enum err serve_harden_bind(struct serve *serve, bool unbound, struct serve_fault *fault);
+PC_CHECKED enum err serve_harden_filter(const struct serve *serve, struct serve_fault *fault);
 
 /* serve_audit.c: before the stores, between them, with both; and back. */
 struct store_seal;
