@@ -5,6 +5,7 @@ SHELL := /bin/bash
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+FUZZ_MINUTES ?= 30
 RUN_ARGS ?=
 unexport BUILD
 
@@ -35,6 +36,14 @@ bench: build deps-bench ## Measure beside nginx and HAProxy in the same rounds (
 .PHONY: fuzz
 fuzz: deps-build deps-test ## Run every fuzz target for FUZZ_SECONDS (60) each
 	@scripts/fuzz $(FUZZ_SECONDS)
+
+.PHONY: fuzz-long
+fuzz-long: deps-build deps-test ## The same for FUZZ_MINUTES (30) each; what is found is kept
+	@scripts/fuzz $$(($(FUZZ_MINUTES) * 60))
+
+.PHONY: mutate
+mutate: deps-build deps-test ## Change money, JOSE, limits, breakers, paths; tests must notice
+	@scripts/mutate $(MUTATE_ARGS)
 
 .PHONY: asan ubsan tsan
 asan: deps-build deps-test ## Unit tests under AddressSanitizer (with leak check)
