@@ -53,6 +53,10 @@ ubsan: deps-build deps-test ## Unit tests under UndefinedBehaviorSanitizer
 tsan: deps-build deps-test ## Unit tests under ThreadSanitizer
 	@scripts/sanitize thread
 
+.PHONY: soak
+soak: build deps-test ## Mixed load for SOAK_SECONDS (60): flat memory, then TSan, then valgrind
+	@scripts/soak
+
 .PHONY: clang
 clang: deps-build deps-test ## Build with clang; a warning is an error there as well
 	@CC=clang scripts/build build-clang

@@ -24,6 +24,9 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 export const program = process.env.PORTCULLIS ?? path.join(root, 'build/portcullis');
 export const secret = 'e2e-Qm9yZGVyLWxpbmUtc2VjcmV0LW9mLXRoZS10ZXN0cw-0123456789-abcdefghijklm';
 
+/** How many times slower the program may be than it is by itself: under valgrind, say. */
+const patience = Number(process.env.PORTCULLIS_PATIENCE ?? 1);
+
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -203,7 +206,7 @@ export class Portcullis {
   }
 
   async #ready() {
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + 20_000 * patience;
     while (Date.now() < deadline) {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) return false;
       try {
@@ -262,7 +265,7 @@ export class Portcullis {
   async stop(name = 'SIGTERM') {
     this.agent.destroy();
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(name);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 15_000);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 15_000 * patience);
     const result = await this.#ended;
     clearTimeout(timer);
     lookAtReasons(this.lines());
@@ -303,8 +306,8 @@ export class Portcullis {
         (res) => resolve(answer(res)),
       );
       req.on('error', reject);
-      req.setTimeout(20_000, () =>
-        req.destroy(new Error(`${method} ${target}: no answer in 20 s`)),
+      req.setTimeout(20_000 * patience, () =>
+        req.destroy(new Error(`${method} ${target}: no answer in ${20 * patience} s`)),
       );
       req.end(payload);
     });
