@@ -19,6 +19,15 @@ def text_of(path):
         return file.read()
 
 
+def check_exposure(report, unit):
+    """systemd's own reading of the hardening, without a running systemd: 10 is wide open."""
+    done = run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit,
+               env={"LC_ALL": "C.UTF-8"})
+    level = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    report.point(f"systemd-analyze security: {level.group(1) if level else 'none'}, 2.0 at most",
+                 level and float(level.group(1)) <= 2.0, done.stdout + done.stderr)
+
+
 def check(report, program, folder):
     place = os.path.join(folder, "installed")
     build = os.path.dirname(program)
@@ -52,6 +61,7 @@ def check(report, program, folder):
     report.point("the unit starts the program that was installed",
                  f"ExecStart={prefix}/bin/portcullis serve" in unit and "@" not in
                  re.sub(r"@(system-service|privileged|resources|obsolete)", "", unit), unit)
+    check_exposure(report, os.path.join(root, "lib/systemd/system/portcullis.service"))
     example = os.path.join(root, "share/doc/portcullis/examples/portcullis.yaml")
     report.point("the example file is the tree's",
                  text_of(example) == text_of(os.path.join(ROOT, "portcullis.example.yaml")))
