@@ -8,6 +8,7 @@
 
 #include "app/serve.h"
 #include "base/alloc.h"
+#include "crypto/vault.h"
 #include "json/json_writer.h"
 #include "net/net.h"
 #include "net/net_signal.h"
@@ -241,10 +242,32 @@ static bool harden(const struct command_call *call, unsigned services, const str
         command_tell(call, "%s", fault.text);
         return false;
     }
+    if (serve_vault_start(config, &fault) != ERR_OK) {
+        command_tell(call, "%s", fault.text);
+        return false;
+    }
     if (is_root && config->environment == CONFIG_PRODUCTION)
         command_tell(call, "warning: this runs as root; name a user in process.user "
                            "(PORTCULLIS_USER), or start it as one");
     return true;
+}
+
+/* Without the process that keeps the keys nothing can be signed, and it cannot be had again: who
+ * supervises this one starts both. */
+static enum command_exit wait_for_end(struct running *running)
+{
+    for (;;) {
+        enum net_signal told = net_signals_wait(-1);
+
+        if (told == NET_SIGNAL_STOP)
+            return COMMAND_GOOD;
+        if (told == NET_SIGNAL_RELOAD)
+            reload_by_signal(running);
+        if (told == NET_SIGNAL_CHILD && crypto_vault_is_there() && !crypto_vault_answers()) {
+            command_tell(running->call, "the process that keeps the keys has ended; so does this");
+            return COMMAND_BAD;
+        }
+    }
 }
 
 static enum command_exit run_until_told(const struct command_call *call, unsigned services,
@@ -264,7 +287,7 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
                                         .lenient = true,
                                         .hardened = true};
     struct serve_fault fault;
-    enum net_signal told;
+    enum command_exit answer;
 
     alloc_settle();
     net_signals_block();
@@ -274,17 +297,17 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
     PC_ASSERT(pthread_mutex_lock(&running.lock) == 0); /* until there is something to reload */
     if (serve_start(&start, &running.serve, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
+        crypto_vault_stop();
         return COMMAND_BAD;
     }
     PC_ASSERT(pthread_mutex_unlock(&running.lock) == 0);
     greet(call, start.config, running.serve);
-    while ((told = net_signals_wait(-1)) != NET_SIGNAL_STOP) {
-        if (told == NET_SIGNAL_RELOAD)
-            reload_by_signal(&running);
-    }
-    give_notice(&running, start.config->shutdown.notice_s);
+    answer = wait_for_end(&running);
+    if (answer == COMMAND_GOOD)
+        give_notice(&running, start.config->shutdown.notice_s);
     serve_stop(running.serve);
-    return COMMAND_GOOD;
+    crypto_vault_stop();
+    return answer;
 }
 
 static bool services_of(const struct command_call *call, unsigned *ret_services)

@@ -303,6 +303,7 @@ extern const char *const config_areas[];
 /* "https://...": of a target that was checked. */
 bool config_target_is_tls(const char *url);
 
+enum config_keys { CONFIG_KEYS_SEPARATE, CONFIG_KEYS_INSIDE };
 enum config_hardening { CONFIG_HARDENING_STRICT, CONFIG_HARDENING_OFF };
 
 struct config {
@@ -493,6 +494,7 @@ struct config {
     struct {
         const char *user, *group; /* to become when started as root; NULL: stay */
         enum config_hardening hardening;
+        enum config_keys keys;
     } process;
 };
 

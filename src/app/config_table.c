@@ -23,6 +23,7 @@ static const char *const client_auths[] = {"required", "optional", "none", NULL}
 static const char *const schemes[] = {"argon2id", "bcrypt", NULL};
 static const char *const commons[] = {"refuse_similar", "refuse_listed", "allow", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const keepers[] = {"separate", "inside", NULL};
 static const char *const hardenings[] = {"strict", "off", NULL};
 static const char *const sslmodes[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS384",
@@ -796,6 +797,14 @@ const struct config_setting config_settings[] = {
      .fallback = "strict",
      .about = "Strict: no core dumps, no new privileges, no capabilities, and only the system "
               "calls that a server needs. Off is for debuggers and profilers."},
+    {.path = "process.keys",
+     .environ = {"PORTCULLIS_KEYS"},
+     .type = CONFIG_CHOICE,
+     AT(process.keys),
+     .choices = keepers,
+     .fallback = "separate",
+     .about = "Where private keys that sign tokens and checkpoints are: in a process of their own, "
+              "or in the one that serves."},
 };
 const size_t config_setting_count = PC_COUNT(config_settings);
 _Static_assert(PC_COUNT(config_settings) <= CONFIG_SETTINGS_MAX, "origins have no room");

@@ -48,6 +48,10 @@ struct serve_options {
 PC_CHECKED enum err serve_harden(const struct config *config, unsigned services, bool *ret_root,
                                  struct serve_fault *fault);
 
+/* Private keys into a process of their own, unless process.keys says otherwise; before there are
+ * threads, and before a key is read. Ends with crypto_vault_stop. */
+PC_CHECKED enum err serve_vault_start(const struct config *config, struct serve_fault *fault);
+
 /* Opens the store, applies migrations, makes what is missing (keys; users in development), binds
  * and starts to answer. */
 PC_CHECKED enum err serve_start(const struct serve_options *options, struct serve **ret_serve,

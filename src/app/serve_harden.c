@@ -4,6 +4,7 @@
  * been let in. */
 #include "app/serve_priv.h"
 
+#include "crypto/vault.h"
 #include "harden/harden.h"
 
 enum { PORT_LOW_MAX = 1023 };
@@ -40,6 +41,31 @@ enum err serve_harden(const struct config *config, unsigned services, bool *ret_
 
     *ret_root = harden_stays_root(&options);
     return told(harden_begin(&options, &why), &why, fault);
+}
+
+static enum err vault_settle(void *context)
+{
+    const struct config *config = context;
+
+    return config->process.hardening == CONFIG_HARDENING_OFF ? ERR_OK
+                                                             : harden_filter(HARDEN_KEYS, NULL);
+}
+
+/* As many requests at once as there are threads that sign: those of the pool, the keeper of the
+ * audit log, and whoever reads keys again. */
+enum err serve_vault_start(const struct config *config, struct serve_fault *fault)
+{
+    const struct crypto_vault_options options = {.channels = config->workers.signers + 2 <
+                                                                     CRYPTO_VAULT_CHANNELS_MAX
+                                                                 ? config->workers.signers + 2
+                                                                 : CRYPTO_VAULT_CHANNELS_MAX,
+                                                 .settle = vault_settle,
+                                                 .context = (void *)(uintptr_t)config};
+    struct crypto_fault why = {0};
+    enum err err =
+        config->process.keys == CONFIG_KEYS_INSIDE ? ERR_OK : crypto_vault_start(&options, &why);
+
+    return err ? serve_fail(fault, err, "%s", why.text) : ERR_OK;
 }
 
 enum err serve_harden_bind(struct serve *serve, bool unbound, struct serve_fault *fault)

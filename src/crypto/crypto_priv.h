@@ -43,7 +43,8 @@ struct crypto_key {
     _Atomic unsigned references;
     enum crypto_alg alg;
     bool is_private;
-    int64_t end_s; /* of the certificate that it came in; 0: none */
+    uint64_t vault; /* its number there, where its private half is; 0: here, or nowhere */
+    int64_t end_s;  /* of the certificate that it came in; 0: none */
     size_t kid_bytes;
     char kid[CRYPTO_KID_BYTES_MAX];
     char thumbprint[CRYPTO_THUMBPRINT_CHARS + 1];

@@ -17,6 +17,8 @@
 
 #include "base/alloc.h"
 #include "crypto/key_check.h"
+#include "crypto/vault.h"
+#include "crypto/vault_priv.h"
 
 enum { MEMBERS_BYTES_MAX = 4096, DER_BYTES_MAX = 160 };
 
@@ -217,6 +219,8 @@ enum err crypto_key_generate(enum crypto_alg alg, struct span kid, struct crypto
     enum err err;
 
     PC_ASSERT(crypto_alg_can_sign(alg));
+    if (crypto_vault_is_there() && !crypto_alg_is_symmetric(alg))
+        return crypto_vault_generate(alg, kid, ret_key);
     if (crypto_alg_is_symmetric(alg)) {
         err = key_generate_secret(alg, kid, &key);
     } else {
@@ -284,6 +288,8 @@ void crypto_key_free(struct crypto_key *key)
         alloc_wipe((char *)(uintptr_t)key->secret.ptr, key->secret.len);
         alloc_free((char *)(uintptr_t)key->secret.ptr);
     }
+    if (key->vault != 0)
+        crypto_vault_forget(key);
     EVP_MD_CTX_free(key->signing);
     EVP_MD_CTX_free(key->verifying);
     EVP_PKEY_free(key->pkey);
@@ -387,6 +393,8 @@ enum err crypto_key_sign(const struct crypto_key *key, struct span data,
 {
     if (!key->is_private)
         return ERR_KEY;
+    if (key->vault != 0)
+        return crypto_vault_sign(key, data, ret_signature, ret_bytes);
     if (!crypto_alg_is_symmetric(key->alg))
         return pkey_sign(key, data, ret_signature, ret_bytes);
     crypto_hmac_sign(&key->hmac, data, ret_signature);

@@ -18,6 +18,8 @@
 #include "base/random.h"
 #include "crypto/crypto_priv.h"
 #include "crypto/jwk.h"
+#include "crypto/vault.h"
+#include "crypto/vault_priv.h"
 
 enum { REASON_BYTES = 128, PATH_BYTES_MAX = 4096 };
 
@@ -193,10 +195,13 @@ static void fault_locate(struct crypto_fault *fault, const char *path)
 enum err crypto_key_load(const char *path, enum crypto_alg alg, struct span kid,
                          struct crypto_key **ret_key, struct crypto_fault *fault)
 {
-    char *buffer = alloc_zero(LIMIT_KEY_FILE_BYTES_MAX);
+    bool is_elsewhere = crypto_vault_is_there() && !crypto_alg_is_symmetric(alg);
+    char *buffer = is_elsewhere ? NULL : alloc_zero(LIMIT_KEY_FILE_BYTES_MAX);
     struct span text;
     enum err err;
 
+    if (is_elsewhere)
+        return crypto_vault_load(path, alg, kid, ret_key, fault);
     if (buffer == NULL)
         return ERR_NO_MEMORY;
     err = crypto_file_read(path, false, buffer, LIMIT_KEY_FILE_BYTES_MAX, &text, fault);
@@ -299,6 +304,8 @@ enum err crypto_key_save(const struct crypto_key *key, const char *path, struct 
         crypto_fault_set(fault, "%s: the key has no private part to save", path);
         return ERR_KEY;
     }
+    if (key->vault != 0)
+        return crypto_vault_save(key, path, fault);
     if (crypto_alg_is_symmetric(key->alg))
         return secret_save(key, path, fault);
     return crypto_pkey_save(key->pkey, path, false, fault);

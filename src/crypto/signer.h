@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The port through which everything that issues tokens signs. Today the keys are in this process;
- * another process or a PKCS #11 token may hold them later, and no caller will notice.
+ * The port through which everything that issues tokens signs. The keys are in this process or,
+ * where there is a vault (crypto/vault.h), in one of their own; a device may hold them, and no
+ * caller will notice.
  *
  * Threads: `sign` may be called from any thread at once.
  * Memory:  a signer borrows its context; what made it frees it. */

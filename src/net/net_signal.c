@@ -14,6 +14,7 @@ static void watched(sigset_t *set)
     PC_ASSERT(sigaddset(set, SIGTERM) == 0);
     PC_ASSERT(sigaddset(set, SIGINT) == 0);
     PC_ASSERT(sigaddset(set, SIGHUP) == 0);
+    PC_ASSERT(sigaddset(set, SIGCHLD) == 0);
 }
 
 void net_signals_block(void)
@@ -39,5 +40,7 @@ enum net_signal net_signals_wait(int timeout_ms)
     } while (signal < 0 && errno == EINTR);
     if (signal < 0)
         return NET_SIGNAL_NONE;
+    if (signal == SIGCHLD)
+        return NET_SIGNAL_CHILD;
     return signal == SIGHUP ? NET_SIGNAL_RELOAD : NET_SIGNAL_STOP;
 }

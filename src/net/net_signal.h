@@ -9,9 +9,10 @@ enum net_signal {
     NET_SIGNAL_NONE,   /* time is up */
     NET_SIGNAL_STOP,   /* SIGTERM, SIGINT: drain and leave */
     NET_SIGNAL_RELOAD, /* SIGHUP */
+    NET_SIGNAL_CHILD,  /* SIGCHLD: a process that this one started has ended */
 };
 
-/* Blocks these three for the calling thread and those it starts, and ignores SIGPIPE. */
+/* Blocks these for the calling thread and those it starts, and ignores SIGPIPE. */
 void net_signals_block(void);
 
 /* Waits for the next; -1: for ever. */

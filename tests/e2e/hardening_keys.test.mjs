@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Where private keys are: not in the memory of the process that has the sockets, in any form that
+// they could have there, and in that of the process that keeps them, where the same search finds
+// them. Made, read again, turned and used before it is looked for them.
+import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach } from 'node:test';
+import { command, Portcullis, sleep, temporaryFolder, test, unique } from './harness.mjs';
+
+const started = [];
+afterEach(async () => {
+  for (const gate of started.splice(0)) await gate.stop('SIGKILL');
+});
+
+async function start(env = {}) {
+  const data = temporaryFolder();
+  const gate = await Portcullis.start({
+    data,
+    env: { JWT_ALGORITHM: 'ES256', JWT_SECRET_KEY: undefined, ...env },
+  });
+  started.push(gate);
+  return gate;
+}
+
+/** The processes that one has started. */
+const children = (pid) =>
+  fs
+    .readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+
+/** What a private key could look like in memory: [name, bytes]. */
+function formsOf(file) {
+  const pem = fs.readFileSync(file, 'utf8');
+  const jwk = createPrivateKey(pem).export({ format: 'jwk' });
+  const forms = [];
+  for (const part of ['d', 'p', 'q', 'dp', 'dq', 'qi'].filter((name) => jwk[name])) {
+    const raw = Buffer.from(jwk[part], 'base64url');
+    forms.push([`${part} as it is written`, raw]); // in PKCS #8 too
+    forms.push([`${part} as a number of this processor`, Buffer.from(raw).reverse()]);
+  }
+  const [, , line] = pem.split('\n');
+  if (pem.split('\n').length > 5) forms.push(['a line of its PEM', Buffer.from(line)]);
+  else forms.push(['its PEM', Buffer.from(pem.split('\n')[1].slice(24))]);
+  return forms.map(([name, bytes]) => [`${path.basename(file)}: ${name}`, bytes]);
+}
+
+/** Names of the forms that are anywhere in a process's memory that can be read. */
+function search(pid, forms) {
+  const found = new Set();
+  const step = 4 * 1024 * 1024;
+  const overlap = 1024;
+  const buffer = Buffer.alloc(step + overlap);
+  const memory = fs.openSync(`/proc/${pid}/mem`, 'r');
+  let bytes = 0;
+  for (const line of fs.readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+    const [, from, to, readable] = line.match(/^([0-9a-f]+)-([0-9a-f]+) (r?)/) ?? [];
+    if (!readable || line.includes('[vvar') || line.includes('[vsyscall')) continue;
+    const end = BigInt(`0x${to}`);
+    for (let at = BigInt(`0x${from}`); at < end; at += BigInt(step)) {
+      const want = Math.min(step + overlap, Number(end - at));
+      let got;
+      try {
+        got = fs.readSync(memory, buffer, 0, want, at);
+      } catch {
+        break; // a part of a file behind its end
+      }
+      bytes += got;
+      const part = buffer.subarray(0, got);
+      for (const [name, wanted] of forms) if (part.includes(wanted)) found.add(name);
+    }
+  }
+  fs.closeSync(memory);
+  assert.ok(bytes > 1024 * 1024, `${bytes} bytes of process ${pid} were read`);
+  return [...found].sort();
+}
+
+const keyFiles = (gate) => {
+  const folder = path.join(gate.data, 'data/keys');
+  return fs
+    .readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.pem'))
+    .map((name) => path.join(folder, name))
+    .filter((file) => fs.readFileSync(file, 'utf8').includes('PRIVATE KEY'));
+};
+
+async function clientToken(gate) {
+  const reply = await gate.request('POST', '/auth/token', {
+    port: gate.authPort,
+    headers: {
+      Authorization: `Basic ${Buffer.from('web-portal:change-me').toString('base64')}`,
+      'Content-Type': 'application/x-www-form-urlencoded',
+    },
+    body: 'grant_type=client_credentials&scope=accounts:read',
+  });
+  assert.equal(reply.status, 200, reply.text);
+  return reply.json.access_token;
+}
+
+const headOf = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
+
+/** Uses every key there is: sessions, the issuer's, and those after turning them. */
+async function use(gate) {
+  const username = unique('keys');
+  const made = await gate.post('/api/v1/auth/register', {
+    username,
+    email: `${username}@example.com`,
+    password: 'a rather long pass phrase 7',
+  });
+  assert.ok(made.status === 200 || made.status === 201, made.text);
+  assert.equal(headOf(made.json.access_token).alg, 'ES256');
+  const profile = await gate.get('/api/v1/users/profile', { token: made.json.access_token });
+  assert.equal(profile.status, 200);
+  return headOf(await clientToken(gate)).kid;
+}
+
+const isMeasurable = process.getuid() === 0; // others may not look into either process
+
+test('no private key is in the process that has the sockets', async () => {
+  if (!isMeasurable) return;
+  const gate = await start();
+  const first = await use(gate);
+  const files = keyFiles(gate);
+  assert.ok(files.length >= 3, files.join(' ')); // of sessions, the issuer and the audit log
+  const forms = files.flatMap(formsOf);
+  const [keeper, ...more] = children(gate.pid);
+  assert.deepEqual(more, []);
+  assert.deepEqual(search(gate.pid, forms), []);
+  const there = search(keeper, forms);
+  for (const file of files)
+    assert.ok(
+      there.some((name) => name.startsWith(path.basename(file))),
+      `${file} is found where it is: ${there}`,
+    );
+
+  // Turned by a command, taken over by the running program, and signed with.
+  const turned = await command(['keys', 'rotate', '--now'], { data: gate.data });
+  assert.equal(turned.code, 0, turned.stderr);
+  const deadline = Date.now() + 40_000;
+  while (headOf(await clientToken(gate)).kid === first) {
+    assert.ok(Date.now() < deadline, 'the new key was never used');
+    await sleep(100);
+  }
+  assert.deepEqual(search(gate.pid, keyFiles(gate).flatMap(formsOf)), []);
+  assert.deepEqual(await gate.stop(), { code: 0, signal: null });
+  assert.equal(fs.existsSync(`/proc/${keeper}`), false);
+});
+
+test('the search finds them where they are kept inside', async () => {
+  if (!isMeasurable) return;
+  const gate = await start({ PORTCULLIS_KEYS: 'inside' });
+  await use(gate);
+  assert.deepEqual(children(gate.pid), []);
+  const there = search(gate.pid, keyFiles(gate).flatMap(formsOf));
+  assert.ok(there.length >= 3, there.join(' '));
+  await gate.stop();
+});
+
+test('the process that keeps them has few rights, and its end is the end', async () => {
+  const gate = await start();
+  const [keeper] = children(gate.pid);
+  const status = fs.readFileSync(`/proc/${keeper}/status`, 'utf8');
+  assert.match(status, /^Seccomp:\s+2$/m);
+  assert.match(status, /^NoNewPrivs:\s+1$/m);
+  assert.match(status, /^CapBnd:\s+0+$/m);
+  // The network's sockets are none of its business: one end of each pair, and what was open before.
+  const links = fs.readdirSync(`/proc/${keeper}/fd`).map((fd) => {
+    return fs.readlinkSync(`/proc/${keeper}/fd/${fd}`);
+  });
+  assert.ok(links.length < 12, links.join(' '));
+  process.kill(keeper, 'SIGKILL');
+  assert.deepEqual(await gate.ended(), { code: 1, signal: null });
+  assert.match(gate.output, /the process that keeps the keys has ended/);
+});
+
+test('a program that is killed leaves nothing behind', async () => {
+  const gate = await start();
+  const [keeper] = children(gate.pid);
+  await gate.stop('SIGKILL');
+  const deadline = Date.now() + 30_000;
+  while (fs.existsSync(`/proc/${keeper}`)) {
+    assert.ok(Date.now() < deadline, 'the keeper lives on');
+    await sleep(50);
+  }
+});
