@@ -7,6 +7,7 @@
 #include "app/config_table_limits.h"
 #include "app/config_table_behind.h"
 #include "app/config_table_listen.h"
+#include "app/config_table_process.h"
 #include "base/limits.h"
 #include "limit/breaker.h"
 
@@ -23,8 +24,6 @@ static const char *const client_auths[] = {"required", "optional", "none", NULL}
 static const char *const schemes[] = {"argon2id", "bcrypt", NULL};
 static const char *const commons[] = {"refuse_similar", "refuse_listed", "allow", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const keepers[] = {"separate", "inside", NULL};
-static const char *const hardenings[] = {"strict", "off", NULL};
 static const char *const sslmodes[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 static const char *const algorithms[] = {"HS256", "HS384", "HS512", "RS256", "RS384",
                                          "RS512", "PS256", "PS384", "PS512", "ES256",
@@ -755,56 +754,7 @@ const struct config_setting config_settings[] = {
      .live = true,
      .about = "Networks that may read /metrics; others are answered 404."},
 
-    {.path = "shutdown.notice_seconds",
-     .type = CONFIG_NUMBER,
-     .unit = "seconds",
-     AT(shutdown.notice_s),
-     RANGE(0, 600),
-     .fallback = "0",
-     .about =
-         "How long after SIGTERM everything is answered as before but /readyz, which says 503: "
-         "time for a balancer to notice, best more than twice its interval of looking. A "
-         "second SIGTERM ends it."},
-
-    {.path = "shutdown.drain_seconds",
-     .type = CONFIG_NUMBER,
-     .unit = "seconds",
-     AT(shutdown.drain_s),
-     RANGE(0, 600),
-     .fallback = "10",
-     .about = "How long requests under way may take then."},
-
-    {.path = "process.user",
-     .environ = {"PORTCULLIS_USER"},
-     .type = CONFIG_TEXT,
-     AT(process.user),
-     RANGE(1, 64),
-     .example = "portcullis",
-     .about = "Who the program becomes when root starts it. The data folder, files that it reads "
-              "again and those it writes must be open to that user."},
-    {.path = "process.group",
-     .environ = {"PORTCULLIS_GROUP"},
-     .type = CONFIG_TEXT,
-     AT(process.group),
-     RANGE(1, 64),
-     .example = "portcullis",
-     .about = "The group that goes with it; else the user's own."},
-    {.path = "process.hardening",
-     .environ = {"PORTCULLIS_HARDENING"},
-     .type = CONFIG_CHOICE,
-     AT(process.hardening),
-     .choices = hardenings,
-     .fallback = "strict",
-     .about = "Strict: no core dumps, no new privileges, no capabilities, and only the system "
-              "calls that a server needs. Off is for debuggers and profilers."},
-    {.path = "process.keys",
-     .environ = {"PORTCULLIS_KEYS"},
-     .type = CONFIG_CHOICE,
-     AT(process.keys),
-     .choices = keepers,
-     .fallback = "separate",
-     .about = "Where private keys that sign tokens and checkpoints are: in a process of their own, "
-              "or in the one that serves."},
+    CONFIG_PROCESS,
 };
 const size_t config_setting_count = PC_COUNT(config_settings);
 _Static_assert(PC_COUNT(config_settings) <= CONFIG_SETTINGS_MAX, "origins have no room");
