@@ -203,6 +203,23 @@ static void failed_signing_leaves_nothing(void **state)
     assert_int_equal(crypto_jws_sign(&signer, (struct span){0}, SPAN_OF("{}"), &out), ERR_NO_SPACE);
 }
 
+/* A header of half a kilobyte is refused, not cut. */
+static void a_header_too_long_is_not_cut(void **state)
+{
+    PC_AUTO(crypto_key) key = NULL;
+    struct crypto_signer signer;
+    char typ[600];
+    char text[2048];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    memset(typ, 'a', sizeof(typ));
+    assert_int_equal(crypto_key_generate(CRYPTO_HS512, (struct span){0}, &key), ERR_OK);
+    assert_int_equal(crypto_signer_local(key, &signer), ERR_OK);
+    assert_int_equal(crypto_jws_sign(&signer, span_make(typ, sizeof(typ)), SPAN_OF("{}"), &out),
+                     ERR_NO_SPACE);
+}
+
 /* A full arena is our trouble, not the token's: it must never be taken for a forgery. */
 static void a_full_arena_is_no_verdict(void **state)
 {
@@ -344,6 +361,7 @@ int main(void)
         cmocka_unit_test(every_algorithm_round_trips),
         cmocka_unit_test(signers_publish_their_public_key),
         cmocka_unit_test(failed_signing_leaves_nothing),
+        cmocka_unit_test(a_header_too_long_is_not_cut),
         cmocka_unit_test(a_full_arena_is_no_verdict),
         cmocka_unit_test(a_single_key_is_not_just_tried),
         cmocka_unit_test(the_keys_tried_are_bounded),

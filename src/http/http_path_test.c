@@ -19,6 +19,9 @@ static const struct path_case cases[] = {
     {"/", "/"},
     {"/a/b", "/a/b"},
     {"/a/b/", "/a/b/"},
+    {"/abcdefghijklmnopqrstuvwxyz", "/abcdefghijklmnopqrstuvwxyz"},
+    {"/ABCDEFGHIJKLMNOPQRSTUVWXYZ", "/ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
+    {"/0123456789-._~!$&'()*+,=:@[]", "/0123456789-._~!$&'()*+,=:@[]"},
     {"//a///b", "/a/b"},
     {"/a/./b", "/a/b"},
     {"/a/%2e/b", "/a/b"},
@@ -152,11 +155,28 @@ static void query_decodes_and_refuses(void **state)
 static void host_is_a_name_or_an_address(void **state)
 {
     static const char *const good[] = {
-        "a",        "example.com:8000", "127.0.0.1",  "[::1]",
-        "[::1]:80", "a_b.example",      "localhost:", "xn--bcher-kva.example"};
-    static const char *const bad[] = {"",     "a b", "a/b",     "a:99999", "a:x",
-                                      "[::1", "[]",  "[g::]",   ".a",      "a@b",
-                                      "a,b",  "-a",  "a:80:80", "a\tb",    "[::1]x"};
+        "a",          "example.com:8000",
+        "127.0.0.1",  "[::1]",
+        "[::1]:80",   "a_b.example",
+        "localhost:", "xn--bcher-kva.example",
+        "a:65535",    "[0000:0000:0000:0000:0000:ffff:255.255.255.255]"};
+    static const char *const bad[] = {"",
+                                      "a b",
+                                      "a/b",
+                                      "a:99999",
+                                      "a:x",
+                                      "[::1",
+                                      "[]",
+                                      "[g::]",
+                                      ".a",
+                                      "a@b",
+                                      "a,b",
+                                      "-a",
+                                      "a:80:80",
+                                      "a\tb",
+                                      "[::1]x",
+                                      "a:65536",
+                                      "[00000:0000:0000:0000:0000:ffff:255.255.255.255]"};
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(good); i++)

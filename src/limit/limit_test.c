@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/random_test_kit.h"
 #include "limit/limit.h"
+#include "limit/limit_priv.h"
 
 #define SECOND CLOCK_NS_PER_S
 
@@ -115,6 +116,29 @@ static void peeking_takes_nothing(void **state)
 }
 
 /* Zero is the strict choice. */
+/* What was taken and came to nothing is given back, never more than was taken. A peek counts the
+ * request that asks. */
+static void what_is_returned_can_be_taken_again(void **state)
+{
+    struct limit_table *table = table_made(64, 4);
+    struct limit_verdict verdict;
+
+    (void)state;
+    limit_return(table, SPAN_OF("a"), &per_minute, SECOND);
+    assert_int_equal(limit_table_busy(table, SECOND), 0);
+    for (int i = 0; i < 3; i++)
+        limit_take(table, SPAN_OF("a"), &per_minute, SECOND, &verdict);
+    assert_int_equal(verdict.remaining, 57);
+    limit_return(table, SPAN_OF("a"), &per_minute, SECOND);
+    limit_peek(table, SPAN_OF("a"), &per_minute, SECOND, &verdict);
+    assert_int_equal(verdict.remaining, 57);
+    for (int i = 0; i < 5; i++)
+        limit_return(table, SPAN_OF("a"), &per_minute, SECOND);
+    limit_peek(table, SPAN_OF("a"), &per_minute, SECOND, &verdict);
+    assert_int_equal(verdict.remaining, 59);
+    limit_table_free(table);
+}
+
 static void zero_rate_denies_everything(void **state)
 {
     static const struct limit_rate none = {.period_ns = SECOND};
@@ -482,6 +506,7 @@ int main(void)
         cmocka_unit_test(keys_and_limits_do_not_share),
         cmocka_unit_test(burst_may_differ_from_the_rate),
         cmocka_unit_test(peeking_takes_nothing),
+        cmocka_unit_test(what_is_returned_can_be_taken_again),
         cmocka_unit_test(zero_rate_denies_everything),
         cmocka_unit_test(impossible_rates_are_invalid),
         cmocka_unit_test(addresses_are_cut_to_what_one_client_holds),
