@@ -47,8 +47,7 @@ static const struct command_example list_examples[] = {
     {"compliance list", "Which controls have checks, and which are for people?"},
 };
 static const struct command_example report_examples[] = {
-    {"compliance report --results build/compliance/results.json --html evidence.html --json "
-     "evidence.json",
+    {"compliance report --results build/compliance/results.json --html evidence.html",
      "The report of a build that was tested."},
 };
 
