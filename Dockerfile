@@ -12,7 +12,8 @@ FROM debian:12-slim
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         ca-certificates cracklib-runtime libargon2-1 libcrack2 libcyaml1 libhiredis0.14 \
-        libnghttp2-14 libpq5 libsqlite3-0 libssl3 libuv1 libyaml-0-2 && \
+        libnghttp2-14 libpq5 libseccomp2 libsqlite3-0 libssl3 libuv1 \
+        libyaml-0-2 && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 10001 portcullis && \
     useradd --system --uid 10001 --gid 10001 --no-create-home \

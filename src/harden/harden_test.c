@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <seccomp.h>
 
 enum { GOOD = 17 }; /* no exit code of anything else */
 
@@ -93,6 +94,26 @@ static void server_serves(void **state)
 {
     (void)state;
     assert_int_equal(ends(serves, &nobody_new, HARDEN_SERVER), GOOD);
+}
+
+/* Under a supervisor whose filter lets nobody change capabilities, one without any goes on. */
+static void begins_without_capset(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    struct harden_fault fault = {{0}};
+
+    EXPECT(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+    EXPECT(filter != NULL && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    EXPECT(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(capset), 0) == 0);
+    EXPECT(seccomp_load(filter) == 0);
+    EXPECT(harden_begin(&nobody_new, &fault) == ERR_OK);
+    EXPECT(harden_filter(HARDEN_SERVER, &fault) == ERR_OK);
+}
+
+static void nothing_to_give_up_is_well(void **state)
+{
+    (void)state;
+    assert_int_equal(ends(begins_without_capset, NULL, -1), GOOD);
 }
 
 /* ---- what is the end ---- */
@@ -322,10 +343,15 @@ static void unknown_user_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(server_serves),        cmocka_unit_test(intruders_end),
-        cmocka_unit_test(more_is_refused),      cmocka_unit_test(threads_are_filtered),
-        cmocka_unit_test(process_is_closed),    cmocka_unit_test(root_becomes_a_user),
-        cmocka_unit_test(root_keeps_little),    cmocka_unit_test(low_ports_have_their_time),
+        cmocka_unit_test(server_serves),
+        cmocka_unit_test(nothing_to_give_up_is_well),
+        cmocka_unit_test(intruders_end),
+        cmocka_unit_test(more_is_refused),
+        cmocka_unit_test(threads_are_filtered),
+        cmocka_unit_test(process_is_closed),
+        cmocka_unit_test(root_becomes_a_user),
+        cmocka_unit_test(root_keeps_little),
+        cmocka_unit_test(low_ports_have_their_time),
         cmocka_unit_test(unknown_user_is_told),
     };
 

@@ -28,6 +28,27 @@ def check_exposure(report, unit):
                  level and float(level.group(1)) <= 2.0, done.stdout + done.stderr)
 
 
+def calls_of(name):
+    """The system calls of one of systemd's groups."""
+    words = run("systemd-analyze", "syscall-filter", name).stdout.split("\n")
+    calls = [word.strip() for word in words if re.match(r" +[@a-z]", word)]
+    return set().union(*(calls_of(word) if word.startswith("@") else {word} for word in calls))
+
+
+def check_calls(report, unit):
+    """What the unit lets through: the program's own filter must still come up behind it."""
+    allowed = set()
+    for minus, names in re.findall(r"^SystemCallFilter=(~?)(.*)$", unit, re.M):
+        calls = set().union(*(calls_of(name) if name.startswith("@") else {name}
+                              for name in names.split()))
+        allowed = allowed - calls if minus else allowed | calls
+    needed = {"seccomp", "prctl", "capget", "prlimit64", "clone", "epoll_wait", "fdatasync"}
+    report.point("the unit lets the program harden itself", needed <= allowed,
+                 f"it refuses {sorted(needed - allowed)}")
+    report.point("and lets it execute nothing new as another",
+                 not allowed & {"setuid", "setresuid", "mount", "ptrace", "bpf"}, sorted(allowed))
+
+
 def check(report, program, folder):
     place = os.path.join(folder, "installed")
     build = os.path.dirname(program)
@@ -61,6 +82,7 @@ def check(report, program, folder):
     report.point("the unit starts the program that was installed",
                  f"ExecStart={prefix}/bin/portcullis serve" in unit and "@" not in
                  re.sub(r"@(system-service|privileged|resources|obsolete)", "", unit), unit)
+    check_calls(report, unit)
     check_exposure(report, os.path.join(root, "lib/systemd/system/portcullis.service"))
     example = os.path.join(root, "share/doc/portcullis/examples/portcullis.yaml")
     report.point("the example file is the tree's",
