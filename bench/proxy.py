@@ -115,7 +115,7 @@ class Relay(Passage):
 class HAProxyTCP(Passage):
     """HAProxy that looks at nothing: the reference of the ratios."""
     name = "haproxy-tcp"
-    mode, rules, log = "tcp", "", ""
+    mode, rules, log, tables = "tcp", "", "", ""
 
     def command(self, workers):
         tls = f" ssl crt {self.certificate}.pem ssl-min-ver TLSv1.3 alpn h2,http/1.1" \
@@ -136,7 +136,7 @@ frontend front
 {self.rules}    default_backend behind
 backend behind
 {reuse}    server one 127.0.0.1:{self.backend.port} pool-max-conn -1
-""")
+{self.tables}""")
         return [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f",
                 self.path("haproxy.cfg")], {}
 
@@ -147,8 +147,11 @@ class HAProxyPlain(HAProxyTCP):
 
 
 class HAProxyPolicies(HAProxyTCP):
-    """HAProxy with the policies of the route: token, claims, a limit, headers, a log in JSON."""
+    """HAProxy with the policies of the route: token and the claims we look at, limits by address
+    and by user, headers, a log in JSON."""
     name, mode, checks_token = "haproxy-policies", "http", True
+    tables = "backend users\n    stick-table type string len 64 size 100k expire 60s " \
+             "store http_req_rate(10s)\n"
     log = "    log stdout format raw local0\n"
     secret = ""
 
@@ -175,8 +178,11 @@ class HAProxyPolicies(HAProxyTCP):
     http-request set-var(txn.exp) {found}('$.exp','int')
     http-request set-var(txn.now) date()
     http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 1 }}
-    http-request deny deny_status 401 unless {{ {found}('$.iss') -m found }}
+    http-request deny deny_status 401 unless {{ {found}('$.iss') -m str portcullis }}
+    http-request deny deny_status 401 unless {{ {found}('$.type') -m str access }}
     http-request set-var(txn.user) {found}('$.sub')
+    http-request track-sc1 var(txn.user) table users
+    http-request deny deny_status 429 if {{ sc_http_req_rate(1,users) gt 100000000 }}
     http-request set-header X-User %[var(txn.user)]
     http-request set-header X-Forwarded-For %[src]
 {headers}    http-response set-header X-Request-ID %[unique-id]
