@@ -276,12 +276,12 @@ def start(backend, servers, gateway, cpu, workers):
             raise SystemExit(f"{server.name}: {trouble}\n{server.output()}")
 
 
-def rounds(chosen, servers, run):
+def rounds(chosen, servers, run, times=None):
     """{server: [runs]}, the order turned round in every second round."""
     runs = {}
     for server in servers:
         run(server, 1)
-    for number in range(chosen.rounds):
+    for number in range(times or chosen.rounds):
         for server in servers if number % 2 == 0 else servers[::-1]:
             runs.setdefault(server.name, []).append(run(server, chosen.seconds))
     return runs
