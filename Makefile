@@ -25,8 +25,12 @@ test: deps-build deps-test ## Every test: units, stores, scenarios, end to end, 
 	@scripts/test
 
 .PHONY: check
-check: deps-build deps-check ## Layout, static analysis, house rules: clang-format, clang-tidy, cppcheck, tidy
+check: deps-build deps-check ## Layout, static analysis, house rules: clang-format, gcc, clang-tidy, cppcheck, tidy
 	@scripts/check
+
+.PHONY: analyze
+analyze: build deps-check ## Follow every path of src/ with gcc -fanalyzer (also a step of `make check`)
+	@scripts/analyze $(ANALYZE_ARGS)
 
 .PHONY: bench
 bench: build deps-bench ## Measure beside nginx and HAProxy in the same rounds (BENCH_ARGS="--help")

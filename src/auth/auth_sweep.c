@@ -66,11 +66,20 @@ static const struct auth_sweep *sweep_at(const struct auth_sweeper *sweeper, siz
     return at < AUTH_SWEEPS ? &auth_sweeps[at] : NULL;
 }
 
+/* The one under way: a step is asked for only while there is one. */
+static const struct auth_sweep *sweep_now(const struct auth_sweeper *sweeper)
+{
+    const struct auth_sweep *sweep = sweep_at(sweeper, sweeper->at);
+
+    PC_ASSERT(sweep != NULL);
+    return sweep;
+}
+
 static enum err step_run(struct store_conn *conn, struct store_job *job)
 {
     struct auth_sweeper *sweeper = PC_CONTAINER(job, struct auth_sweeper, job);
 
-    return store_exec(conn, sweep_at(sweeper, sweeper->at)->statement,
+    return store_exec(conn, sweep_now(sweeper)->statement,
                       STORE_PARAMS(STORE_I64(sweeper->before_ns), STORE_I64(AUTH_SWEEP_ROWS)),
                       &sweeper->changed);
 }
@@ -99,7 +108,7 @@ static bool is_running(struct auth_sweeper *sweeper)
 static void give_up(struct auth_sweeper *sweeper, enum err err)
 {
     log_warn(sweeper->options.logger, "sweep_failed", LOG_ERR("error", err),
-             LOG_TEXT("sweep", span_from(sweep_at(sweeper, sweeper->at)->statement->name)));
+             LOG_TEXT("sweep", span_from(sweep_now(sweeper)->statement->name)));
     sweeper->at++;
 }
 
@@ -116,7 +125,7 @@ static void take_result(struct auth_sweeper *sweeper)
 
 static void step_ask(struct auth_sweeper *sweeper)
 {
-    const struct auth_sweep *sweep = sweep_at(sweeper, sweeper->at);
+    const struct auth_sweep *sweep = sweep_now(sweeper);
     enum err err;
 
     sweeper->before_ns = sweeper->round_realtime_ns - sweep->keep_s * CLOCK_NS_PER_S;

@@ -48,11 +48,13 @@ static inline struct span span_make(const void *ptr, size_t len)
 static inline struct span span_slice(struct span s, size_t from, size_t to)
 {
     PC_ASSERT(s.ptr != NULL || s.len == 0);
+    if (s.len == 0)
+        return s;
     if (to > s.len)
         to = s.len;
     if (from > to)
         from = to;
-    return (struct span){.ptr = s.ptr ? s.ptr + from : NULL, .len = to - from};
+    return (struct span){.ptr = s.ptr + from, .len = to - from};
 }
 
 static inline bool span_equal(struct span a, struct span b)

@@ -221,6 +221,7 @@ static struct pair *pair_smallest(const struct limit_guess *guess, uint64_t hash
             (smallest == NULL || tally_is_less(guess, &set[i].tally, &smallest->tally, now_ns)))
             smallest = &set[i];
     }
+    PC_ASSERT(smallest != NULL); /* a set has more than one */
     return smallest;
 }
 
