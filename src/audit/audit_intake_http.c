@@ -73,10 +73,11 @@ static enum err ids_new(struct http_request *req, struct intake *intake)
     return ERR_OK;
 }
 
-static void put_number(char at[8], uint64_t value)
+static struct span number_put(char room[8], uint64_t value)
 {
     for (size_t i = 0; i < 8; i++)
-        at[i] = (char)(value >> (8 * i));
+        room[i] = (char)(value >> (8 * i));
+    return span_make(room, 8);
 }
 
 /* RFC 9562, 5.8: bits of our own. Each piece stands behind its length, so that none runs into the
@@ -87,15 +88,12 @@ static void id_of_key(struct span source, struct span key, size_t number,
     unsigned char digest[CRYPTO_HASH_BYTES_MAX];
     char lengths[3][8];
     const struct span pieces[] = {SPAN_OF("portcullis.audit.v1"),
-                                  span_make(lengths[0], 8),
+                                  number_put(lengths[0], source.len),
                                   source,
-                                  span_make(lengths[1], 8),
+                                  number_put(lengths[1], key.len),
                                   key,
-                                  span_make(lengths[2], 8)};
+                                  number_put(lengths[2], number)};
 
-    put_number(lengths[0], source.len);
-    put_number(lengths[1], key.len);
-    put_number(lengths[2], number);
     crypto_digest_pieces(CRYPTO_SHA256, pieces, PC_COUNT(pieces), digest);
     memcpy(id, digest, TRAIL_ID_BYTES);
     id[6] = (unsigned char)(0x80 | (id[6] & 0x0F));
