@@ -109,7 +109,9 @@ static bool host_read(struct span text, struct span *ret_host, struct span *ret_
         (text.ptr[end] != ':' || end + 1 == text.len ||
          !span_to_u64(span_slice(text, end + 1, text.len), &port) || port > UINT16_MAX))
         return false;
-    return is_of(*ret_name, ret_name->len == ret_host->len ? ".-_" : ":.");
+    if (ret_name->len == ret_host->len)
+        return is_of(*ret_name, ".-_");
+    return is_of(*ret_name, ":.") && span_find(*ret_name, ':') < ret_name->len; /* no name */
 }
 
 static bool is_ours(struct http_redirect *redirect, struct span name)
