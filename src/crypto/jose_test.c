@@ -155,6 +155,27 @@ static void every_algorithm_round_trips(void **state)
     }
 }
 
+/* One letter is a name too, of a type and of a key. */
+static void names_of_a_letter_are_written(void **state)
+{
+    PC_AUTO(crypto_key) key = NULL;
+    struct crypto_signer signer;
+    struct crypto_jws jws;
+    struct arena arena;
+    char text[512];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    arena_init(&arena, NULL, 0, 64 * 1024);
+    assert_int_equal(crypto_key_generate(CRYPTO_HS256, SPAN_OF("k"), &key), ERR_OK);
+    assert_int_equal(crypto_signer_local(key, &signer), ERR_OK);
+    assert_int_equal(crypto_jws_sign(&signer, SPAN_OF("t"), SPAN_OF("{}"), &out), ERR_OK);
+    assert_int_equal(crypto_jws_verify_key(key, sbuf_span(&out), &arena, &jws, NULL), ERR_OK);
+    assert_true(span_is(jws.typ, "t"));
+    assert_true(span_is(jws.kid, "k"));
+    arena_reset(&arena);
+}
+
 /* The port publishes what verifies its signatures, and never a secret. */
 static void signers_publish_their_public_key(void **state)
 {
@@ -359,6 +380,7 @@ int main(void)
         cmocka_unit_test(examples_of_the_rfcs_sign),
         cmocka_unit_test(ed25519_token_is_rfc_8037),
         cmocka_unit_test(every_algorithm_round_trips),
+        cmocka_unit_test(names_of_a_letter_are_written),
         cmocka_unit_test(signers_publish_their_public_key),
         cmocka_unit_test(failed_signing_leaves_nothing),
         cmocka_unit_test(a_header_too_long_is_not_cut),

@@ -104,6 +104,30 @@ static void lives_are_bounded(void **state)
     assert_int_equal(verdict(&rules, "JWT", "{\"exp\":1000300}", &jwt), ERR_TOKEN_INVALID);
 }
 
+/* The shortest life that can be asked for is asked for as well; without a beginning nobody knows
+ * how long it is, which is said so. */
+static void a_life_of_a_second_is_a_bound(void **state)
+{
+    const struct crypto_jwt_rules rules = {.iss_any = true, .sub_optional = true, .life_s_max = 1};
+    char text[512];
+    struct sbuf out = sbuf_over(text, sizeof(text));
+    const char *why = NULL;
+    struct crypto_jwt jwt;
+    struct arena arena;
+
+    (void)state;
+    assert_int_equal(verdict(&rules, "JWT", "{\"iat\":1000000,\"exp\":1000001}", &jwt), ERR_OK);
+    assert_int_equal(verdict(&rules, "JWT", "{\"iat\":1000000,\"exp\":1000002}", &jwt),
+                     ERR_TOKEN_INVALID);
+    arena_init(&arena, NULL, 0, 64 * 1024);
+    assert_int_equal(crypto_jwt_sign(&signer, SPAN_OF("JWT"), SPAN_OF("{\"exp\":1000001}"), &out),
+                     ERR_OK);
+    assert_int_equal(crypto_jwt_verify(keys, &rules, sbuf_span(&out), NOW_S, &arena, &jwt, &why),
+                     ERR_TOKEN_INVALID);
+    assert_string_equal(why, "the token does not say when it was issued");
+    arena_reset(&arena);
+}
+
 /* Rules left at zero let nothing through that a caller did not ask for. */
 static void zero_is_strict(void **state)
 {
@@ -204,6 +228,33 @@ static void types_compare_as_media_types(void **state)
         struct crypto_jwt jwt;
 
         assert_int_equal(verdict(&rules, rows[i].typ, "{\"exp\":2000000}", &jwt), rows[i].wanted);
+    }
+}
+
+/* Which of the two leaves "application/" out does not matter; alone it is a name like others. */
+static void wanted_types_may_be_written_in_full(void **state)
+{
+    static const struct {
+        const char *wanted, *typ;
+        enum err verdict;
+    } rows[] = {
+        {"application/at+jwt", "at+jwt", ERR_OK},
+        {"application/at+jwt", "application/AT+JWT", ERR_OK},
+        {"application/at+jwt", "jwt", ERR_TOKEN_INVALID},
+        {"application/", "application/", ERR_OK},
+        {"a", "a", ERR_OK},
+        {"a", "b", ERR_TOKEN_INVALID},
+        {"a", "", ERR_TOKEN_INVALID},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        const struct crypto_jwt_rules rules = {
+            .iss_any = true, .sub_optional = true, .typ = span_from(rows[i].wanted)};
+        struct crypto_jwt jwt;
+
+        if (verdict(&rules, rows[i].typ, "{\"exp\":2000000}", &jwt) != rows[i].verdict)
+            fail_msg("row %zu", i);
     }
 }
 
@@ -372,9 +423,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_hold_to_the_second),
         cmocka_unit_test(lives_are_bounded),
+        cmocka_unit_test(a_life_of_a_second_is_a_bound),
         cmocka_unit_test(zero_is_strict),
         cmocka_unit_test(audiences_are_one_of_a_list),
         cmocka_unit_test(types_compare_as_media_types),
+        cmocka_unit_test(wanted_types_may_be_written_in_full),
         cmocka_unit_test(one_token_has_one_text),
         cmocka_unit_test(no_part_of_a_token_is_a_token),
         cmocka_unit_test(a_look_needs_no_key),

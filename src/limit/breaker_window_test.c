@@ -99,6 +99,21 @@ static void below_the_share_it_stays_closed(void **state)
     breaker_free(breaker);
 }
 
+/* Left out, the volume is twenty calls: nineteen open nothing, however they end. */
+static void few_calls_say_nothing(void **state)
+{
+    struct breaker *breaker = made(
+        (struct breaker_options){.failures = 1000, .window_ns = 10 * SECOND, .error_percent = 50});
+
+    (void)state;
+    calls(breaker, 19, false, 0, 0);
+    assert_int_equal(breaker_state(breaker), BREAKER_CLOSED);
+    calls(breaker, 1, false, 0, 0);
+    assert_int_equal(breaker_state(breaker), BREAKER_OPEN);
+    assert_int_equal(last_why, BREAKER_WHY_ERROR_RATE);
+    breaker_free(breaker);
+}
+
 /* What has left the window is neither held against it nor makes up the volume. */
 static void the_window_moves_on(void **state)
 {
@@ -556,6 +571,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(share_of_errors_opens_it),
         cmocka_unit_test(below_the_share_it_stays_closed),
+        cmocka_unit_test(few_calls_say_nothing),
         cmocka_unit_test(the_window_moves_on),
         cmocka_unit_test(a_round_that_comes_again_is_another),
         cmocka_unit_test(slow_calls_open_it),
