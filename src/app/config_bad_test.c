@@ -288,6 +288,9 @@ const struct config_case config_bad_cases[] = {
      "bcrypt\n  bcrypt_cost: 4\n",
      "warning: portcullis.yaml:6:3: password.bcrypt_cost: 4 is too cheap to guess against, take at "
      "least 10"},
+    {"process:\n  group: adm\n",
+     "portcullis.yaml:2:3: process.group: goes with process.user, which is not set: name the user, "
+     "too"},
     {"trusted_proxies: [0.0.0.0/0]\nmetrics:\n  allow: [\"::/0\"]\n",
      "warning: portcullis.yaml:1:1: trusted_proxies: 0.0.0.0/0 believes X-Forwarded-For of anyone, "
      "name your proxies\n"

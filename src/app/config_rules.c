@@ -433,6 +433,16 @@ static void limits_rule(struct config_loader *loader, const char *path,
     }
 }
 
+/* The group goes with the user whom root becomes: alone it would be forgotten without a word. */
+static void group_rule(struct config_loader *loader)
+{
+    const struct config *config = loader->config;
+
+    if (config->process.group != NULL && config->process.user == NULL)
+        config_problem_with(loader, false, "process.group",
+                            "goes with process.user, which is not set: name the user, too");
+}
+
 void config_rules(struct config_loader *loader)
 {
     const struct config *config = loader->config;
@@ -450,6 +460,7 @@ void config_rules(struct config_loader *loader)
     cors_rule(loader);
     http_rule(loader);
     databases_rule(loader);
+    group_rule(loader);
     config_rule_fill(loader, "limits.burst", 0, 0);
     limits_rule(loader, "limits.routes", &config->limits.routes);
     limits_rule(loader, "limits.plans", &config->limits.plans);

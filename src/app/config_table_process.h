@@ -42,7 +42,7 @@ static const char *const hardenings[] = {"strict", "off", NULL};
          AT(process.group),                                                                        \
          RANGE(1, 64),                                                                             \
          .example = "portcullis",                                                                  \
-         .about = "The group that goes with it; else the user's own."},                            \
+         .about = "The group that goes with process.user; else the user's own."},                  \
         {.path = "process.hardening",                                                              \
          .environ = {"PORTCULLIS_HARDENING"},                                                      \
          .type = CONFIG_CHOICE,                                                                    \
