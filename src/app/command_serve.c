@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/serve.h"
+#include "app/supervisor.h"
 #include "base/alloc.h"
 #include "crypto/vault.h"
 #include "json/json_writer.h"
@@ -118,6 +119,7 @@ struct running {
     unsigned services;
     const struct config *config, *now;
     struct serve *serve;
+    struct supervisor manager;
     pthread_mutex_t lock;
 };
 
@@ -166,6 +168,8 @@ static void answer_errors(const struct config_problems *problems, struct span fa
     json_end_object(&w);
 }
 
+#define SERVING "READY=1\nSTATUS=Serving."
+
 static bool take_over(struct running *running, struct command_settings *next, struct sbuf *answer)
 {
     const struct command_call *call = running->call;
@@ -203,7 +207,10 @@ static bool reload(void *context, struct sbuf *answer)
         return false;
     }
     PC_ASSERT(pthread_mutex_lock(&running->lock) == 0);
+    supervisor_tell_reloading(&running->manager);
     good = take_over(running, next, answer);
+    supervisor_tell(&running->manager,
+                    good ? SERVING : "READY=1\nSTATUS=Serving; the last reload was refused.");
     PC_ASSERT(pthread_mutex_unlock(&running->lock) == 0);
     if (!good)
         settings_free(next);
@@ -252,13 +259,23 @@ static bool harden(const struct command_call *call, unsigned services, const str
     return true;
 }
 
+/* Told only while all loops turn: a manager that hears nothing starts the program again. */
+static void beat(struct running *running)
+{
+    if (running->manager.beat_ms > 0 && serve_is_alive(running->serve))
+        supervisor_tell(&running->manager, "WATCHDOG=1");
+}
+
 /* Without the process that keeps the keys nothing can be signed, and it cannot be had again: who
  * supervises this one starts both. */
 static enum command_exit wait_for_end(struct running *running)
 {
-    for (;;) {
-        enum net_signal told = net_signals_wait(-1);
+    const int32_t beat_ms = running->manager.beat_ms;
 
+    for (;;) {
+        enum net_signal told = net_signals_wait(beat_ms > 0 ? beat_ms : -1);
+
+        beat(running);
         if (told == NET_SIGNAL_STOP)
             return COMMAND_GOOD;
         if (told == NET_SIGNAL_RELOAD)
@@ -288,25 +305,32 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
                                         .hardened = true};
     struct serve_fault fault;
     enum command_exit answer;
+    const char *why = NULL;
 
     alloc_settle();
     net_signals_block();
     (void)net_raise_fd_limit();
     if (!harden(call, services, &settings->config))
         return COMMAND_BAD;
+    if (!supervisor_open(&running.manager, call->io->environ, &why))
+        command_tell(call, "warning: NOTIFY_SOCKET %s; nobody is told", why);
     PC_ASSERT(pthread_mutex_lock(&running.lock) == 0); /* until there is something to reload */
     if (serve_start(&start, &running.serve, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         crypto_vault_stop();
+        supervisor_close(&running.manager);
         return COMMAND_BAD;
     }
     PC_ASSERT(pthread_mutex_unlock(&running.lock) == 0);
     greet(call, start.config, running.serve);
+    supervisor_tell(&running.manager, SERVING);
     answer = wait_for_end(&running);
+    supervisor_tell(&running.manager, "STOPPING=1\nSTATUS=Answering what is under way.");
     if (answer == COMMAND_GOOD)
         give_notice(&running, start.config->shutdown.notice_s);
     serve_stop(running.serve);
     crypto_vault_stop();
+    supervisor_close(&running.manager);
     return answer;
 }
 

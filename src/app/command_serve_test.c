@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,6 +179,86 @@ static void reloads_when_told(void **state)
     assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
 }
 
+/* The next message of the program to its manager, which comes without being asked for. */
+static const char *hear(int manager)
+{
+    static char heard[512];
+    ssize_t got = recv(manager, heard, sizeof(heard) - 1, 0);
+
+    assert_true(got > 0);
+    heard[got] = '\0';
+    return heard;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* The next that is not about being alive. */
+static const char *hear_news(int manager)
+{
+    const char *told;
+
+    do
+        told = hear(manager);
+    while (begins(told, "WATCHDOG=1"));
+    return told;
+}
+
+/* A service manager hears when it is ready, that it lives, each reload and the end. */
+static void a_manager_is_told(void **state)
+{
+    static const struct timeval patience = {.tv_sec = 60};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "manager"};
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char place[4096 + 32] = "NOTIFY_SOCKET=";
+    const char *variables[PC_COUNT(any_port) + 2];
+
+    memcpy(variables, any_port, sizeof(any_port));
+    variables[PC_COUNT(any_port) - 1] = place;
+    variables[PC_COUNT(any_port)] = "WATCHDOG_USEC=30000";
+    variables[PC_COUNT(any_port) + 1] = NULL;
+    assert_non_null(getcwd(place + strlen(place), 4096));
+    memcpy(place + strlen(place), "/manager", sizeof("/manager"));
+    assert_int_equal(bind(manager, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+
+    start(2, serve, variables);
+    assert_string_equal(hear(manager), "READY=1\nSTATUS=Serving.");
+    wait_for("/api/docs\n");
+    assert_int_equal(ask("  gateway"), 200);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(hear(manager), "WATCHDOG=1");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    assert_true(begins(hear_news(manager), "RELOADING=1\nMONOTONIC_USEC="));
+    assert_string_equal(hear_news(manager), "READY=1\nSTATUS=Serving.");
+    settings_write("workers:\n  lops: 3\n");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    assert_true(begins(hear_news(manager), "RELOADING=1\n"));
+    assert_string_equal(hear_news(manager),
+                        "READY=1\nSTATUS=Serving; the last reload was refused.");
+    assert_int_equal(kill(program.pid, SIGTERM), 0);
+    assert_string_equal(hear_news(manager), "STOPPING=1\nSTATUS=Answering what is under way.");
+    assert_int_equal(stop(0), COMMAND_GOOD);
+    (void)close(manager);
+    assert_int_equal(unlink("manager"), 0);
+}
+
+/* A manager that is not there is told of, and is no reason not to serve. */
+static void a_manager_may_be_missing(void **state)
+{
+    const char *variables[PC_COUNT(any_port) + 1];
+
+    memcpy(variables, any_port, sizeof(any_port));
+    variables[PC_COUNT(any_port) - 1] = "NOTIFY_SOCKET=/nonexistent/notify";
+    variables[PC_COUNT(any_port)] = NULL;
+    start(2, serve, variables);
+    wait_for("warning: NOTIFY_SOCKET leads to no socket that takes messages; nobody is told\n");
+    wait_for("/api/docs\n");
+    assert_int_equal(stop(SIGTERM), COMMAND_GOOD);
+}
+
 /* What cannot start says why and ends with 1; wrong use with 2. */
 static void refuses_to_start(void **state)
 {
@@ -221,6 +302,9 @@ int main(void)
                                         command_test_folder_remove),
         cmocka_unit_test_setup_teardown(serves_some, folder_make, command_test_folder_remove),
         cmocka_unit_test_setup_teardown(reloads_when_told, folder_make, command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(a_manager_is_told, folder_make, command_test_folder_remove),
+        cmocka_unit_test_setup_teardown(a_manager_may_be_missing, folder_make,
+                                        command_test_folder_remove),
         cmocka_unit_test_setup_teardown(refuses_to_start, folder_make, command_test_folder_remove),
         cmocka_unit_test_setup_teardown(describes_itself, folder_make, command_test_folder_remove),
     };

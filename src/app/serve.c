@@ -414,6 +414,7 @@ void serve_stop(struct serve *serve)
     store_close(serve->store); /* its threads may still be waking a loop */
     serve_audit_close(serve);
     net_server_free(serve->server);
+    alloc_free(serve->pulses);
     serve_listeners_free(serve);
     http_engine_free(serve->engine);
     serve_limits_free(serve);

@@ -122,6 +122,10 @@ PC_CHECKED enum err serve_reload(struct serve *serve, const struct serve_setting
  * log is opened again all the same. */
 void serve_not_reloaded(struct serve *serve, struct span why);
 
+/* Whether every loop has answered since it was asked last; asks again then. The first time it is
+ * true, as it is seldom asked. By one thread, between start and stop. */
+bool serve_is_alive(struct serve *serve);
+
 /* Says at /readyz that this process will stop, and goes on with everything else. */
 void serve_leave(struct serve *serve);
 

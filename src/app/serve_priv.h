@@ -116,6 +116,7 @@ struct serve {
     struct net_pool *hash_pool;
     struct net_pool *sign_pool;
     struct net_server *server;
+    struct serve_pulse *pulses; /* one for each loop; NULL: nobody has asked yet */
     struct serve_listener listeners[CONFIG_SERVICE_COUNT];
     struct http_redirect *redirect; /* NULL: none */
     struct auth_feed *feed;

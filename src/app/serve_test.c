@@ -2,7 +2,7 @@
  * The running program, started here and there and in a wrong way: places, ports, reloads, and what
  * is left on disk. What it answers is played by tests/scenarios. */
 #include "app/config_test.h"
-#include "app/serve.h"
+#include "app/serve_priv.h"
 #include "base/folder_test_kit.h"
 
 #include <arpa/inet.h>
@@ -91,6 +91,40 @@ static void each_service_has_its_place(void **state)
         assert_true(fd >= 0);
         (void)close(fd);
     }
+}
+
+static sem_t stuck, freed;
+
+static void stand_still(struct net_task *task)
+{
+    (void)sem_post(&stuck);
+    while (sem_wait(&freed) != 0)
+        continue;
+}
+
+/* One loop of two that stands still is enough to count as dead, and what turns again lives. */
+static void it_lives_while_all_loops_turn(void **state)
+{
+    struct net_task task = {.run = stand_still};
+
+    assert_int_equal(sem_init(&stuck, 0, 0) + sem_init(&freed, 0, 0), 0);
+    assert_int_equal(start(FREE "log: {path: log}\nworkers: {loops: 2}\n", 0), ERR_OK);
+    net_loop_post(net_server_loop(serve->server, 1), &task);
+    while (sem_wait(&stuck) != 0)
+        continue;
+    assert_true(serve_is_alive(serve)); /* nobody was asked before */
+    for (int i = 0; i < 100; i++) {
+        assert_false(serve_is_alive(serve));
+        (void)poll(NULL, 0, 1);
+    }
+    (void)sem_post(&freed);
+    for (int i = 0, turns = 0; turns < 3; i++) {
+        assert_true(i < 60000);
+        turns += serve_is_alive(serve) ? 1 : 0;
+        (void)poll(NULL, 0, 1);
+    }
+    (void)sem_destroy(&stuck);
+    (void)sem_destroy(&freed);
 }
 
 /* What is not served is not bound. */
@@ -536,6 +570,7 @@ int main(void)
         IN_FOLDER(a_run_is_told),
         IN_FOLDER(a_reload_is_told),
         IN_FOLDER(nothing_starts_untold),
+        IN_FOLDER(it_lives_while_all_loops_turn),
         IN_FOLDER(only_what_is_wanted),
         IN_FOLDER(a_taken_port_is_told),
         IN_FOLDER(a_strange_host_is_told),

@@ -28,6 +28,20 @@ def check_exposure(report, unit):
                  level and float(level.group(1)) <= 2.0, done.stdout + done.stderr)
 
 
+def check_words(report, units, prefix, place):
+    """systemd's own reading of each word, the program where this test has put it."""
+    os.makedirs(os.path.join(place, "verified"), exist_ok=True)
+    paths = []
+    for name, text in units.items():
+        paths.append(os.path.join(place, "verified", name))
+        with open(paths[-1], "w", encoding="utf-8") as out:
+            out.write(text.replace(f"{prefix}/bin/", f"{place}{prefix}/bin/"))
+    done = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *paths,
+               env={"LC_ALL": "C.UTF-8"})
+    report.point(f"systemd-analyze verify finds nothing in {', '.join(units)}",
+                 done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr)
+
+
 def calls_of(name):
     """The system calls of one of systemd's groups."""
     words = run("systemd-analyze", "syscall-filter", name).stdout.split("\n")
@@ -82,6 +96,7 @@ def check(report, program, folder):
     report.point("the unit starts the program that was installed",
                  f"ExecStart={prefix}/bin/portcullis serve" in unit and "@" not in
                  re.sub(r"@(system-service|privileged|resources|obsolete)", "", unit), unit)
+    check_words(report, {"portcullis.service": unit}, prefix, place)
     check_calls(report, unit)
     check_exposure(report, os.path.join(root, "lib/systemd/system/portcullis.service"))
     example = os.path.join(root, "share/doc/portcullis/examples/portcullis.yaml")

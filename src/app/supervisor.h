@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * What the service manager that started this process is told: that it is ready, reloads, leaves,
+ * and is alive. Without one (no NOTIFY_SOCKET) nothing is told.
+ *
+ *   supervisor_open(&manager, environ, &why);
+ *   supervisor_tell(&manager, "READY=1");
+ *
+ * Threads: telling is safe from any.    Memory: a descriptor, until supervisor_close.
+ * Errors: a manager that cannot be told is named by supervisor_open; what gets lost later is not
+ * told of, since the manager notices by itself.
+ * Source: sd_notify(3) and sd_watchdog_enabled(3), whose protocol is stable. */
+#ifndef PC_APP_SUPERVISOR_H
+#define PC_APP_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct supervisor {
+    int fd;          /* -1: there is none */
+    int32_t beat_ms; /* how often it hears that we are alive; 0: it does not ask */
+};
+
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ("NAME=value" lines closed by NULL; NULL:
+ * none). False with a sentence when there is a manager that cannot be told: it is as without one
+ * then. */
+PC_CHECKED bool supervisor_open(struct supervisor *supervisor, const char *const *environ,
+                                const char **ret_why);
+
+bool supervisor_is_there(const struct supervisor *supervisor);
+
+/* Lines of "NAME=value", all in one message. */
+void supervisor_tell(const struct supervisor *supervisor, const char *lines);
+
+/* The same of a reload that begins: with the moment, by which the manager tells two apart. */
+void supervisor_tell_reloading(const struct supervisor *supervisor);
+
+void supervisor_close(struct supervisor *supervisor);
+
+#endif
