@@ -21,13 +21,13 @@ enum {
     US_PER_MS = 1000
 };
 
-static struct span named(const char *const *environ, const char *name)
+static struct span named(const char *const *variables, const char *name)
 {
     size_t len = strlen(name);
 
-    for (size_t i = 0; environ != NULL && environ[i] != NULL; i++)
-        if (strncmp(environ[i], name, len) == 0 && environ[i][len] == '=')
-            return span_from(environ[i] + len + 1);
+    for (size_t i = 0; variables != NULL && variables[i] != NULL; i++)
+        if (strncmp(variables[i], name, len) == 0 && variables[i][len] == '=')
+            return span_from(variables[i] + len + 1);
     return (struct span){0};
 }
 
@@ -62,12 +62,12 @@ static int connected(const struct sockaddr_un *address, socklen_t len)
 }
 
 /* The period is for the process it names: a child of that one does not answer for it. */
-static int32_t beat_of(const char *const *environ)
+static int32_t beat_of(const char *const *variables)
 {
-    struct span pid = named(environ, "WATCHDOG_PID");
+    struct span pid = named(variables, "WATCHDOG_PID");
     uint64_t period_us, number, beat_ms;
 
-    if (!span_to_u64(named(environ, "WATCHDOG_USEC"), &period_us) || period_us == 0)
+    if (!span_to_u64(named(variables, "WATCHDOG_USEC"), &period_us) || period_us == 0)
         return 0;
     if (pid.len > 0 && (!span_to_u64(pid, &number) || number != (uint64_t)getpid()))
         return 0;
@@ -75,10 +75,10 @@ static int32_t beat_of(const char *const *environ)
     return beat_ms == 0 ? 1 : beat_ms > BEAT_MS_MAX ? BEAT_MS_MAX : (int32_t)beat_ms;
 }
 
-bool supervisor_open(struct supervisor *supervisor, const char *const *environ,
+bool supervisor_open(struct supervisor *supervisor, const char *const *variables,
                      const char **ret_why)
 {
-    struct span text = named(environ, "NOTIFY_SOCKET");
+    struct span text = named(variables, "NOTIFY_SOCKET");
     struct sockaddr_un address;
     socklen_t len;
 
@@ -94,7 +94,7 @@ bool supervisor_open(struct supervisor *supervisor, const char *const *environ,
         *ret_why = "leads to no socket that takes messages";
         return false;
     }
-    supervisor->beat_ms = beat_of(environ);
+    supervisor->beat_ms = beat_of(variables);
     return true;
 }
 

@@ -2,7 +2,7 @@
  * What the service manager that started this process is told: that it is ready, reloads, leaves,
  * and is alive. Without one (no NOTIFY_SOCKET) nothing is told.
  *
- *   supervisor_open(&manager, environ, &why);
+ *   supervisor_open(&manager, variables, &why);
  *   supervisor_tell(&manager, "READY=1");
  *
  * Threads: telling is safe from any.    Memory: a descriptor, until supervisor_close.
@@ -25,7 +25,7 @@ struct supervisor {
 /* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ("NAME=value" lines closed by NULL; NULL:
  * none). False with a sentence when there is a manager that cannot be told: it is as without one
  * then. */
-PC_CHECKED bool supervisor_open(struct supervisor *supervisor, const char *const *environ,
+PC_CHECKED bool supervisor_open(struct supervisor *supervisor, const char *const *variables,
                                 const char **ret_why);
 
 bool supervisor_is_there(const struct supervisor *supervisor);

@@ -58,11 +58,11 @@ static const char *hear(int fd)
 
 static struct supervisor opened(const char *socket_line, const char *more, const char *most)
 {
-    const char *const environ[] = {"A=b", socket_line, more, most, NULL};
+    const char *const variables[] = {"A=b", socket_line, more, most, NULL};
     struct supervisor supervisor;
     const char *why = NULL;
 
-    assert_true(supervisor_open(&supervisor, environ, &why));
+    assert_true(supervisor_open(&supervisor, variables, &why));
     assert_null(why);
     return supervisor;
 }
@@ -145,11 +145,11 @@ static void what_cannot_be_told_is_named(void **state)
     (void)state;
     memset(longer + 15, 'x', 108);
     for (size_t i = 0; i < PC_COUNT(rows); i++) {
-        const char *const environ[] = {rows[i].line, "WATCHDOG_USEC=1000000", NULL};
+        const char *const variables[] = {rows[i].line, "WATCHDOG_USEC=1000000", NULL};
         struct supervisor supervisor;
         const char *why = "";
 
-        assert_false(supervisor_open(&supervisor, environ, &why));
+        assert_false(supervisor_open(&supervisor, variables, &why));
         assert_string_equal(why, rows[i].why);
         assert_false(supervisor_is_there(&supervisor));
         assert_int_equal(supervisor.beat_ms, 0);
