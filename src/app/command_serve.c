@@ -240,20 +240,20 @@ static void give_notice(struct running *running, uint32_t notice_s)
     }
 }
 
-static bool harden(const struct command_call *call, unsigned services, const struct config *config)
+static bool harden(const struct command_call *call, const struct serve_options *start)
 {
     struct serve_fault fault = {{0}};
     bool is_root = false;
 
-    if (serve_harden(config, services, &is_root, &fault) != ERR_OK) {
+    if (serve_harden(start->config, start->services, &is_root, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         return false;
     }
-    if (serve_vault_start(config, &fault) != ERR_OK) {
+    if (serve_vault_start(start, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         return false;
     }
-    if (is_root && config->environment == CONFIG_PRODUCTION)
+    if (is_root && start->config->environment == CONFIG_PRODUCTION)
         command_tell(call, "warning: this runs as root; name a user in process.user "
                            "(PORTCULLIS_USER), or start it as one");
     return true;
@@ -295,22 +295,26 @@ static enum command_exit run_until_told(const struct command_call *call, unsigne
                               .config = &settings->config,
                               .now = &settings->config,
                               .lock = PTHREAD_MUTEX_INITIALIZER};
-    const struct serve_options start = {.config = &settings->config,
-                                        .origins = &settings->origins,
-                                        .services = services,
-                                        .version = command_version_number(),
-                                        .reload = reload,
-                                        .reload_context = &running,
-                                        .lenient = true,
-                                        .hardened = true};
+    struct serve_options start = {.config = &settings->config,
+                                  .origins = &settings->origins,
+                                  .services = services,
+                                  .version = command_version_number(),
+                                  .reload = reload,
+                                  .reload_context = &running,
+                                  .lenient = true,
+                                  .hardened = true};
     struct serve_fault fault;
     enum command_exit answer;
     const char *why = NULL;
 
+    if (!supervisor_sockets(call->io->environ, &start.given_first, &start.given_count, &why)) {
+        command_tell(call, "LISTEN_FDS %s", why);
+        return COMMAND_BAD;
+    }
     alloc_settle();
     net_signals_block();
     (void)net_raise_fd_limit();
-    if (!harden(call, services, &settings->config))
+    if (!harden(call, &start))
         return COMMAND_BAD;
     if (!supervisor_open(&running.manager, call->io->environ, &why))
         command_tell(call, "warning: NOTIFY_SOCKET %s; nobody is told", why);

@@ -283,6 +283,8 @@ enum err serve_start(const struct serve_options *options, struct serve **ret_ser
     if (!err)
         err = serve_listeners_place(serve, options->unbound, reterr);
     if (!err)
+        err = serve_given_place(serve, options->given_first, options->given_count, reterr);
+    if (!err)
         err = start_auth(serve, reterr);
     if (!err)
         err = serve_oauth_start(serve, reterr);
@@ -416,6 +418,7 @@ void serve_stop(struct serve *serve)
     net_server_free(serve->server);
     alloc_free(serve->pulses);
     serve_listeners_free(serve);
+    serve_given_close(serve);
     http_engine_free(serve->engine);
     serve_limits_free(serve);
     serve_behind_free(serve);

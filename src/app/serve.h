@@ -37,6 +37,10 @@ struct serve_options {
      * answer in JSON; false when the former settings stay. */
     bool (*reload)(void *context, struct sbuf *answer);
     void *reload_context;
+    /* Sockets that listen already, each at the place of a service or of the redirect: this one and
+     * those that follow. serve_start closes them, in the end or when it fails. */
+    int given_first;
+    unsigned given_count;
     bool lenient;  /* an event that is not as the catalogue says is logged; else it is the end */
     bool hardened; /* after serve_harden: the process gives up the rest as well */
     bool unbound;  /* no socket: connections come by serve_adopt (tests) */
@@ -49,8 +53,10 @@ PC_CHECKED enum err serve_harden(const struct config *config, unsigned services,
                                  struct serve_fault *fault);
 
 /* Private keys into a process of their own, unless process.keys says otherwise; before there are
- * threads, and before a key is read. Ends with crypto_vault_stop. */
-PC_CHECKED enum err serve_vault_start(const struct config *config, struct serve_fault *fault);
+ * threads, and before a key is read. It keeps no socket that was given. Ends with
+ * crypto_vault_stop. */
+PC_CHECKED enum err serve_vault_start(const struct serve_options *options,
+                                      struct serve_fault *fault);
 
 /* Opens the store, applies migrations, makes what is missing (keys; users in development), binds
  * and starts to answer. */

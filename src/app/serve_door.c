@@ -119,6 +119,7 @@ enum err serve_redirect_bind(struct serve *serve, struct serve_fault *fault)
     struct net_listener_options options = {.name = "redirect",
                                            .host = gateway->address,
                                            .port = (uint16_t)config->redirect.port,
+                                           .given = serve->redirect_given,
                                            .app = &http_redirect_app,
                                            .refused = on_refused,
                                            .door_context = &gateway->door};

@@ -4,6 +4,8 @@
  * been let in. */
 #include "app/serve_priv.h"
 
+#include <unistd.h>
+
 #include "crypto/vault.h"
 #include "harden/harden.h"
 
@@ -45,22 +47,26 @@ enum err serve_harden(const struct config *config, unsigned services, bool *ret_
 
 static enum err vault_settle(void *context)
 {
-    const struct config *config = context;
+    const struct serve_options *options = context;
+    const struct config *config = options->config;
 
+    for (unsigned i = 0; i < options->given_count; i++)
+        (void)close(options->given_first + (int)i);
     return config->process.hardening == CONFIG_HARDENING_OFF ? ERR_OK
                                                              : harden_filter(HARDEN_KEYS, NULL);
 }
 
 /* As many requests at once as there are threads that sign: those of the pool, the keeper of the
  * audit log, and whoever reads keys again. */
-enum err serve_vault_start(const struct config *config, struct serve_fault *fault)
+enum err serve_vault_start(const struct serve_options *start, struct serve_fault *fault)
 {
+    const struct config *config = start->config;
     const struct crypto_vault_options options = {.channels = config->workers.signers + 2 <
                                                                      CRYPTO_VAULT_CHANNELS_MAX
                                                                  ? config->workers.signers + 2
                                                                  : CRYPTO_VAULT_CHANNELS_MAX,
                                                  .settle = vault_settle,
-                                                 .context = (void *)(uintptr_t)config};
+                                                 .context = (void *)(uintptr_t)start};
     struct crypto_fault why = {0};
     enum err err =
         config->process.keys == CONFIG_KEYS_INSIDE ? ERR_OK : crypto_vault_start(&options, &why);

@@ -161,6 +161,7 @@ static enum err bind_one(struct serve *serve, enum config_service service, bool 
     struct net_listener_options options = {.name = listener->name,
                                            .host = listener->address,
                                            .port = listener->port,
+                                           .given = listener->given,
                                            .app = &http_net_app,
                                            .app_context = listener->service};
     struct crypto_tls_context *tls = NULL;

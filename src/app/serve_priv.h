@@ -67,6 +67,7 @@ struct serve_listener {
     uint16_t port;
     bool reserves; /* a free port, by the socket `reserved` */
     int reserved;
+    int given; /* a socket that listens there already; 0: none */
 };
 
 struct serve {
@@ -119,6 +120,7 @@ struct serve {
     struct serve_pulse *pulses; /* one for each loop; NULL: nobody has asked yet */
     struct serve_listener listeners[CONFIG_SERVICE_COUNT];
     struct http_redirect *redirect; /* NULL: none */
+    int redirect_given;             /* as of a listener */
     struct auth_feed *feed;
     size_t seeded;         /* users made by this start */
     size_t clients_seeded; /* the same of clients */
@@ -127,6 +129,12 @@ struct serve {
 /* Writes the sentence and returns `err`. */
 PC_FORMAT(3, 4)
 PC_CHECKED enum err serve_fail(struct serve_fault *fault, enum err err, const char *format, ...);
+
+/* serve_given.c: each socket that was handed over to the listener whose place it has, after
+ * serve_listeners_place; ERR_CONFIG when one has no such place. Closed by serve_given_close. */
+PC_CHECKED enum err serve_given_place(struct serve *serve, int first, unsigned count,
+                                      struct serve_fault *fault);
+void serve_given_close(struct serve *serve);
 
 /* serve_harden.c: binds the listeners, with what low ports need, and then takes the calls away. */
 PC_CHECKED enum err serve_harden_bind(struct serve *serve, bool unbound, struct serve_fault *fault);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <netdb.h>
 #include <poll.h>
@@ -148,6 +149,77 @@ static int listen_here(uint16_t *ret_port)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
     *ret_port = ntohs(at.sin_port);
     return fd;
+}
+
+/* The gateway alone at this port, with so many sockets from `first` on. */
+static enum err start_given(uint16_t port, int first, unsigned count)
+{
+    char yaml[256];
+    const struct serve_options options = {.config = &config_test.config,
+                                          .version = "0.0.0",
+                                          .services = CONFIG_SERVICE_BIT(CONFIG_GATEWAY),
+                                          .given_first = first,
+                                          .given_count = count};
+
+    (void)snprintf(yaml, sizeof(yaml), QUICK "gateway: {host: 127.0.0.1, port: %u}\n", port);
+    assert_int_equal(config_test_load(yaml, NULL), ERR_OK);
+    return serve_start(&options, &serve, &fault);
+}
+
+static void assert_answers(int fd)
+{
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    char answer[16] = {0};
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_int_equal(recv(fd, answer, 12, MSG_WAITALL), 12);
+    assert_string_equal(answer, "HTTP/1.1 200");
+    (void)close(fd);
+}
+
+/* A socket that is somebody else's goes on listening when the program ends: who connects then waits
+ * for the next one, and is not refused. */
+static void a_given_socket_is_served(void **state)
+{
+    uint16_t port;
+    int socket = listen_here(&port), waiting;
+
+    assert_int_equal(start_given(port, fcntl(socket, F_DUPFD_CLOEXEC, 100), 1), ERR_OK);
+    for (int i = 0; i < 20; i++)
+        assert_answers(reach(port));
+    serve_stop(serve);
+    serve = NULL;
+    waiting = reach(port);
+    assert_true(waiting >= 0);
+    assert_int_equal(start_given(port, fcntl(socket, F_DUPFD_CLOEXEC, 100), 1), ERR_OK);
+    assert_answers(waiting);
+    (void)close(socket);
+}
+
+static void a_socket_without_a_place_is_refused(void **state)
+{
+    uint16_t port, other;
+    int first = listen_here(&port), second = listen_here(&other);
+    int block = fcntl(first, F_DUPFD_CLOEXEC, 200);
+
+    assert_int_equal(start_given(other, block, 1), ERR_CONFIG); /* at another port */
+    assert_non_null(strstr(fault.text, "LISTEN_FDS: a socket listens at 127.0.0.1 port "));
+    assert_int_equal(fcntl(block, F_GETFD), -1);
+    block = fcntl(first, F_DUPFD_CLOEXEC, 200);
+    assert_int_equal(fcntl(first, F_DUPFD_CLOEXEC, block), block + 1);
+    assert_int_equal(start_given(port, block, 2), ERR_CONFIG); /* two at one place */
+    assert_non_null(strstr(fault.text, "or has one already"));
+    assert_int_equal(fcntl(block, F_GETFD), -1);
+    assert_int_equal(fcntl(block + 1, F_GETFD), -1);
+    block = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(start_given(port, block, 1), ERR_CONFIG); /* does not listen */
+    assert_non_null(strstr(fault.text, "is no TCP socket that listens"));
+    block = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(start_given(port, block, 1), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "is no TCP socket that listens"));
+    (void)close(first);
+    (void)close(second);
 }
 
 /* A port that is taken stops the start with the name of the service. */
@@ -571,6 +643,8 @@ int main(void)
         IN_FOLDER(a_reload_is_told),
         IN_FOLDER(nothing_starts_untold),
         IN_FOLDER(it_lives_while_all_loops_turn),
+        IN_FOLDER(a_given_socket_is_served),
+        IN_FOLDER(a_socket_without_a_place_is_refused),
         IN_FOLDER(only_what_is_wanted),
         IN_FOLDER(a_taken_port_is_told),
         IN_FOLDER(a_strange_host_is_told),

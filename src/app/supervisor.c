@@ -3,6 +3,7 @@
 #include "app/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,7 +19,9 @@ enum {
     TELL_MS_MAX = 5000,       /* a manager that reads nothing must not hold us up */
     BEATS_A_PERIOD = 3,       /* one may get lost, and one be late */
     BEAT_MS_MAX = 60 * 60000, /* often enough for any period */
-    US_PER_MS = 1000
+    US_PER_MS = 1000,
+    SOCKETS_FIRST = 3, /* SD_LISTEN_FDS_START */
+    SOCKETS_MAX = 64
 };
 
 static struct span named(const char *const *variables, const char *name)
@@ -95,6 +98,36 @@ bool supervisor_open(struct supervisor *supervisor, const char *const *variables
         return false;
     }
     supervisor->beat_ms = beat_of(variables);
+    return true;
+}
+
+bool supervisor_sockets(const char *const *variables, int *ret_first, unsigned *ret_count,
+                        const char **ret_why)
+{
+    struct span count_text = named(variables, "LISTEN_FDS");
+    struct span pid = named(variables, "LISTEN_PID");
+    uint64_t count, number;
+
+    *ret_first = SOCKETS_FIRST;
+    *ret_count = 0;
+    if (count_text.len == 0)
+        return true;
+    if (!span_to_u64(pid, &number)) {
+        *ret_why = "LISTEN_PID must say for which process";
+        return false;
+    }
+    if (number != (uint64_t)getpid())
+        return true; /* of one that started us, and not ours */
+    if (!span_to_u64(count_text, &count) || count > SOCKETS_MAX) {
+        *ret_why = "is no number of sockets";
+        return false;
+    }
+    for (int fd = SOCKETS_FIRST; fd < SOCKETS_FIRST + (int)count; fd++)
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+            *ret_why = "counts more sockets than were handed over";
+            return false;
+        }
+    *ret_count = (unsigned)count;
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "app/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -192,6 +193,51 @@ static void it_beats_as_often_as_it_should(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* Only sockets that are for this process, and as many as there are. */
+static void sockets_are_for_one_process(void **state)
+{
+    char own[32];
+    const struct {
+        const char *count, *pid, *why;
+        unsigned expected;
+    } rows[] = {
+        {"A=b", own, NULL, 0},
+        {"LISTEN_FDS=1", own, NULL, 1},
+        {"LISTEN_FDS=1", "LISTEN_PID=1", NULL, 0},
+        {"LISTEN_FDS=0", own, NULL, 0},
+        {"LISTEN_FDS=1", "A=b", "LISTEN_PID must say for which process", 0},
+        {"LISTEN_FDS=1", "LISTEN_PID=me", "LISTEN_PID must say for which process", 0},
+        {"LISTEN_FDS=one", own, "is no number of sockets", 0},
+        {"LISTEN_FDS=65", own, "is no number of sockets", 0},
+        {"LISTEN_FDS=64", own, "counts more sockets than were handed over", 0},
+    };
+    int held = dup(3); /* whatever is there */
+
+    (void)state;
+    (void)snprintf(own, sizeof(own), "LISTEN_PID=%d", (int)getpid());
+    assert_int_equal(dup2(0, 3), 3);
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        const char *const variables[] = {rows[i].count, rows[i].pid, NULL};
+        const char *why = NULL;
+        unsigned count = 99;
+        int first = 0;
+
+        assert_int_equal(fcntl(3, F_SETFD, 0), 0);
+        assert_int_equal(supervisor_sockets(variables, &first, &count, &why), rows[i].why == NULL);
+        if (count != rows[i].expected || (why == NULL) != (rows[i].why == NULL))
+            fail_msg("row %zu: %u, %s", i, count, why == NULL ? "good" : why);
+        if (why != NULL)
+            assert_string_equal(why, rows[i].why);
+        if (count > 0) {
+            assert_int_equal(first, 3);
+            assert_int_equal(fcntl(3, F_GETFD), FD_CLOEXEC);
+        }
+    }
+    if (held >= 0)
+        (void)dup2(held, 3);
+    (void)close(held >= 0 ? held : 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_manager_may_go),
         cmocka_unit_test(what_cannot_be_told_is_named),
         cmocka_unit_test(it_beats_as_often_as_it_should),
+        cmocka_unit_test(sockets_are_for_one_process),
     };
 
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -285,6 +285,9 @@ struct net_listener_options {
     const char *name;               /* for logs and metrics; must outlive the server */
     const char *host;               /* "127.0.0.1", "::", ...: a literal address */
     uint16_t port;                  /* 0: any free one, see net_listener_port */
+    int given;                      /* a socket that listens already and stays its owner's: all
+                                       loops share it, and who connects while we stop waits there
+                                       for whoever is next. 0: one is bound */
     struct crypto_tls_context *tls; /* NULL: plain; its ALPN says what is spoken */
     const struct net_app *app;
     void *app_context;

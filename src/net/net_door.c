@@ -2,9 +2,11 @@
  * Listening sockets, one per listener and loop (SO_REUSEPORT), and what comes through them. A
  * connection is let in, or closed at once when there are too many.
  *
- * Sockets that the service manager opened would be taken over in net_door_bind. */
+ * A socket that somebody else opened is shared by the loops: each has a descriptor of its own, all
+ * wake for a connection, and the first to accept has it. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -62,6 +64,25 @@ static int socket_bind(const union address *address, socklen_t bytes, bool share
     return 0;
 }
 
+/* A descriptor of our own of a socket that listens already. */
+static int socket_share(int given, int *ret_fd)
+{
+    int on = 1;
+    int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+    int error;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
+        error = errno;
+        if (fd >= 0)
+            (void)close(fd);
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
 int net_door_bind(const struct net_listener_options *options, uint16_t port, bool alone,
                   int *ret_fd)
 {
@@ -70,6 +91,8 @@ int net_door_bind(const struct net_listener_options *options, uint16_t port, boo
     int error;
     int probe = -1;
 
+    if (options->given > 0)
+        return socket_share(options->given, ret_fd);
     if (!address_read(options->host, port, &address, &bytes))
         return EADDRNOTAVAIL;
     if (alone && port != 0) {
@@ -156,7 +179,8 @@ void net_door_close(struct net_door *door)
         return;
     net_timer_stop(&door->retry);
     if (door->polled) {
-        while (error != EAGAIN && !is_out_of_files(error)) /* they connected before we closed */
+        /* Those that connected before we closed are ours; at a given socket, the next one's. */
+        while (door->listener->options.given == 0 && error != EAGAIN && !is_out_of_files(error))
             error = accept_one(door);
         uv_close((uv_handle_t *)&door->poll, NULL);
         door->polled = false;

@@ -286,7 +286,7 @@ void net_server_visit(struct net_server *server, net_loop_visit_fn *run, void *c
 PC_CHECKED int net_door_bind(const struct net_listener_options *options, uint16_t port, bool alone,
                              int *ret_fd);
 void net_door_open(struct net_door *door);  /* on the loop thread */
-void net_door_close(struct net_door *door); /* accepts what is waiting, then no more */
+void net_door_close(struct net_door *door); /* accepts what waits at its own socket; then no more */
 
 /* --- net_conn.c: a socket --------------------------------------------------------------------- */
 

@@ -2,6 +2,10 @@
 """`meson install`: everything arrives, and what the program prints is what arrives."""
 import os
 import re
+import signal
+import socket
+import subprocess
+import time
 
 from tap import ROOT, run
 
@@ -10,7 +14,8 @@ FILES = ["bin/portcullis", "share/man/man1/portcullis.1", "share/man/man5/portcu
          "share/zsh/site-functions/_portcullis",
          "share/fish/vendor_completions.d/portcullis.fish",
          "share/doc/portcullis/examples/portcullis.yaml", "share/portcullis/portcullis.yaml",
-         "lib/systemd/system/portcullis.service", "lib/sysusers.d/portcullis.conf",
+         "lib/systemd/system/portcullis.service", "lib/systemd/system/portcullis.socket",
+         "lib/sysusers.d/portcullis.conf",
          "lib/tmpfiles.d/portcullis.conf"]
 
 
@@ -40,6 +45,54 @@ def check_words(report, units, prefix, place):
                env={"LC_ALL": "C.UTF-8"})
     report.point(f"systemd-analyze verify finds nothing in {', '.join(units)}",
                  done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr)
+
+
+def answer_at(port, seconds=60):
+    """The first line that /livez answers; who connects may have to wait for the program."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=seconds) as client:
+                client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                return client.recv(64).split(b"\r\n")[0].decode()
+        except ConnectionRefusedError:  # systemd-socket-activate does not listen yet
+            if time.monotonic() > end:
+                return "nobody listens"
+            time.sleep(0.05)
+
+
+def check_activation(report, program, folder):
+    """A socket that systemd's own program opened, and the connection that made it start ours."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for written, wanted in ((port, "HTTP/1.1 200 OK"), (0, "")):
+        place = os.path.join(folder, f"activated-{written}")
+        os.mkdir(place)
+        with open(os.path.join(place, "portcullis.yaml"), "w", encoding="utf-8") as out:
+            out.write("environment: development\nlog: {path: log}\n" +
+                      f"gateway: {{host: 127.0.0.1, port: {written}}}\n" +
+                      "".join(f"{name}: {{port: 0}}\n" for name in
+                              ("auth", "account", "transaction", "audit", "monitoring")))
+        with open(os.path.join(place, "told"), "w+", encoding="utf-8") as told:
+            with subprocess.Popen(["systemd-socket-activate", "-l", f"127.0.0.1:{port}", program,
+                                   "serve", "--config", "portcullis.yaml"], cwd=place, stdout=told,
+                                  stderr=told) as process:
+                try:
+                    answer = answer_at(port)
+                except OSError:
+                    answer = ""
+                if wanted:
+                    process.send_signal(signal.SIGTERM)
+                code = process.wait(60)
+            told.seek(0)
+            said = told.read()
+        if wanted:
+            report.point("a service manager's socket is taken over", answer == wanted and code == 0,
+                         f"{answer}, ends with {code}: {said}")
+        else:
+            report.point("and refused where nothing is served", answer == "" and code == 1 and
+                         f"LISTEN_FDS: a socket listens at 127.0.0.1 port {port}, where no service"
+                         in said, f"{answer}, ends with {code}: {said}")
 
 
 def calls_of(name):
@@ -96,7 +149,9 @@ def check(report, program, folder):
     report.point("the unit starts the program that was installed",
                  f"ExecStart={prefix}/bin/portcullis serve" in unit and "@" not in
                  re.sub(r"@(system-service|privileged|resources|obsolete)", "", unit), unit)
-    check_words(report, {"portcullis.service": unit}, prefix, place)
+    check_words(report, {"portcullis.service": unit, "portcullis.socket": text_of(
+        os.path.join(root, "lib/systemd/system/portcullis.socket"))}, prefix, place)
+    check_activation(report, program, folder)
     check_calls(report, unit)
     check_exposure(report, os.path.join(root, "lib/systemd/system/portcullis.service"))
     example = os.path.join(root, "share/doc/portcullis/examples/portcullis.yaml")
