@@ -14,10 +14,11 @@ afterEach(async () => {
   for (const gate of started.splice(0)) await gate.stop('SIGKILL');
 });
 
-async function start(env = {}) {
+async function start(env = {}, config = undefined) {
   const data = temporaryFolder();
   const gate = await Portcullis.start({
     data,
+    config,
     env: { JWT_ALGORITHM: 'ES256', JWT_SECRET_KEY: undefined, ...env },
   });
   started.push(gate);
@@ -87,8 +88,8 @@ const keyFiles = (gate) => {
     .filter((file) => fs.readFileSync(file, 'utf8').includes('PRIVATE KEY'));
 };
 
-async function clientToken(gate) {
-  const reply = await gate.request('POST', '/auth/token', {
+const askToken = (gate) =>
+  gate.request('POST', '/auth/token', {
     port: gate.authPort,
     headers: {
       Authorization: `Basic ${Buffer.from('web-portal:change-me').toString('base64')}`,
@@ -96,6 +97,9 @@ async function clientToken(gate) {
     },
     body: 'grant_type=client_credentials&scope=accounts:read',
   });
+
+async function clientToken(gate) {
+  const reply = await askToken(gate);
   assert.equal(reply.status, 200, reply.text);
   return reply.json.access_token;
 }
@@ -174,6 +178,43 @@ test('the process that keeps them has few rights, and its end is the end', async
   process.kill(keeper, 'SIGKILL');
   assert.deepEqual(await gate.ended(), { code: 1, signal: null });
   assert.match(gate.output, /the process that keeps the keys has ended/);
+});
+
+const unlimited = `limits:
+  routes:
+    - {route: POST /auth/token, requests_per_minute: 1000000, burst: 1000000}
+`;
+
+test('without the keys a token is refused, or the door is closed', async () => {
+  const gate = await start({}, unlimited);
+  const [keeper] = children(gate.pid);
+  const seen = [];
+  let ended = false;
+  const end = gate.ended().then((how) => {
+    ended = true;
+    return how;
+  });
+  const client = async () => {
+    while (!ended) {
+      try {
+        const reply = await askToken(gate);
+        seen.push(reply.status);
+        if (reply.status === 200) continue;
+        assert.equal(reply.status, 503);
+        assert.match(reply.json.type, /^urn:portcullis:problem:(busy|circuit-open)$/);
+        assert.ok(Number(reply.headers['retry-after']) > 0);
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error;
+        await sleep(5); // closed
+      }
+    }
+  };
+  const clients = Array.from({ length: 4 }, client);
+  while (seen.length < 20) await sleep(5);
+  process.kill(keeper, 'SIGKILL');
+  await Promise.all(clients);
+  assert.deepEqual(await end, { code: 1, signal: null });
+  assert.deepEqual(new Set(seen.slice(0, 20)), new Set([200]));
 });
 
 test('a program that is killed leaves nothing behind', async () => {
