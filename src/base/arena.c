@@ -12,7 +12,8 @@ enum { CHUNK_BYTES_MIN = 4096, ALIGN_BYTES = 16 };
 
 struct arena_chunk {
     struct arena_chunk *older;
-    size_t bytes; /* of data that follows */
+    char *older_end; /* what was taken of the older one, or of the first buffer, ends here */
+    size_t bytes;    /* of data that follows */
     _Alignas(ALIGN_BYTES) char data[];
 };
 
@@ -41,6 +42,7 @@ static bool chunk_add(struct arena *arena, size_t bytes)
     if (chunk == NULL)
         return false;
     chunk->older = arena->chunks;
+    chunk->older_end = arena->at;
     chunk->bytes = size;
     arena->chunks = chunk;
     arena->bytes_left -= size;
@@ -136,13 +138,20 @@ char *arena_extend(struct arena *arena, char *block, size_t bytes_old, size_t by
     return grown;
 }
 
+/* What a request said (a password, a token) is not left for whoever gets the memory next. */
 void arena_reset(struct arena *arena)
 {
-    while (arena->chunks != NULL) {
-        struct arena_chunk *older = arena->chunks->older;
+    char *end = arena->at;
 
-        alloc_free(arena->chunks);
-        arena->chunks = older;
+    while (arena->chunks != NULL) {
+        struct arena_chunk *chunk = arena->chunks;
+
+        arena->chunks = chunk->older;
+        alloc_wipe(chunk->data, (size_t)(end - chunk->data));
+        end = chunk->older_end;
+        alloc_free(chunk);
     }
+    if (arena->first != NULL)
+        alloc_wipe(arena->first, (size_t)(end - arena->first));
     arena_init(arena, arena->first, arena->first_bytes, arena->bytes_max);
 }

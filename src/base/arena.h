@@ -50,7 +50,7 @@ PC_CHECKED const char *arena_string(struct arena *arena, struct span s);
  * and the old block stays good. */
 PC_CHECKED char *arena_extend(struct arena *arena, char *block, size_t bytes_old, size_t bytes_new);
 
-/* Forgets everything and clears the sticky mark. */
+/* Overwrites what was taken with zeros, forgets it and clears the sticky mark. */
 void arena_reset(struct arena *arena);
 
 #endif

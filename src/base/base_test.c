@@ -174,6 +174,30 @@ static void arena_stops_at_its_cap(void **state)
     arena_reset(&arena);
 }
 
+/* What was taken is wiped, in the first buffer too when chunks came behind it; nothing else is. */
+static void arena_leaves_nothing_behind(void **state)
+{
+    char first[64];
+    struct arena arena;
+    char *secret;
+
+    (void)state;
+    memset(first, 'x', sizeof(first));
+    arena_init(&arena, first, sizeof(first), 65536);
+    secret = arena_bytes(&arena, 40);
+    assert_ptr_equal(secret, first);
+    memset(secret, 's', 40);
+    assert_non_null(arena_bytes(&arena, 30)); /* does not fit behind it */
+    assert_non_null(arena_bytes(&arena, 10000));
+    arena_reset(&arena);
+    for (size_t i = 0; i < sizeof(first); i++)
+        assert_int_equal(first[i], i < 40 ? 0 : 'x');
+    secret = arena_bytes(&arena, 8);
+    memset(secret, 's', 8);
+    arena_reset(&arena);
+    assert_int_equal(first[7], 0);
+}
+
 static void arena_survives_a_failing_heap(void **state)
 {
     struct arena arena;
@@ -542,6 +566,7 @@ int main(void)
         cmocka_unit_test(span_distance_counts_swaps_once),
         cmocka_unit_test(span_secret_comparison_is_exact),
         cmocka_unit_test(arena_stops_at_its_cap),
+        cmocka_unit_test(arena_leaves_nothing_behind),
         cmocka_unit_test(arena_survives_a_failing_heap),
         cmocka_unit_test(sbuf_drops_whole_what_does_not_fit),
         cmocka_unit_test(sbuf_grows_to_its_bound),

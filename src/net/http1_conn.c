@@ -366,7 +366,7 @@ static void http1_reply(struct net_stream *stream, const struct net_reply *reply
 {
     struct net_conn *conn = stream->conn;
     struct net_framing framing = framing_of(conn, stream, reply);
-    struct sbuf head = sbuf_over(conn->loop->scratch, NET_SCRATCH_BYTES);
+    struct sbuf head = sbuf_over(conn->loop->buffers[NET_BUFFER_SCRATCH], NET_SCRATCH_BYTES);
     struct span body = stream->no_body ? (struct span){0} : reply->body;
 
     net_http1_reply_head(&head, &framing, reply->head);
@@ -379,6 +379,7 @@ static void http1_reply(struct net_stream *stream, const struct net_reply *reply
         send_first(conn, stream, &head, body);
     else
         send_whole(conn, &head, body);
+    net_loop_dirty(conn->loop, NET_BUFFER_SCRATCH, head.len);
 }
 
 static size_t http1_write_room(const struct net_stream *stream)

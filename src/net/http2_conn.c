@@ -15,7 +15,7 @@
 #include "base/alloc.h"
 #include "net/http2_priv.h"
 
-enum { MAX_OUTBOUND_ACKS = 100, FRAME_BYTES_MAX = 16 * 1024, PRIORITY_BYTES = 5 };
+enum { MAX_OUTBOUND_ACKS = 100, PRIORITY_BYTES = 5 };
 
 static const struct net_server_options *options_of(const struct net_conn *conn)
 {
@@ -182,6 +182,7 @@ static bool gather(struct net_http2 *http2, struct sbuf *out, struct span *frame
 
         if (frame->len > 0)
             sbuf_add(out, *frame);
+        net_http2_forget(http2);
         bytes = nghttp2_session_mem_send(http2->session, &data);
         if (bytes < 0)
             net_conn_fail(http2->conn);
@@ -207,12 +208,13 @@ static void send_frames(struct net_http2 *http2, bool last)
 
     while (more && !conn->failed && (last || conn->output.bytes == 0) &&
            sent < NET_HTTP2_TURN_BYTES) {
-        struct sbuf out = sbuf_over(conn->loop->scratch, NET_SCRATCH_BYTES);
+        struct sbuf out = sbuf_over(conn->loop->buffers[NET_BUFFER_SCRATCH], NET_SCRATCH_BYTES);
         struct span part;
 
         more = gather(http2, &out, &frame);
         part = sbuf_span(&out);
         sent += part.len;
+        net_loop_dirty(conn->loop, NET_BUFFER_SCRATCH, part.len);
         if (part.len > 0)
             net_conn_send(conn, &part, 1, false);
         if (frame.len > NET_SCRATCH_BYTES) { /* a head that is far too long */
@@ -222,6 +224,7 @@ static void send_frames(struct net_http2 *http2, bool last)
     }
     if (frame.len > 0 && !conn->failed) /* nghttp2 has let go of it */
         net_conn_send(conn, &frame, 1, false);
+    net_http2_forget(http2);
     http2->stalled = sent == 0 && conn->output.bytes == 0;
 }
 
@@ -295,6 +298,7 @@ static void read_frames(struct net_http2 *http2, struct span bytes)
 /* The size of a frame, HEADERS with all of its block, written anew; 0: it stays as it is. */
 static size_t headers_plainly(struct net_http2 *http2, struct span frame, char *to)
 {
+    struct net_loop *loop = http2->conn->loop;
     const unsigned char *head = (const unsigned char *)frame.ptr;
     const uint8_t alone = NGHTTP2_FLAG_END_HEADERS;
     const uint8_t padded = NGHTTP2_FLAG_PADDED;
@@ -308,7 +312,8 @@ static size_t headers_plainly(struct net_http2 *http2, struct span frame, char *
     if (frame.len <= from)
         return 0;
     bytes = net_http2_plain(&http2->heard, span_slice(frame, from, frame.len), to + from,
-                            NET_HTTP2_FRAME_HEAD_BYTES + FRAME_BYTES_MAX - from);
+                            NET_PLAIN_BYTES - from);
+    net_loop_dirty(loop, NET_BUFFER_PLAIN, bytes > 0 ? from + bytes : NET_PLAIN_BYTES);
     if (bytes == 0)
         return 0;
     memcpy(to, frame.ptr, from);
@@ -327,7 +332,7 @@ static void read_part(struct net_http2 *http2, struct span bytes)
 /* The same to nghttp2, but quicker to read. `at`: where the first frame in there begins. */
 static void read_plainly(struct net_http2 *http2, struct span bytes, size_t at)
 {
-    char plain[NET_HTTP2_FRAME_HEAD_BYTES + FRAME_BYTES_MAX];
+    char *plain = http2->conn->loop->buffers[NET_BUFFER_PLAIN];
     size_t from = 0; /* of what nghttp2 has not seen */
 
     while (at < bytes.len && bytes.len - at >= NET_HTTP2_FRAME_HEAD_BYTES) {

@@ -73,6 +73,7 @@ static void block_free(struct net_http2_memory *memory, struct net_http2_block *
     struct net_http2_spares *spares = memory->spares;
     struct net_http2_block **spare;
 
+    alloc_wipe(block->data, block->bytes); /* a header of somebody's */
     if (!is_small(block->bytes) || spares->bytes + room_of(block->bytes) > SPARE_BYTES_MAX) {
         alloc_free(block);
         return;

@@ -48,12 +48,13 @@ struct net_http2 {
     struct net_stream *streams;
     struct net_http2_pack *pack; /* NULL: nothing was answered yet */
     struct net_http2_heard heard;
-    struct span block; /* goes out in place of the frame that nghttp2 is sending */
-    int64_t look_ns;   /* nobody's time is over before it */
-    int64_t idle_ns;   /* since when there is no stream */
-    int64_t last_ns;   /* draining: when the last GOAWAY goes; 0: no */
-    size_t queued;     /* bytes of streamed answers that wait in their streams */
-    size_t stashed;    /* bytes of bodies that wait for the application */
+    struct span block;  /* goes out in place of the frame that nghttp2 is sending */
+    struct iovec given; /* of a body, in nghttp2's buffer: wiped when the frame is on its way */
+    int64_t look_ns;    /* nobody's time is over before it */
+    int64_t idle_ns;    /* since when there is no stream */
+    int64_t last_ns;    /* draining: when the last GOAWAY goes; 0: no */
+    size_t queued;      /* bytes of streamed answers that wait in their streams */
+    size_t stashed;     /* bytes of bodies that wait for the application */
     uint32_t stream_count;
     bool starved; /* a streamed answer waits for room */
     bool waiting; /* a body may wait for the application */
@@ -108,6 +109,7 @@ void net_http2_stream_drop(struct net_stream *stream);
 
 /* nghttp2 sends such a frame: puts together what goes out in its place. False without memory. */
 PC_CHECKED bool net_http2_head_sent(struct net_stream *stream, const nghttp2_headers *headers);
+void net_http2_forget(struct net_http2 *http2);
 void net_http2_reply(struct net_stream *stream, const struct net_reply *reply);
 enum err net_http2_reply_body(struct net_stream *stream, struct span bytes, bool more);
 size_t net_http2_write_room(const struct net_stream *stream);

@@ -112,7 +112,7 @@ static bool has_pack(struct net_http2 *http2)
 bool net_http2_head_sent(struct net_stream *stream, const nghttp2_headers *headers)
 {
     struct net_http2 *http2 = net_http2_of(stream);
-    char *at = stream->conn->loop->block;
+    char *at = stream->conn->loop->buffers[NET_BUFFER_BLOCK];
     struct sbuf out = sbuf_over(at + NET_HTTP2_FRAME_HEAD_BYTES,
                                 NET_BLOCK_BYTES - NET_HTTP2_FRAMES_HEAD_BYTES_MAX);
 
@@ -120,6 +120,7 @@ bool net_http2_head_sent(struct net_stream *stream, const nghttp2_headers *heade
         return false;
     add_fields(stream, what_says(headers), &out);
     http2->block = frames_of(at, out.len, &headers->hd);
+    net_loop_dirty(stream->conn->loop, NET_BUFFER_BLOCK, http2->block.len);
     return !out.full;
 }
 
@@ -182,6 +183,7 @@ static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t mo
         while ((got = take_piece(stream, to + bytes, most - bytes)) > 0)
             bytes += got;
     }
+    net_http2_of(stream)->given = (struct iovec){.iov_base = to, .iov_len = bytes};
     stream->http2.written_ns = net_loop_now_ns(stream->conn->loop);
     if (!net_http2_is_writing(stream) && stream->reply == NET_REPLY_DONE && !stream->cut) {
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -191,6 +193,14 @@ static ssize_t give(nghttp2_session *session, int32_t id, uint8_t *to, size_t mo
         return NGHTTP2_ERR_DEFERRED;
     }
     return (ssize_t)bytes;
+}
+
+/* The frame has been copied: nghttp2 keeps its buffer for the next one, which may never come. */
+void net_http2_forget(struct net_http2 *http2)
+{
+    if (http2->given.iov_len > 0)
+        alloc_wipe(http2->given.iov_base, http2->given.iov_len);
+    http2->given.iov_len = 0;
 }
 
 /* The client's patience with it begins now. */

@@ -131,6 +131,8 @@ void net_conn_stash(struct net_conn *conn, struct span bytes)
 
 void net_conn_unstash(struct net_conn *conn)
 {
+    if (conn->stash != NULL)
+        alloc_wipe(conn->stash, conn->stash_bytes);
     alloc_free(conn->stash);
     conn->stash = NULL;
 }
@@ -164,12 +166,13 @@ static void drop_input(struct net_conn *conn, size_t bytes)
 static void input_taken(struct net_conn *conn, size_t bytes)
 {
     metric_add(conn->loop->server->counters.bytes_in, bytes);
+    net_loop_dirty(conn->loop, NET_BUFFER_READ, bytes);
     if (conn->state == NET_CONN_LINGER) {
         drop_input(conn, bytes);
         return;
     }
     conn->active_ns = net_loop_now_ns(conn->loop);
-    conn->codec->input(conn, span_make(conn->loop->read_buffer, bytes));
+    conn->codec->input(conn, span_make(conn->loop->buffers[NET_BUFFER_READ], bytes));
 }
 
 static bool wants_input(const struct net_conn *conn)
@@ -191,7 +194,7 @@ void net_conn_input(struct net_conn *conn)
         return;
     }
     conn->read_dry = false;
-    switch (conn_read(conn, conn->loop->read_buffer, most, &bytes)) {
+    switch (conn_read(conn, conn->loop->buffers[NET_BUFFER_READ], most, &bytes)) {
     case NET_IO_DONE:
         input_taken(conn, bytes);
         return;

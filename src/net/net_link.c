@@ -295,16 +295,17 @@ static void end_input(struct net_link *link)
  * not polled, the task comes again. */
 static void take_input(struct net_link *link)
 {
+    char *buffer = link->loop->buffers[NET_BUFFER_LINK];
     size_t bytes = 0;
-    enum net_io io = link->paused
-                         ? link_peek(link)
-                         : link_read(link, link->loop->link_buffer, NET_READ_BYTES, &bytes);
+    enum net_io io =
+        link->paused ? link_peek(link) : link_read(link, buffer, NET_READ_BYTES, &bytes);
 
     switch (io) {
     case NET_IO_DONE:
+        net_loop_dirty(link->loop, NET_BUFFER_LINK, bytes);
         link->held = link->paused;
         if (!link->held)
-            link->app->input(link, span_make(link->loop->link_buffer, bytes));
+            link->app->input(link, span_make(buffer, bytes));
         return;
     case NET_IO_WAIT:
         if (!link->broken)

@@ -248,7 +248,7 @@ static void on_input(struct net_link *link, struct span bytes)
 {
     struct net_kit_probe *probe = net_link_context(link);
 
-    PC_ASSERT(bytes.len > 0 && bytes.ptr != net_kit_loop()->read_buffer);
+    PC_ASSERT(bytes.len > 0 && bytes.ptr != net_kit_loop()->buffers[NET_BUFFER_READ]);
     for (size_t i = 0; i < bytes.len; i++)
         PC_ASSERT(bytes.ptr[i] == net_kit_byte(probe->input + (int64_t)i));
     probe->input += (int64_t)bytes.len;

@@ -52,6 +52,28 @@ struct span net_loop_http_date(struct net_loop *loop)
     return span_make(loop->date, sizeof(loop->date));
 }
 
+static bool is_dirty(const struct net_loop *loop)
+{
+    size_t bytes = loop->outbox.dirty;
+
+    for (size_t i = 0; i < NET_BUFFER_COUNT; i++)
+        bytes |= loop->dirty[i];
+    return bytes > 0;
+}
+
+/* Passwords and tokens passed through here. Not after each turn: a busy loop would write as much
+ * again as it reads. */
+static void on_wiper(struct net_timer *timer)
+{
+    struct net_loop *loop = PC_CONTAINER(timer, struct net_loop, wiper);
+
+    for (size_t i = 0; i < NET_BUFFER_COUNT; i++) {
+        alloc_wipe(loop->buffers[i], loop->dirty[i]);
+        loop->dirty[i] = 0;
+    }
+    net_outbox_wipe(&loop->outbox);
+}
+
 /* What was read is good until the loop has waited again. */
 static void on_prepare(uv_prepare_t *prepare)
 {
@@ -62,6 +84,8 @@ static void on_prepare(uv_prepare_t *prepare)
     if (loop->due != NULL)
         net_http2_flush(loop);
     loop->outbox.shut = false;
+    if (is_dirty(loop) && loop->wiper.link == NULL)
+        net_timer_start(loop, &loop->wiper, NET_WIPE_MS, on_wiper);
     loop->now_known = false;
 }
 
@@ -293,15 +317,30 @@ static bool handles_init(struct net_loop *loop)
     return true;
 }
 
+static void buffers_free(struct net_loop *loop)
+{
+    for (size_t i = 0; i < NET_BUFFER_COUNT; i++) {
+        alloc_wipe(loop->buffers[i], loop->dirty[i]);
+        alloc_free(loop->buffers[i]);
+    }
+    net_outbox_wipe(&loop->outbox);
+    net_outbox_free(&loop->outbox);
+}
+
 static bool parts_init(struct net_loop *loop)
 {
-    loop->read_buffer = alloc_raw(NET_READ_BYTES);
-    loop->link_buffer = alloc_raw(NET_READ_BYTES);
-    loop->scratch = alloc_raw(NET_SCRATCH_BYTES);
-    loop->block = alloc_raw(NET_BLOCK_BYTES);
-    if (loop->read_buffer == NULL || loop->link_buffer == NULL || loop->scratch == NULL ||
-        loop->block == NULL || net_outbox_init(&loop->outbox) != ERR_OK ||
-        uv_loop_init(&loop->uv) != 0)
+    static const size_t BYTES[NET_BUFFER_COUNT] = {
+        [NET_BUFFER_READ] = NET_READ_BYTES,       [NET_BUFFER_LINK] = NET_READ_BYTES,
+        [NET_BUFFER_SCRATCH] = NET_SCRATCH_BYTES, [NET_BUFFER_BLOCK] = NET_BLOCK_BYTES,
+        [NET_BUFFER_PLAIN] = NET_PLAIN_BYTES,
+    };
+
+    for (size_t i = 0; i < NET_BUFFER_COUNT; i++) {
+        loop->buffers[i] = alloc_raw(BYTES[i]);
+        if (loop->buffers[i] == NULL)
+            return false;
+    }
+    if (net_outbox_init(&loop->outbox) != ERR_OK || uv_loop_init(&loop->uv) != 0)
         return false;
     if (handles_init(loop))
         return true;
@@ -325,11 +364,7 @@ enum err net_loop_new(struct net_server *server, size_t index, struct net_loop *
     random_batch_init(&loop->random, server->options.random);
     net_wheel_init(&loop->wheel, clock_monotonic_ns(server->options.clock));
     if (!parts_init(loop)) {
-        alloc_free(loop->read_buffer);
-        alloc_free(loop->link_buffer);
-        alloc_free(loop->scratch);
-        alloc_free(loop->block);
-        net_outbox_free(&loop->outbox);
+        buffers_free(loop);
         alloc_free(loop);
         return ERR_NO_MEMORY;
     }
@@ -360,11 +395,7 @@ void net_loop_free(struct net_loop *loop)
         loop->spare = stream->next_spare;
         alloc_free(stream);
     }
-    alloc_free(loop->read_buffer);
-    alloc_free(loop->link_buffer);
-    alloc_free(loop->scratch);
-    alloc_free(loop->block);
-    net_outbox_free(&loop->outbox);
+    buffers_free(loop);
     net_http2_spares_free(&loop->http2_spares);
     alloc_free(loop);
 }

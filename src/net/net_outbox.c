@@ -85,7 +85,16 @@ void net_outbox_flush(struct net_outbox *box)
         if (box->letters[i].sender != NULL)
             post(box, &box->letters[i]);
     }
+    if (box->used > box->dirty)
+        box->dirty = box->used;
     box->count = 0;
     box->used = 0;
     box->shut = false;
+}
+
+void net_outbox_wipe(struct net_outbox *box)
+{
+    if (box->dirty > box->used)
+        alloc_wipe(box->bytes + box->used, box->dirty - box->used);
+    box->dirty = box->used;
 }

@@ -13,6 +13,7 @@ struct net_output_part {
     const char *at; /* what has not been sent begins here: in data, or the owner's memory */
     size_t len;
     size_t room; /* bytes of data behind it; 0: referred to */
+    size_t used; /* bytes of data that were ever filled */
     char data[];
 };
 
@@ -44,6 +45,7 @@ bool net_output_copy(struct net_output *output, struct span bytes)
     }
     memcpy(part->data + (part->at + part->len - part->data), bytes.ptr, bytes.len);
     part->len += bytes.len;
+    part->used += bytes.len;
     part->room -= bytes.len;
     output->bytes += bytes.len;
     return true;
@@ -84,6 +86,7 @@ void net_output_drop(struct net_output *output, size_t bytes)
 
         bytes -= part->len;
         output->oldest = part->next;
+        alloc_wipe(part->data, part->used);
         alloc_free(part);
     }
     if (output->oldest == NULL) {

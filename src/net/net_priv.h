@@ -24,15 +24,18 @@
 #include "net/net.h"
 
 enum {
-    NET_READ_BYTES = 64 * 1024,              /* per loop: what one read takes of a body */
-    NET_READ_HEAD_BYTES = 16 * 1024,         /* and of a new request: less comes too early */
-    NET_DRAIN_FIRST_MS = 500,                /* for the first request, when shutting down */
-    NET_SCRATCH_BYTES = 32 * 1024,           /* per loop: a small answer is put together here */
-    NET_BLOCK_BYTES = 72 * 1024,             /* per loop: the head of an answer over HTTP/2 */
-    NET_STREAM_FIRST_BYTES = 4096,           /* of a stream's arena */
-    NET_STREAMS_SPARE_MAX = 64,              /* per loop: kept for the next request */
-    NET_OUTPUT_BYTES_MAX = 256 * 1024,       /* per connection: waiting for a slow client */
-    NET_SEND_PARTS_MAX = 8,                  /* of one system call */
+    NET_READ_BYTES = 64 * 1024,      /* per loop: what one read takes of a body */
+    NET_READ_HEAD_BYTES = 16 * 1024, /* and of a new request: less comes too early */
+    NET_DRAIN_FIRST_MS = 500,        /* for the first request, when shutting down */
+    NET_WIPE_MS = 50,                /* what passed through a loop's buffers stays so long */
+    NET_SCRATCH_BYTES = 32 * 1024,   /* per loop: a small answer is put together here */
+    NET_BLOCK_BYTES = 72 * 1024,     /* per loop: the head of an answer over HTTP/2 */
+    NET_PLAIN_BYTES =
+        NET_HTTP2_FRAME_HEAD_BYTES + 16 * 1024, /* per loop: a frame with a head, unpacked */
+    NET_STREAM_FIRST_BYTES = 4096,              /* of a stream's arena */
+    NET_STREAMS_SPARE_MAX = 64,                 /* per loop: kept for the next request */
+    NET_OUTPUT_BYTES_MAX = 256 * 1024,          /* per connection: waiting for a slow client */
+    NET_SEND_PARTS_MAX = 8,                     /* of one system call */
     NET_DRAIN_BYTES_MAX = 64 * 1024,         /* of a body that nobody wants, to keep a connection */
     NET_LINGER_BYTES_MAX = 16 * 1024 * 1024, /* read and dropped behind the last answer */
     NET_LINGER_MS = 2000,                    /* and for how long */
@@ -130,7 +133,8 @@ struct net_outbox {
     char *bytes;
     uint32_t used;
     uint8_t count;
-    bool shut; /* takes no letters */
+    uint32_t dirty; /* bytes that have been in use since they were wiped */
+    bool shut;      /* takes no letters */
     struct net_letter letters[NET_OUTBOX_LETTERS];
 };
 
@@ -143,6 +147,8 @@ void net_outbox_push(struct net_outbox *box, struct net_sender *sender);
 void net_outbox_forget(struct net_outbox *box, struct net_sender *sender);
 /* Only when no call of the application is on the stack. */
 void net_outbox_flush(struct net_outbox *box);
+/* What has been in it and was sent. */
+void net_outbox_wipe(struct net_outbox *box);
 
 /* For where that is so: keeps the first from waiting for very many. */
 static inline void net_outbox_check(struct net_outbox *box)
@@ -228,6 +234,16 @@ struct net_http2_spares {
     size_t bytes;
 };
 
+/* Buffers that everything on a loop passes through. */
+enum net_buffer {
+    NET_BUFFER_READ, /* NET_READ_BYTES */
+    NET_BUFFER_LINK, /* NET_READ_BYTES; of its own: what a link reads can make a connection read */
+    NET_BUFFER_SCRATCH, /* NET_SCRATCH_BYTES */
+    NET_BUFFER_BLOCK,   /* NET_BLOCK_BYTES */
+    NET_BUFFER_PLAIN,   /* NET_PLAIN_BYTES */
+    NET_BUFFER_COUNT
+};
+
 struct net_loop {
     uv_loop_t uv;
     uv_async_t wake;
@@ -259,11 +275,9 @@ struct net_loop {
     struct net_outbox outbox;
     struct net_door doors[NET_LISTENERS_MAX];
     struct net_task stop;
-    char *read_buffer; /* NET_READ_BYTES */
-    char
-        *link_buffer; /* NET_READ_BYTES; of its own: what a link reads can make a connection read */
-    char *scratch;    /* NET_SCRATCH_BYTES */
-    char *block;      /* NET_BLOCK_BYTES */
+    char *buffers[NET_BUFFER_COUNT];
+    size_t dirty[NET_BUFFER_COUNT]; /* bytes of each that were in use since they were wiped */
+    struct net_timer wiper;
 };
 
 PC_CHECKED enum err net_loop_new(struct net_server *server, size_t index,
@@ -272,6 +286,12 @@ PC_CHECKED enum err net_loop_start(struct net_loop *loop);
 void net_loop_join(struct net_loop *loop);
 void net_loop_free(struct net_loop *loop); /* its thread is not running; accepts NULL */
 void net_loop_timer_set(struct net_loop *loop, struct net_timer *timer, int64_t deadline_ns);
+/* So many bytes of a buffer hold what somebody sent or is sent: wiped when NET_WIPE_MS are over. */
+static inline void net_loop_dirty(struct net_loop *loop, enum net_buffer buffer, size_t bytes)
+{
+    if (bytes > loop->dirty[buffer])
+        loop->dirty[buffer] = bytes;
+}
 void net_loop_one_gone(struct net_loop *loop); /* a connection or link: leaves after the last */
 void net_loop_drain(struct net_loop *loop);
 void net_loop_cut(struct net_loop *loop); /* every connection, at once */

@@ -2,6 +2,7 @@
  * A connection's or link's bytes through TLS: crypto/tls.h in the words of net_io.h. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "net/net_priv.h"
 
 enum { RECORD_BYTES = 16 * 1024 };
@@ -40,6 +41,7 @@ enum net_io net_tls_write(struct crypto_tls *tls, bool *wants_write, const struc
                           size_t count, size_t *ret_bytes)
 {
     char record[RECORD_BYTES];
+    enum net_io io;
     size_t bytes = 0;
 
     if (count == 1)
@@ -53,7 +55,9 @@ enum net_io net_tls_write(struct crypto_tls *tls, bool *wants_write, const struc
             memcpy(record + bytes, vectors[i].iov_base, take);
         bytes += take;
     }
-    return io_of(crypto_tls_write(tls, record, bytes, ret_bytes), wants_write);
+    io = io_of(crypto_tls_write(tls, record, bytes, ret_bytes), wants_write);
+    alloc_wipe(record, bytes);
+    return io;
 }
 
 /* One attempt: a client that reads no more misses nothing but the word. */

@@ -24,7 +24,7 @@ void net_upgrade(struct net_stream *stream, const struct net_upgrade *upgrade)
 {
     const struct net_framing framing = {.status = 101, .no_length = true, .upgrade = true};
     struct net_conn *conn = stream->conn;
-    struct sbuf head = sbuf_over(conn->loop->scratch, NET_SCRATCH_BYTES);
+    struct sbuf head = sbuf_over(conn->loop->buffers[NET_BUFFER_SCRATCH], NET_SCRATCH_BYTES);
     struct span line;
 
     if (!net_stream_is_open(stream))
@@ -33,6 +33,7 @@ void net_upgrade(struct net_stream *stream, const struct net_upgrade *upgrade)
     net_conn_enter(conn);
     net_http1_reply_head(&head, &framing, upgrade->head);
     line = sbuf_span(&head);
+    net_loop_dirty(conn->loop, NET_BUFFER_SCRATCH, line.len);
     conn->codec = &net_codec_tunnel;
     conn->active_ns = net_loop_now_ns(conn->loop);
     stream->tunnel_idle_ns = upgrade->idle_ms * CLOCK_NS_PER_MS;

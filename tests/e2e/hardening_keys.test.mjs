@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach } from 'node:test';
 import { command, Portcullis, sleep, temporaryFolder, test, unique } from './harness.mjs';
+import { children, isMeasurable, search } from './memory_kit.mjs';
 
 const started = [];
 afterEach(async () => {
@@ -25,14 +26,6 @@ async function start(env = {}, config = undefined) {
   return gate;
 }
 
-/** The processes that one has started. */
-const children = (pid) =>
-  fs
-    .readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .filter(Boolean)
-    .map(Number);
-
 /** What a private key could look like in memory: [name, bytes]. */
 function formsOf(file) {
   const pem = fs.readFileSync(file, 'utf8');
@@ -47,36 +40,6 @@ function formsOf(file) {
   if (pem.split('\n').length > 5) forms.push(['a line of its PEM', Buffer.from(line)]);
   else forms.push(['its PEM', Buffer.from(pem.split('\n')[1].slice(24))]);
   return forms.map(([name, bytes]) => [`${path.basename(file)}: ${name}`, bytes]);
-}
-
-/** Names of the forms that are anywhere in a process's memory that can be read. */
-function search(pid, forms) {
-  const found = new Set();
-  const step = 4 * 1024 * 1024;
-  const overlap = 1024;
-  const buffer = Buffer.alloc(step + overlap);
-  const memory = fs.openSync(`/proc/${pid}/mem`, 'r');
-  let bytes = 0;
-  for (const line of fs.readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
-    const [, from, to, readable] = line.match(/^([0-9a-f]+)-([0-9a-f]+) (r?)/) ?? [];
-    if (!readable || line.includes('[vvar') || line.includes('[vsyscall')) continue;
-    const end = BigInt(`0x${to}`);
-    for (let at = BigInt(`0x${from}`); at < end; at += BigInt(step)) {
-      const want = Math.min(step + overlap, Number(end - at));
-      let got;
-      try {
-        got = fs.readSync(memory, buffer, 0, want, at);
-      } catch {
-        break; // a part of a file behind its end
-      }
-      bytes += got;
-      const part = buffer.subarray(0, got);
-      for (const [name, wanted] of forms) if (part.includes(wanted)) found.add(name);
-    }
-  }
-  fs.closeSync(memory);
-  assert.ok(bytes > 1024 * 1024, `${bytes} bytes of process ${pid} were read`);
-  return [...found].sort();
 }
 
 const keyFiles = (gate) => {
@@ -120,8 +83,6 @@ async function use(gate) {
   assert.equal(profile.status, 200);
   return headOf(await clientToken(gate)).kid;
 }
-
-const isMeasurable = process.getuid() === 0; // others may not look into either process
 
 test('no private key is in the process that has the sockets', async () => {
   if (!isMeasurable) return;
