@@ -243,9 +243,10 @@ static void give_notice(struct running *running, uint32_t notice_s)
 static bool harden(const struct command_call *call, const struct serve_options *start)
 {
     struct serve_fault fault = {{0}};
-    bool is_root = false;
+    struct serve_rights rights = {false};
+    bool is_production = start->config->environment == CONFIG_PRODUCTION;
 
-    if (serve_harden(start->config, start->services, &is_root, &fault) != ERR_OK) {
+    if (serve_harden(start->config, start->services, &rights, &fault) != ERR_OK) {
         command_tell(call, "%s", fault.text);
         return false;
     }
@@ -253,9 +254,12 @@ static bool harden(const struct command_call *call, const struct serve_options *
         command_tell(call, "%s", fault.text);
         return false;
     }
-    if (is_root && start->config->environment == CONFIG_PRODUCTION)
+    if (rights.is_root && is_production)
         command_tell(call, "warning: this runs as root; name a user in process.user "
                            "(PORTCULLIS_USER), or start it as one");
+    if (rights.swaps && is_production)
+        command_tell(call, "warning: memory may be written to swap, since the limit of locked "
+                           "memory is not infinite (LimitMEMLOCK=infinity, ulimit -l unlimited)");
     return true;
 }
 

@@ -304,6 +304,7 @@ extern const char *const config_areas[];
 bool config_target_is_tls(const char *url);
 
 enum config_keys { CONFIG_KEYS_SEPARATE, CONFIG_KEYS_INSIDE };
+enum config_swap { CONFIG_SWAP_FORBIDDEN, CONFIG_SWAP_AVOIDED, CONFIG_SWAP_ALLOWED };
 enum config_hardening { CONFIG_HARDENING_STRICT, CONFIG_HARDENING_OFF };
 
 struct config {
@@ -494,6 +495,7 @@ struct config {
     struct {
         const char *user, *group; /* to become when started as root; NULL: stay */
         enum config_hardening hardening;
+        enum config_swap swap;
         enum config_keys keys;
     } process;
 };

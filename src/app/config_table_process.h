@@ -7,6 +7,7 @@
 #include "app/config_priv.h"
 
 static const char *const keepers[] = {"separate", "inside", NULL};
+static const char *const swaps[] = {"forbidden", "avoided", "allowed", NULL};
 static const char *const hardenings[] = {"strict", "off", NULL};
 
 #define CONFIG_PROCESS                                                                             \
@@ -52,6 +53,16 @@ static const char *const hardenings[] = {"strict", "off", NULL};
          .about =                                                                                  \
              "Strict: no core dumps, no new privileges, no capabilities, and only the system "     \
              "calls that a server needs. Off is for debuggers and profilers."},                    \
+        {.path = "process.swap",                                                                   \
+         .environ = {"PORTCULLIS_SWAP"},                                                           \
+         .type = CONFIG_CHOICE,                                                                    \
+         AT(process.swap),                                                                         \
+         .choices = swaps,                                                                         \
+         .fallback = "avoided",                                                                    \
+         .about =                                                                                  \
+             "Whether memory, with its secrets, may be written to swap. Avoided: all of it is "    \
+             "locked where the limit of locked memory is infinite, else the private keys of the "  \
+             "process that keeps them. Forbidden: without that limit nothing starts."},            \
     {                                                                                              \
         .path = "process.keys", .environ = {"PORTCULLIS_KEYS"}, .type = CONFIG_CHOICE,             \
         AT(process.keys), .choices = keepers, .fallback = "separate",                              \

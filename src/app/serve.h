@@ -47,10 +47,13 @@ struct serve_options {
 };
 
 /* Takes from the process what it will not need, as `process` says; first of all, and while there
- * are no threads. It can never be had again. *ret_root: it is root still, since no user is named.
- */
-PC_CHECKED enum err serve_harden(const struct config *config, unsigned services, bool *ret_root,
-                                 struct serve_fault *fault);
+ * are no threads. It can never be had again. */
+struct serve_rights {
+    bool is_root; /* still, since no user is named */
+    bool swaps;   /* its memory may be written to swap, though that is to be avoided */
+};
+PC_CHECKED enum err serve_harden(const struct config *config, unsigned services,
+                                 struct serve_rights *ret, struct serve_fault *fault);
 
 /* Private keys into a process of their own, unless process.keys says otherwise; before there are
  * threads, and before a key is read. It keeps no socket that was given. Ends with

@@ -6,10 +6,11 @@
 
 #include <unistd.h>
 
+#include "crypto/key.h"
 #include "crypto/vault.h"
 #include "harden/harden.h"
 
-enum { PORT_LOW_MAX = 1023 };
+enum { PORT_LOW_MAX = 1023, KEYS_LOCKED_BYTES_MAX = 1024 * 1024 };
 
 static bool is_low(uint32_t port)
 {
@@ -18,9 +19,13 @@ static bool is_low(uint32_t port)
 
 static struct harden_options options_of(const struct config *config, unsigned services)
 {
+    static const enum harden_locks LOCKS[] = {[CONFIG_SWAP_FORBIDDEN] = HARDEN_LOCKS_SURELY,
+                                              [CONFIG_SWAP_AVOIDED] = HARDEN_LOCKS_FREELY,
+                                              [CONFIG_SWAP_ALLOWED] = HARDEN_LOCKS_NOTHING};
     struct harden_options options = {.user = config->process.user,
                                      .group = config->process.group,
                                      .binds_low = is_low(config->redirect.port),
+                                     .locks = LOCKS[config->process.swap],
                                      .only_user =
                                          config->process.hardening == CONFIG_HARDENING_OFF};
 
@@ -35,25 +40,51 @@ static enum err told(enum err err, const struct harden_fault *why, struct serve_
     return err ? serve_fail(fault, err, "%s", why->text) : ERR_OK;
 }
 
-enum err serve_harden(const struct config *config, unsigned services, bool *ret_root,
+enum err serve_harden(const struct config *config, unsigned services, struct serve_rights *ret,
                       struct serve_fault *fault)
 {
     const struct harden_options options = options_of(config, services);
     struct harden_fault why = {{0}};
+    enum err err;
 
-    *ret_root = harden_stays_root(&options);
-    return told(harden_begin(&options, &why), &why, fault);
+    *ret = (struct serve_rights){.is_root = harden_stays_root(&options)};
+    err = told(harden_begin(&options, &why), &why, fault);
+    if (err || config->process.swap == CONFIG_SWAP_ALLOWED || harden_lock())
+        return err;
+    ret->swaps = true;
+    if (config->process.swap == CONFIG_SWAP_AVOIDED)
+        return ERR_OK;
+    return serve_fail(fault, ERR_CONFIG,
+                      "process.swap: memory cannot be locked: its limit must be infinite "
+                      "(LimitMEMLOCK=infinity in a unit of systemd, ulimit -l unlimited), or the "
+                      "process needs CAP_IPC_LOCK");
+}
+
+/* All of the vault; else, as its limit allows, a place for the numbers of private keys. */
+static enum err vault_lock(const struct config *config)
+{
+    uint64_t room = harden_lock_limit();
+
+    if (config->process.swap == CONFIG_SWAP_ALLOWED || harden_lock())
+        return ERR_OK;
+    if (config->process.swap == CONFIG_SWAP_FORBIDDEN)
+        return ERR_CONFIG;
+    (void)crypto_key_lock(room < KEYS_LOCKED_BYTES_MAX ? (size_t)room : KEYS_LOCKED_BYTES_MAX);
+    return ERR_OK;
 }
 
 static enum err vault_settle(void *context)
 {
     const struct serve_options *options = context;
     const struct config *config = options->config;
+    enum err err;
 
     for (unsigned i = 0; i < options->given_count; i++)
         (void)close(options->given_first + (int)i);
-    return config->process.hardening == CONFIG_HARDENING_OFF ? ERR_OK
-                                                             : harden_filter(HARDEN_KEYS, NULL);
+    err = vault_lock(config);
+    return err || config->process.hardening == CONFIG_HARDENING_OFF
+               ? err
+               : harden_filter(HARDEN_KEYS, NULL);
 }
 
 /* As many requests at once as there are threads that sign: those of the pool, the keeper of the

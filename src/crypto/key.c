@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -31,6 +32,21 @@ void crypto_openssl_reason(char *text, size_t text_bytes)
     sbuf_add(&out, span_slice(span_from(reason), 0, text_bytes - 1));
     text[out.len] = '\0';
     ERR_clear_error();
+}
+
+/* ---- where numbers are kept ---- */
+
+enum { LOCKED_BYTES_MIN = 64 * 1024, LOCKED_PIECE_BYTES = 32 };
+
+bool crypto_key_lock(size_t bytes_max)
+{
+    size_t bytes = LOCKED_BYTES_MIN; /* OpenSSL asks for a power of two */
+
+    if (bytes_max < bytes)
+        return false;
+    while (bytes * 2 <= bytes_max)
+        bytes *= 2;
+    return CRYPTO_secure_malloc_init(bytes, LOCKED_PIECE_BYTES) == 1; /* 2: there, not locked */
 }
 
 /* ---- making and sharing ---- */

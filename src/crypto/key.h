@@ -48,6 +48,11 @@ enum crypto_alg crypto_alg_from(struct span name);
 bool crypto_alg_is_symmetric(enum crypto_alg alg);
 bool crypto_alg_can_sign(enum crypto_alg alg); /* false for the last three and for none */
 
+/* Before the first key: numbers of private keys are kept in memory of their own from now on, which
+ * is never written to swap or to a core dump and has fences; at most so many bytes. False: there
+ * is no such place, and keys are kept as before. */
+bool crypto_key_lock(size_t bytes_max);
+
 /* A new key. For HS* the secret is random. Here and from PEM an empty kid becomes the key's
  * thumbprint (RFC 7638); a key from a secret or a JWK may stay without a name. */
 PC_CHECKED enum err crypto_key_generate(enum crypto_alg alg, struct span kid,

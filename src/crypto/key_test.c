@@ -550,6 +550,26 @@ static void every_failing_allocation_is_reported(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* The last one: what OpenSSL has set up so is there until the process ends. */
+static void private_numbers_have_their_place(void **state)
+{
+    unsigned char signature[CRYPTO_SIGNATURE_BYTES_MAX];
+    struct crypto_key *key = NULL;
+    size_t bytes, before;
+
+    (void)state;
+    assert_false(crypto_key_lock(60000)); /* too small for any */
+    if (!crypto_key_lock(100000))
+        skip(); /* nothing may be locked here */
+    before = CRYPTO_secure_used();
+    assert_int_equal(crypto_key_generate(CRYPTO_ES256, SPAN_OF("locked"), &key), ERR_OK);
+    assert_true(CRYPTO_secure_used() > before);
+    assert_int_equal(crypto_key_sign(key, SPAN_OF("pay"), signature, &bytes), ERR_OK);
+    assert_true(crypto_key_verify(key, SPAN_OF("pay"), span_make(signature, bytes)));
+    crypto_key_free(key);
+    assert_int_equal(CRYPTO_secure_used(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +588,7 @@ int main(void)
         cmocka_unit_test(ambiguous_sets_are_refused),
         cmocka_unit_test(sets_pass_over_what_is_not_theirs),
         cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(private_numbers_have_their_place),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

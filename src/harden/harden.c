@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -66,15 +67,58 @@ static bool capabilities_set(uint64_t permitted, uint64_t effective)
     return syscall(SYS_capset, &head, data) == 0;
 }
 
-static uint64_t capabilities_permitted(void)
+static void capabilities_get(uint64_t *ret_permitted, uint64_t *ret_effective)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
 
     if (syscall(SYS_capget, &head, data) != 0)
-        return 0;
-    return (uint64_t)data[1].permitted << 32 | data[0].permitted;
+        memset(data, 0, sizeof(data));
+    *ret_permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+    *ret_effective = (uint64_t)data[1].effective << 32 | data[0].effective;
 }
+
+static uint64_t capabilities_permitted(void)
+{
+    uint64_t permitted, effective;
+
+    capabilities_get(&permitted, &effective);
+    return permitted;
+}
+
+/* ---- memory ---- */
+
+/* As far as who started this allows. */
+static void lock_limit_raise(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+uint64_t harden_lock_limit(void)
+{
+    struct rlimit limit = {0, 0};
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return 0;
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+bool harden_lock(void)
+{
+    uint64_t permitted, effective;
+
+    capabilities_get(&permitted, &effective);
+    if (harden_lock_limit() != UINT64_MAX && (effective & BIT(CAP_IPC_LOCK)) == 0)
+        return false;
+    return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+}
+
+/* ---- what stays ---- */
 
 /* No file that is executed could give any of them. Only who has CAP_SETPCAP may; for others it is
  * no_new_privs that holds. */
@@ -90,7 +134,12 @@ static bool bounds_empty(void)
  * as folders and certificates of containers are. */
 static uint64_t kept(const struct harden_options *options)
 {
-    return harden_stays_root(options) ? BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) : 0;
+    uint64_t keep =
+        harden_stays_root(options) ? BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) : 0;
+
+    if (options->locks == HARDEN_LOCKS_SURELY && harden_lock_limit() != UINT64_MAX)
+        keep |= BIT(CAP_IPC_LOCK);
+    return keep;
 }
 
 static uint64_t for_binding(const struct harden_options *options)
@@ -164,7 +213,9 @@ static enum err rights_drop(const struct harden_options *options, struct harden_
     if (geteuid() != 0) {
         if (options->user != NULL && who.uid != geteuid())
             return harden_fail(fault, "process.user: only root can become another user", NULL);
-        return capabilities_set(keep, 0) ? ERR_OK : failed(fault, "capabilities cannot be dropped");
+        return capabilities_set(keep, keep & kept(options))
+                   ? ERR_OK
+                   : failed(fault, "capabilities cannot be dropped");
     }
     if (!bounds_empty())
         return failed(fault, "the capability bounding set cannot be emptied");
@@ -180,12 +231,16 @@ static enum err rights_drop(const struct harden_options *options, struct harden_
     return err || options->user == NULL ? err : cannot_regain(&who, fault);
 }
 
+/* ---- the first step ---- */
+
 enum err harden_begin(const struct harden_options *options, struct harden_fault *fault)
 {
     const struct rlimit none = {0, 0};
-    enum err err =
-        options->only_user && options->user == NULL ? ERR_OK : rights_drop(options, fault);
+    enum err err;
 
+    if (options->locks != HARDEN_LOCKS_NOTHING)
+        lock_limit_raise();
+    err = options->only_user && options->user == NULL ? ERR_OK : rights_drop(options, fault);
     if (err || options->only_user)
         return err;
     if (setrlimit(RLIMIT_CORE, &none) != 0)

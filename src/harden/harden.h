@@ -12,6 +12,7 @@
 #define PC_HARDEN_HARDEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -21,11 +22,19 @@ struct harden_fault {
     char text[HARDEN_FAULT_BYTES]; /* one sentence: what is wrong and what to do */
 };
 
+/* Whether harden_lock comes later: its limit is raised while that is allowed. */
+enum harden_locks {
+    HARDEN_LOCKS_NOTHING,
+    HARDEN_LOCKS_FREELY, /* if the limit is infinite then */
+    HARDEN_LOCKS_SURELY, /* or else by a right that stays (CAP_IPC_LOCK), where there is one */
+};
+
 struct harden_options {
     const char *user;  /* to become, when this is root; NULL: stay who it is */
     const char *group; /* NULL: that of the user */
     bool binds_low;    /* a port below 1024 is to be bound between bind_begin and bind_end */
     bool only_user;    /* nothing but the change of user */
+    enum harden_locks locks;
 };
 
 /* Whether this build may be filtered: sanitizers make calls of their own, and are not. */
@@ -37,6 +46,14 @@ bool harden_stays_root(const struct harden_options *options);
 /* No core dumps, no reading by others of the same user, no rights by execution, another user, and
  * of root's capabilities nothing but what binding takes. Before there are other threads. */
 PC_CHECKED enum err harden_begin(const struct harden_options *options, struct harden_fault *fault);
+
+/* Keeps all memory that this process has and will have out of swap; what is not touched stays
+ * unused. False when that has a limit: taking memory would fail when it is reached. A child begins
+ * without. After harden_begin, before the filter. */
+PC_CHECKED bool harden_lock(void);
+
+/* The bytes that may be locked (RLIMIT_MEMLOCK); UINT64_MAX: all. */
+uint64_t harden_lock_limit(void);
 
 /* The only time when a port below 1024 may be bound. Threads that are made before or after cannot.
  */

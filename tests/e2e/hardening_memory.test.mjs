@@ -10,8 +10,16 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
-import { command, sleep, startPostgres, temporaryFolder, test, unique } from './harness.mjs';
-import { isMeasurable, search } from './memory_kit.mjs';
+import {
+  command,
+  Portcullis,
+  sleep,
+  startPostgres,
+  temporaryFolder,
+  test,
+  unique,
+} from './harness.mjs';
+import { children, isMeasurable, search, writable } from './memory_kit.mjs';
 import { basic, Browser, codeOf, createClient, startIssuer } from './oauth_kit.mjs';
 
 const routes = [
@@ -243,3 +251,52 @@ test('nor what came through TLS, by HTTP/1.1 and HTTP/2, to a store in PostgreSQ
     await postgres.stop();
   }
 }, { timeout: 180_000 });
+
+const signsByKey = { JWT_ALGORITHM: 'ES256', JWT_SECRET_KEY: undefined };
+const isLocked = ({ flags }) => flags.includes('lo');
+
+test('no memory of it is written to swap', async () => {
+  if (!isMeasurable) return; // only root may raise the limit
+  const gate = await Portcullis.start({ env: { ...signsByKey, PORTCULLIS_SWAP: 'forbidden' } });
+  try {
+    const all = [gate.pid, ...children(gate.pid)];
+    assert.equal(all.length, 2);
+    for (const pid of all) {
+      const parts = writable(pid);
+      assert.ok(parts.length > 5, `${parts.length} parts`);
+      assert.deepEqual(parts.filter((part) => !isLocked(part)), []);
+    }
+  } finally {
+    await gate.stop();
+  }
+});
+
+test('with a limit of locked memory it is the private keys, or it does not start', async () => {
+  if (!isMeasurable) return;
+  const limit = ['prlimit', '--memlock=2097152:2097152'];
+  const by = [...limit, 'setpriv', '--bounding-set=-sys_resource,-ipc_lock', '--'];
+  const data = temporaryFolder();
+  const gate = await Portcullis.start({ data, env: signsByKey, by });
+  try {
+    const [keeper] = children(gate.pid);
+    assert.ok(!writable(gate.pid).some(isLocked));
+    const locked = writable(keeper).filter(isLocked);
+    assert.equal(locked.length, 1);
+    const [{ from, to, flags }] = locked;
+    assert.equal(Number(BigInt(`0x${to}`) - BigInt(`0x${from}`)), 1024 * 1024);
+    assert.ok(flags.includes('dd'), 'left out of core dumps'); // VM_DONTDUMP
+  } finally {
+    await gate.stop();
+  }
+  await assert.rejects(
+    Portcullis.start({ data, env: { ...signsByKey, PORTCULLIS_SWAP: 'forbidden' }, by }),
+    /process\.swap: memory cannot be locked: its limit must be infinite/,
+  );
+  const allowed = { ...signsByKey, PORTCULLIS_SWAP: 'allowed' };
+  const free = await Portcullis.start({ data, env: allowed });
+  try {
+    for (const pid of [free.pid, ...children(free.pid)]) assert.ok(!writable(pid).some(isLocked));
+  } finally {
+    await free.stop();
+  }
+});

@@ -156,14 +156,14 @@ export class Portcullis {
   /**
    * Starts it and waits until it is ready. `config` is the text of a portcullis.yaml; `tls` holds
    * what a client needs ({ ca, cert, key }) when that turns HTTPS on; `only` names the services
-   * that it serves, all without.
+   * that it serves, all without; `by` is a command that becomes the program.
    */
-  static async start({ env = {}, config, data = temporaryFolder(), tls, only } = {}) {
+  static async start({ env = {}, config, data = temporaryFolder(), tls, only, by = [] } = {}) {
     for (let attempt = 1; ; attempt++) {
       const one = new Portcullis();
       one.data = data;
       one.tls = tls;
-      await one.#spawn(env, config, only);
+      await one.#spawn(env, config, only, by);
       if (await one.#ready()) return one;
       // Another program may have taken the port between our look and its start.
       if (attempt === 3 || !/address (already )?in use|EADDRINUSE/i.test(one.output))
@@ -171,12 +171,12 @@ export class Portcullis {
     }
   }
 
-  async #spawn(env, config, only) {
+  async #spawn(env, config, only, by) {
     const args = only ? ['serve', '--only', only] : ['serve'];
     if (config !== undefined) {
-      const file = path.join(this.data, 'portcullis.yaml');
-      fs.writeFileSync(file, config);
-      args.push('--config', file);
+      const settings = path.join(this.data, 'portcullis.yaml');
+      fs.writeFileSync(settings, config);
+      args.push('--config', settings);
     }
     const full = await environment(this.data, env);
     this.port = Number(full.PORT);
@@ -189,7 +189,8 @@ export class Portcullis {
     this.readyPort = first === 'gateway' ? this.port : this[`${first}Port`];
     this.url = `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
     this.agent = new (this.tls ? https : http).Agent({ keepAlive: true, maxSockets: 64 });
-    this.#child = spawn(program, args, {
+    const [file, ...before] = [...by, program];
+    this.#child = spawn(file, [...before, ...args], {
       env: full,
       cwd: this.data,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -43,3 +43,15 @@ export function search(pid, forms) {
   assert.ok(bytes > 1024 * 1024, `${bytes} bytes of process ${pid} were read`);
   return [...found].sort();
 }
+
+/** What a process has mapped to read and write and shares with nobody: [{ from, to, flags }]. */
+export function writable(pid) {
+  const parts = [];
+  for (const line of fs.readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
+    const head = line.match(/^([0-9a-f]+)-([0-9a-f]+) (\S+)/);
+    if (head) parts.push({ from: head[1], to: head[2], rights: head[3] });
+    const flags = line.match(/^VmFlags: (.*)$/);
+    if (flags) parts.at(-1).flags = flags[1].trim().split(' ');
+  }
+  return parts.filter(({ rights }) => rights === 'rw-p');
+}
