@@ -8,12 +8,12 @@
 
 #include "base/alloc.h"
 
-enum { CHUNK_BYTES_MIN = 4096, ALIGN_BYTES = 16 };
+enum { CHUNK_BYTES_MIN = 4096, CHUNK_BYTES_KEPT = 8192, ALIGN_BYTES = 16 };
 
 struct arena_chunk {
     struct arena_chunk *older;
-    char *older_end; /* what was taken of the older one, or of the first buffer, ends here */
-    size_t bytes;    /* of data that follows */
+    size_t bytes; /* of data that follows */
+    size_t dirty; /* of them: what was taken since it was new; of the newest only when it is left */
     _Alignas(ALIGN_BYTES) char data[];
 };
 
@@ -27,6 +27,44 @@ void arena_init(struct arena *arena, void *first, size_t first_bytes, size_t byt
                             .bytes_max = bytes_max};
 }
 
+/* Notes how far the buffer was filled that is bumped now. */
+static void leave(struct arena *arena)
+{
+    char *from = arena->chunks != NULL ? arena->chunks->data : arena->first;
+    size_t *dirty = arena->chunks != NULL ? &arena->chunks->dirty : &arena->first_dirty;
+
+    if (from != NULL && (size_t)(arena->at - from) > *dirty)
+        *dirty = (size_t)(arena->at - from);
+}
+
+/* One of those that were kept, if it is of that size: small uses are alike. A test that makes the
+ * n-th allocation fail counts as if none were. */
+static struct arena_chunk *chunk_kept(struct arena *arena, size_t bytes)
+{
+    if (PC_UNLIKELY(alloc_fail_pending()))
+        return NULL;
+    for (struct arena_chunk **link = &arena->spare; *link != NULL; link = &(*link)->older) {
+        struct arena_chunk *chunk = *link;
+
+        if (chunk->bytes == bytes) {
+            *link = chunk->older;
+            return chunk;
+        }
+    }
+    return NULL;
+}
+
+static struct arena_chunk *chunk_new(size_t bytes)
+{
+    struct arena_chunk *chunk = alloc_raw(sizeof(*chunk) + bytes);
+
+    if (chunk != NULL) {
+        chunk->bytes = bytes;
+        chunk->dirty = 0;
+    }
+    return chunk;
+}
+
 static bool chunk_add(struct arena *arena, size_t bytes)
 {
     size_t size = arena->chunks ? arena->chunks->bytes * 2 : CHUNK_BYTES_MIN;
@@ -38,17 +76,24 @@ static bool chunk_add(struct arena *arena, size_t bytes)
         size = arena->bytes_left;
     if (size < bytes)
         return false;
-    chunk = alloc_raw(sizeof(*chunk) + size);
+    chunk = chunk_kept(arena, size);
+    if (chunk == NULL)
+        chunk = chunk_new(size);
     if (chunk == NULL)
         return false;
+    leave(arena);
     chunk->older = arena->chunks;
-    chunk->older_end = arena->at;
-    chunk->bytes = size;
     arena->chunks = chunk;
     arena->bytes_left -= size;
     arena->at = chunk->data;
     arena->end = chunk->data + size;
     return true;
+}
+
+static void chunk_free(struct arena_chunk *chunk)
+{
+    alloc_wipe(chunk->data, chunk->dirty);
+    alloc_free(chunk);
 }
 
 static void *take(struct arena *arena, size_t bytes, size_t align)
@@ -138,20 +183,48 @@ char *arena_extend(struct arena *arena, char *block, size_t bytes_old, size_t by
     return grown;
 }
 
-/* What a request said (a password, a token) is not left for whoever gets the memory next. */
-void arena_reset(struct arena *arena)
+static void begin_again(struct arena *arena)
 {
-    char *end = arena->at;
+    arena->at = arena->first;
+    arena->end = arena->first != NULL ? arena->first + arena->first_bytes : NULL;
+    arena->bytes_left = arena->bytes_max;
+    arena->overflowed = false;
+}
 
+void arena_rewind(struct arena *arena)
+{
+    leave(arena);
     while (arena->chunks != NULL) {
         struct arena_chunk *chunk = arena->chunks;
 
         arena->chunks = chunk->older;
-        alloc_wipe(chunk->data, (size_t)(end - chunk->data));
-        end = chunk->older_end;
-        alloc_free(chunk);
+        if (chunk->bytes > CHUNK_BYTES_KEPT) {
+            chunk_free(chunk);
+            continue;
+        }
+        chunk->older = arena->spare;
+        arena->spare = chunk;
     }
-    if (arena->first != NULL)
-        alloc_wipe(arena->first, (size_t)(end - arena->first));
-    arena_init(arena, arena->first, arena->first_bytes, arena->bytes_max);
+    begin_again(arena);
+}
+
+void arena_wipe(struct arena *arena)
+{
+    PC_ASSERT(arena->chunks == NULL && arena->at == arena->first);
+    while (arena->spare != NULL) {
+        struct arena_chunk *chunk = arena->spare;
+
+        arena->spare = chunk->older;
+        chunk_free(chunk);
+    }
+    if (arena->first_dirty > 0)
+        alloc_wipe(arena->first, arena->first_dirty);
+    arena->first_dirty = 0;
+}
+
+/* What a request said (a password, a token) is not left for whoever gets the memory next. */
+void arena_reset(struct arena *arena)
+{
+    arena_rewind(arena);
+    arena_wipe(arena);
 }

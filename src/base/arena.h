@@ -7,7 +7,8 @@
  *   arena_reset(&arena);          gives every chunk back, keeps the first buffer
  *
  * Threads: one at a time (an arena is handed over together with its job).
- * Memory: arena_reset frees every chunk; a reset arena needs nothing further. */
+ * Memory: arena_reset frees every chunk; a reset arena needs nothing further, a rewound one needs
+ *         arena_wipe. */
 #ifndef PC_BASE_ARENA_H
 #define PC_BASE_ARENA_H
 
@@ -23,7 +24,9 @@ struct arena {
     char *end;                  /* one past the current buffer */
     char *first;                /* lent by the owner; may be NULL */
     size_t first_bytes;         /* its size */
+    size_t first_dirty;         /* of the first buffer: what was taken since it was wiped */
     struct arena_chunk *chunks; /* newest first */
+    struct arena_chunk *spare;  /* kept by arena_rewind, with what they held */
     size_t bytes_left;          /* what may still be taken from the heap */
     size_t bytes_max;           /* cap over all heap chunks */
     bool overflowed;            /* sticky: some allocation failed */
@@ -52,5 +55,11 @@ PC_CHECKED char *arena_extend(struct arena *arena, char *block, size_t bytes_old
 
 /* Overwrites what was taken with zeros, forgets it and clears the sticky mark. */
 void arena_reset(struct arena *arena);
+
+/* The same for who comes back soon: a few chunks are kept for the next use, and nothing is
+ * overwritten before arena_wipe. */
+void arena_rewind(struct arena *arena);
+/* Overwrites what earlier uses left, and gives back the chunks that were kept. Between uses. */
+void arena_wipe(struct arena *arena);
 
 #endif

@@ -198,6 +198,40 @@ static void arena_leaves_nothing_behind(void **state)
     assert_int_equal(first[7], 0);
 }
 
+/* A use after the first takes no memory from the heap, up to the same cap, and what was left is
+ * wiped when that is asked for. */
+static void arena_is_rewound(void **state)
+{
+    char first[64];
+    struct arena arena;
+    char *chunks[2] = {NULL, NULL};
+
+    (void)state;
+    arena_init(&arena, first, sizeof(first), 16384);
+    for (int i = 0; i < 3; i++) {
+        char *secret = arena_bytes(&arena, 50);
+        char *taken[2] = {arena_bytes(&arena, 3000), arena_bytes(&arena, 6000)};
+
+        assert_ptr_equal(secret, first);
+        memset(secret, 's', 50);
+        assert_non_null(taken[0]);
+        assert_non_null(taken[1]);
+        if (i > 0)
+            assert_memory_equal(taken, chunks, sizeof(chunks));
+        memcpy(chunks, taken, sizeof(chunks));
+        assert_null(arena_bytes(&arena, 10000)); /* over the cap */
+        arena_rewind(&arena);
+        assert_false(arena.overflowed);
+        assert_int_equal(first[49], 's');
+    }
+    arena_wipe(&arena);
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(first[i], 0);
+    alloc_fail_at(1);
+    assert_null(arena_bytes(&arena, 3000)); /* the chunks were given back */
+    arena_reset(&arena);
+}
+
 static void arena_survives_a_failing_heap(void **state)
 {
     struct arena arena;
@@ -567,6 +601,7 @@ int main(void)
         cmocka_unit_test(span_secret_comparison_is_exact),
         cmocka_unit_test(arena_stops_at_its_cap),
         cmocka_unit_test(arena_leaves_nothing_behind),
+        cmocka_unit_test(arena_is_rewound),
         cmocka_unit_test(arena_survives_a_failing_heap),
         cmocka_unit_test(sbuf_drops_whole_what_does_not_fit),
         cmocka_unit_test(sbuf_grows_to_its_bound),

@@ -54,7 +54,7 @@ struct span net_loop_http_date(struct net_loop *loop)
 
 static bool is_dirty(const struct net_loop *loop)
 {
-    size_t bytes = loop->outbox.dirty;
+    size_t bytes = loop->outbox.dirty + loop->spare_dirty;
 
     for (size_t i = 0; i < NET_BUFFER_COUNT; i++)
         bytes |= loop->dirty[i];
@@ -72,6 +72,9 @@ static void on_wiper(struct net_timer *timer)
         loop->dirty[i] = 0;
     }
     net_outbox_wipe(&loop->outbox);
+    for (struct net_stream *stream = loop->spare; stream != NULL; stream = stream->next_spare)
+        arena_wipe(&stream->arena);
+    loop->spare_dirty = false;
 }
 
 /* What was read is good until the loop has waited again. */
@@ -393,6 +396,7 @@ void net_loop_free(struct net_loop *loop)
         struct net_stream *stream = loop->spare;
 
         loop->spare = stream->next_spare;
+        arena_wipe(&stream->arena);
         alloc_free(stream);
     }
     buffers_free(loop);

@@ -269,6 +269,7 @@ struct net_loop {
     struct net_link *links;           /* the same, of outgoing ones */
     struct net_stream *spare;
     size_t spare_count;
+    bool spare_dirty; /* they hold what was said */
     struct net_http2_spares http2_spares;
     struct net_http2 *due; /* have frames to send before the loop waits */
     bool flushing;         /* they are sending */

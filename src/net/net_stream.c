@@ -18,6 +18,8 @@ struct net_stream *net_stream_new(struct net_conn *conn)
         stream = alloc_raw(sizeof(*stream));
         if (stream == NULL)
             return NULL;
+        arena_init(&stream->arena, stream->first, sizeof(stream->first),
+                   loop->server->options.arena_bytes_max);
     }
     stream->conn = conn;
     stream->slot = NULL;
@@ -32,8 +34,6 @@ struct net_stream *net_stream_new(struct net_conn *conn)
     stream->reply_left = 0;
     stream->body_bytes = 0;
     stream->body_ns = 0;
-    arena_init(&stream->arena, stream->first, sizeof(stream->first),
-               loop->server->options.arena_bytes_max);
     conn->refs++;
     return stream;
 }
@@ -47,12 +47,14 @@ static void recycle(struct net_stream *stream)
 
     if (stream->told && app->recycle != NULL)
         app->recycle(stream);
-    arena_reset(&stream->arena);
     if (loop->spare_count < NET_STREAMS_SPARE_MAX) {
+        arena_rewind(&stream->arena); /* wiped when the loop has time */
+        loop->spare_dirty = true;
         stream->next_spare = loop->spare;
         loop->spare = stream;
         loop->spare_count++;
     } else {
+        arena_reset(&stream->arena);
         alloc_free(stream);
     }
     net_conn_unref(conn);
