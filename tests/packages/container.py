@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Dockerfile, docker-compose.yml and the manifests for Kubernetes: read and held against each
-other, the program and deploy/. Nothing here runs in a container."""
+other, the program, deploy/, and what others know of such files. Nothing here runs in a
+container."""
+import copy
 import glob
+import json
 import os
 import re
 import tempfile
@@ -44,6 +47,35 @@ def check(report):
     check_image(report)
     check_compose(report)
     check_kubernetes(report)
+    check_schemas(report)
+
+
+def manifests():
+    return [thing for path in sorted(glob.glob(os.path.join(ROOT, "packaging/kubernetes/*")))
+            for thing in yaml.safe_load_all(text_of(path)) if thing]
+
+
+def check_schemas(report):
+    """By parts that others keep; a kustomization is no object of the API and has no schema there.
+    Each is also shown a file with a mistake, which it must name."""
+    good = {"dockerfile": text_of("Dockerfile"),
+            "compose": yaml.safe_load(text_of("docker-compose.yml")),
+            "kubernetes": [one for one in manifests() if one["kind"] != "Kustomization"]}
+    bad = copy.deepcopy(good)
+    bad["dockerfile"] = good["dockerfile"].replace("\nUSER 10001:10001", "\nUSERS 10001:10001")
+    bad["compose"]["services"]["gateway"]["mem_limits"] = "1g"
+    deployments = [one for one in bad["kubernetes"] if one["kind"] == "Deployment"]
+    deployments[0]["spec"]["template"]["spec"]["runAsNonRoot"] = True
+    deployments[1]["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = "x"
+    said = [run("node", "tests/packages/schemas.mjs", input=json.dumps(one)) for one in (good, bad)]
+    report.point("a linter of Dockerfiles and the schemas of Compose and Kubernetes find no fault",
+                 said[0].returncode == 0 and said[0].stdout == "", said[0].stdout + said[0].stderr)
+    for what, words in (("an instruction of a Dockerfile", r"dockerfile:\d+: Unknown instruction"),
+                        ("a key of Compose", r"compose: /services/gateway .*mem_limits"),
+                        ("a member of an object", r"kubernetes: .*runAsNonRoot.* does not exist"),
+                        ("a value of an object", r"Deployment \S+: .*containerPort must be")):
+        report.point(f"and they know a mistake: {what}", re.search(words, said[1].stdout),
+                     said[1].stdout + said[1].stderr)
 
 
 def check_image(report):
@@ -111,8 +143,7 @@ def check_compose(report):
 
 
 def check_kubernetes(report):
-    things = [thing for path in sorted(glob.glob(os.path.join(ROOT, "packaging/kubernetes/*")))
-              for thing in yaml.safe_load_all(text_of(path)) if thing]
+    things = manifests()
     of = lambda kind: [one for one in things if one["kind"] == kind]   # noqa: E731
     deployments = of("Deployment")
     bad = []
