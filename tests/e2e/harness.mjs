@@ -32,10 +32,36 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+// Each process draws from two hundred ports of its own, below those that the kernel gives clients:
+// what a program leaves for a moment, to be started again, nobody else takes meanwhile. Whoever
+// listens on the first of them owns them, and no longer than it runs.
+const listening = (port) =>
+  new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(null));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(server));
+  });
+
+let own;
+let drawn = 0;
+async function claimPorts() {
+  for (let at = 0; at < 100; at++) {
+    const first = 11_000 + ((process.pid + at) % 100) * 200;
+    const owner = await listening(first);
+    if (owner) return owner.unref() && first;
+  }
+  throw new Error('no two hundred ports are free');
+}
+
 /** Ports nobody listens on now; all are held until the last is found, so none is twice. */
 async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => server.listening || once(server, 'listening')));
+  const first = await (own ??= claimPorts());
+  const servers = [];
+  for (let tries = 0; servers.length < count; tries++) {
+    assert.ok(tries < 199, `of the ports from ${first} on too few are free`);
+    const server = await listening(first + 1 + (drawn++ % 199));
+    if (server) servers.push(server);
+  }
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return ports;

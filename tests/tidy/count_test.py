@@ -31,6 +31,7 @@ CASES = [
     ("bail out", "Bail out! no program\n", 1, (0, 1, 0)),
     ("node:test counts itself", NODE.format(3, 0, 0), 0, (3, 0, 1)),
     ("node:test with failures", NODE.format(1, 1, 1), 1, (1, 2, 1)),
+    ("node:test run twice", NODE.format(3, 0, 0) + NODE.format(2, 1, 0), 1, (5, 1, 2)),
     ("nested points count once", "    ok 1 - inner\nok 1 - outer\n1..1\n", 0, (1, 0, 0)),
 ]
 
