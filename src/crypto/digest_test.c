@@ -241,10 +241,22 @@ static void base64_has_one_text(void **state)
     assert_int_equal(crypto_base64_decode(SPAN_OF("Zm9v"), data, 2, &bytes), ERR_NO_SPACE);
 }
 
+/* What stands behind the text is somebody else's. */
+static void base64_is_written_in_its_place(void **state)
+{
+    char text[8] = "--------";
+    struct sbuf out = sbuf_over(text, sizeof(text));
+
+    (void)state;
+    crypto_base64_add(&out, SPAN_OF("\xfb\xff\xbf"));
+    assert_memory_equal(text, "+/+/----", sizeof(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_has_one_text),
+        cmocka_unit_test(base64_is_written_in_its_place),
         cmocka_unit_test(digests_match_the_standard),
         cmocka_unit_test(pieces_hash_like_the_whole),
         cmocka_unit_test(sha256_is_that_of_evp),

@@ -308,6 +308,7 @@ static void a_single_key_is_not_just_tried(void **state)
         {CRYPTO_HS256, "one", NULL},
         {CRYPTO_HS256, "", NULL}, /* a key without a name fits any */
         {CRYPTO_HS256, "two", "the kid is not the key's"},
+        {CRYPTO_HS256, "2", "the kid is not the key's"},
         {CRYPTO_HS384, "one", "the algorithm is not the key's"},
     };
     static const char secret[64] = "the same secret for each of them, and long enough for HS384.";

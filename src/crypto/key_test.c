@@ -431,6 +431,11 @@ static void sets_find_and_refuse(void **state)
                      0);
     assert_int_equal(
         crypto_keyset_find(set, (struct span){0}, CRYPTO_ES256, found, PC_COUNT(found)), 1);
+    assert_int_equal(crypto_keyset_find(set, SPAN_OF("x"), CRYPTO_ES256, found, PC_COUNT(found)),
+                     0);
+    found[1] = keys[CRYPTO_EDDSA]; /* room for none: all are counted, none is told */
+    assert_int_equal(crypto_keyset_find(set, (struct span){0}, CRYPTO_ES256, found + 1, 0), 1);
+    assert_ptr_equal(found[1], keys[CRYPTO_EDDSA]);
     assert_int_equal(crypto_jwks_add(&out, set), ERR_OK);
     assert_int_equal(crypto_keyset_from_jwks(sbuf_span(&out), CRYPTO_ALG_NONE, &back, NULL),
                      ERR_OK);

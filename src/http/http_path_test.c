@@ -29,6 +29,8 @@ static const struct path_case cases[] = {
     {"/a/%2E%2e/b", "/b"},
     {"/a/.%2e/b", "/b"},
     {"/a/b/..", "/a/"},
+    {"/abc/defg/../hi", "/abc/hi"},
+    {"/abc/defg/hi/../..", "/abc/"},
     {"/a/b/.", "/a/b/"},
     {"/a/..", "/"},
     {"/..", NULL},
@@ -85,6 +87,25 @@ static void path_is_canonical_or_refused(void **state)
             fail_msg("%s: %s", cases[i].target, err_name(err));
         if (cases[i].path != NULL && !span_is(target.path, cases[i].path))
             fail_msg("%s became %.*s", cases[i].target, SPAN_ARG(target.path));
+        arena_reset(&arena);
+    }
+}
+
+/* All behind the first question mark, as it is. */
+static void query_is_what_follows(void **state)
+{
+    static const char *const rows[][2] = {
+        {"/a?b=c", "b=c"}, {"/a?b?c/../d", "b?c/../d"},    {"/?", ""},
+        {"/a", ""},        {"https://example.com?x", "x"}, {"http://example.com/a?x=%20", "x=%20"}};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        struct http_target target = {0};
+        struct arena arena;
+
+        arena_init(&arena, NULL, 0, 4096);
+        assert_int_equal(http_target_read(span_from(rows[i][0]), &arena, &target), ERR_OK);
+        assert_true(span_is(target.query, rows[i][1]));
         arena_reset(&arena);
     }
 }
@@ -160,23 +181,13 @@ static void host_is_a_name_or_an_address(void **state)
         "[::1]:80",   "a_b.example",
         "localhost:", "xn--bcher-kva.example",
         "a:65535",    "[0000:0000:0000:0000:0000:ffff:255.255.255.255]"};
-    static const char *const bad[] = {"",
-                                      "a b",
-                                      "a/b",
-                                      "a:99999",
-                                      "a:x",
-                                      "[::1",
-                                      "[]",
-                                      "[g::]",
-                                      ".a",
-                                      "a@b",
-                                      "a,b",
-                                      "-a",
-                                      "a:80:80",
-                                      "a\tb",
-                                      "[::1]x",
-                                      "a:65536",
-                                      "[00000:0000:0000:0000:0000:ffff:255.255.255.255]"};
+    static const char *const bad[] = {
+        "",       "a b",     "!a",
+        "a/b",    "a:99999", "a:x",
+        "[::1",   "[]",      "[g::]",
+        ".a",     "a@b",     "a,b",
+        "-a",     "a:80:80", "a\tb",
+        "[::1]x", "a:65536", "[00000:0000:0000:0000:0000:ffff:255.255.255.255]"};
 
     (void)state;
     for (size_t i = 0; i < PC_COUNT(good); i++)
@@ -194,6 +205,7 @@ int main(void)
         cmocka_unit_test(path_survives_its_own_encoding),
         cmocka_unit_test(path_reports_a_full_arena),
         cmocka_unit_test(query_decodes_and_refuses),
+        cmocka_unit_test(query_is_what_follows),
         cmocka_unit_test(host_is_a_name_or_an_address),
     };
 

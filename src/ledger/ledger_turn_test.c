@@ -125,6 +125,27 @@ static void what_was_read_must_still_be_there(void **state)
     assert_int_equal(number_of(&head_seq), 4);
 }
 
+/* What cannot be is told as damage and not taken for an account. Nothing of it stays. */
+static enum err damaged_work(struct ledger_turn *turn, void *context)
+{
+    static const struct store_statement damage = {
+        .name = "damage", .sqlite = "UPDATE ledger_accounts SET currency = 'QQQ' WHERE id = ?1"};
+    const int64_t *id = context;
+    struct ledger_account account;
+    enum err err = store_exec(ledger_turn_conn(turn), &damage, STORE_PARAMS(STORE_I64(*id)), NULL);
+
+    return err ? err : ledger_account_get(bench.ledger, ledger_turn_conn(turn), *id, &account);
+}
+
+static void damage_is_told(void **state)
+{
+    int64_t id = opened(CURRENCY_USD);
+
+    (void)state;
+    assert_int_equal(doing(damaged_work, &id), ERR_STORE_CORRUPT);
+    assert_int_equal(account_of(id).currency, CURRENCY_USD);
+}
+
 /* Texts that mean something inside of an array come back as they were. */
 static enum err described_work(struct ledger_turn *turn, void *context)
 {
@@ -161,9 +182,8 @@ static void descriptions_stay_as_they_were(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        BENCH_TEST(money_moves_and_is_written),
-        BENCH_TEST(a_mark_takes_back),
-        BENCH_TEST(what_was_read_must_still_be_there),
+        BENCH_TEST(money_moves_and_is_written),        BENCH_TEST(a_mark_takes_back),
+        BENCH_TEST(what_was_read_must_still_be_there), BENCH_TEST(damage_is_told),
         BENCH_TEST(descriptions_stay_as_they_were),
     };
 

@@ -231,6 +231,19 @@ static void successes_do_not_outlive_their_state(void **state)
 }
 
 /* Half a millisecond is rounded up, so that nobody is let in early. */
+/* A share of slow calls without a bound of what is slow is no rule at all. */
+static void nothing_is_slow_without_a_bound(void **state)
+{
+    struct breaker *breaker = made((struct breaker_options){.slow_percent = 50});
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        breaker_report_timed(breaker, admitted(breaker, 0), true, SECOND, 0);
+    assert_int_equal(breaker_state(breaker), BREAKER_CLOSED);
+    assert_int_equal(breaker_sums(breaker, 0).calls, 0); /* nobody counts */
+    breaker_free(breaker);
+}
+
 static void waits_are_rounded_up(void **state)
 {
     struct breaker *breaker = made((struct breaker_options){.failures = 1, .open_ns = 1500000});
@@ -522,6 +535,7 @@ int main(void)
         cmocka_unit_test(late_reports_do_not_count),
         cmocka_unit_test(probes_are_bounded_and_may_be_lost),
         cmocka_unit_test(successes_do_not_outlive_their_state),
+        cmocka_unit_test(nothing_is_slow_without_a_bound),
         cmocka_unit_test(waits_are_rounded_up),
         cmocka_unit_test(states_have_their_names),
         cmocka_unit_test(equals_the_reference_over_a_million_steps),

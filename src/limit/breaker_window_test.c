@@ -17,6 +17,7 @@
 #include "base/random_test_kit.h"
 #include "base/span.h"
 #include "limit/breaker.h"
+#include "limit/breaker_window.h"
 
 #define SECOND CLOCK_NS_PER_S
 #define MS     CLOCK_NS_PER_MS
@@ -147,6 +148,50 @@ static void a_round_that_comes_again_is_another(void **state)
         calls(breaker, 1, true, 0, i * SECOND + 2 * later_ns);
     assert_int_equal(breaker_sums(breaker, 3 * later_ns).calls, 5);
     breaker_free(breaker);
+}
+
+/* A place that is passed over in each round does not wait there until its number comes again. */
+static void a_place_passed_over_is_cleared(void **state)
+{
+    struct breaker_window window;
+    const uint64_t rounds = 65536;
+
+    (void)state;
+    breaker_window_init(&window, 10 * SECOND);
+    (void)breaker_window_add(&window, 3000, true, true);
+    for (uint64_t s = 4; s < 3 + rounds * BUCKETS; s++) {
+        if (s % BUCKETS != 3)
+            (void)breaker_window_add(&window, s * 1000, false, false);
+    }
+    assert_int_equal(breaker_window_read(&window, (3 + rounds * BUCKETS) * 1000).calls, 9);
+    assert_int_equal(breaker_window_read(&window, (3 + rounds * BUCKETS) * 1000).errors, 0);
+}
+
+/* As short as can be: a millisecond a place. */
+static void a_short_window_is_one(void **state)
+{
+    struct breaker_window window;
+
+    (void)state;
+    breaker_window_init(&window, 3 * MS);
+    assert_int_equal(window.bucket_ms, 1);
+    breaker_window_init(&window, 0);
+    assert_int_equal(window.bucket_ms, 0);
+}
+
+/* A count that is full is halved with those beside it. */
+static void full_counts_keep_their_shares(void **state)
+{
+    struct breaker_window window;
+    struct breaker_counts counts = {0};
+
+    (void)state;
+    breaker_window_init(&window, 10 * SECOND);
+    for (uint32_t i = 0; i < 65536; i++)
+        counts = breaker_window_add(&window, 0, true, true);
+    assert_int_equal(counts.calls, 32768);
+    assert_int_equal(counts.errors, 32768);
+    assert_int_equal(counts.slow, 32768);
 }
 
 static void slow_calls_open_it(void **state)
@@ -574,6 +619,9 @@ int main(void)
         cmocka_unit_test(few_calls_say_nothing),
         cmocka_unit_test(the_window_moves_on),
         cmocka_unit_test(a_round_that_comes_again_is_another),
+        cmocka_unit_test(a_place_passed_over_is_cleared),
+        cmocka_unit_test(a_short_window_is_one),
+        cmocka_unit_test(full_counts_keep_their_shares),
         cmocka_unit_test(slow_calls_open_it),
         cmocka_unit_test(a_slow_probe_opens_it_again),
         cmocka_unit_test(it_closes_with_an_empty_window),

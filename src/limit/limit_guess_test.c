@@ -143,6 +143,55 @@ static void cancelled_attempts_cost_nothing(void **state)
     limit_guess_free(guess);
 }
 
+/* A cancelled attempt takes back its own charge, and no more. */
+static void cancelling_takes_back_one_charge(void **state)
+{
+    (void)state;
+    for (int known = 0; known <= 1; known++) {
+        struct limit_guess *guess = made((struct limit_guess_options){0});
+
+        if (known)
+            assert_true(allowed(guess, "a", 1, RIGHT, SECOND));
+        assert_true(allowed(guess, "a", 1, CANCELLED, SECOND));
+        for (int i = 0; i < 5; i++) {
+            assert_true(allowed(guess, "a", 1, CANCELLED, SECOND));
+            assert_true(allowed(guess, "a", 1, WRONG, SECOND));
+        }
+        assert_int_equal(attempted(guess, SPAN_OF("a"), 1, WRONG, SECOND).retry_after_ns, SECOND);
+        limit_guess_free(guess);
+    }
+}
+
+static bool is_known(struct limit_guess *guess, uint32_t address, int64_t now_ns)
+{
+    return attempted(guess, SPAN_OF("a"), address, CANCELLED, now_ns).known;
+}
+
+/* An account is known at sixteen addresses; the next one takes the place of the one that was used
+ * longest ago, wherever that lies, and one that is used again takes no other's. */
+static void the_oldest_mark_goes(void **state)
+{
+    enum { MARKS = 16 };
+
+    (void)state;
+    for (uint32_t oldest = 0; oldest < MARKS; oldest++) {
+        struct limit_guess *guess = made((struct limit_guess_options){.slots = 64});
+
+        for (uint32_t i = 0; i < MARKS; i++)
+            assert_true(allowed(guess, "a", i, RIGHT, i == oldest ? MINUTE : 2 * MINUTE));
+        for (uint32_t i = 0; i < MARKS; i++)
+            assert_true(is_known(guess, i, 3 * MINUTE));
+        if (oldest != 0)
+            assert_true(allowed(guess, "a", 0, RIGHT, 3 * MINUTE)); /* again */
+        for (uint32_t i = 0; i < MARKS; i++)
+            assert_true(is_known(guess, i, 3 * MINUTE));
+        assert_true(allowed(guess, "a", MARKS, RIGHT, 3 * MINUTE));
+        for (uint32_t i = 0; i <= MARKS; i++)
+            assert_int_equal(is_known(guess, i, 3 * MINUTE), i != oldest);
+        limit_guess_free(guess);
+    }
+}
+
 /* One password on many accounts: the address runs out. */
 static void spraying_runs_out_of_its_address(void **state)
 {
@@ -398,6 +447,8 @@ int main(void)
         cmocka_unit_test(success_forgets_the_failures),
         cmocka_unit_test(successes_cost_nobody_anything),
         cmocka_unit_test(cancelled_attempts_cost_nothing),
+        cmocka_unit_test(cancelling_takes_back_one_charge),
+        cmocka_unit_test(the_oldest_mark_goes),
         cmocka_unit_test(spraying_runs_out_of_its_address),
         cmocka_unit_test(attempts_side_by_side_overdraw_nothing),
         cmocka_unit_test(owner_walks_in_through_a_million_guesses),

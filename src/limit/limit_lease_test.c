@@ -155,6 +155,47 @@ static void knows_when_to_ask_again(void **state)
     assert_true(limit_lease_is_refused(&lease, step_ns + 1));
 }
 
+/* What the client is told: of the bucket as it was heard of, filled since, and what is out. */
+static void tells_what_is_left(void **state)
+{
+    struct limit_lease lease = {.part = limit_part_of(&rate), .size = 5};
+    const int64_t step_ns = STEP_US * CLOCK_NS_PER_US;
+    struct limit_verdict verdict;
+
+    (void)state;
+    limit_lease_ask(&lease);
+    limit_lease_landed(&lease, 2 * STEP_US, 5, 0);
+    assert_int_equal(lease.debt_us, 7 * STEP_US);
+    verdict = limit_lease_verdict(&lease, true, step_ns);
+    assert_int_equal(verdict.full_after_ns, 6 * step_ns);
+    assert_int_equal(verdict.remaining, BURST - 6 + 5);
+    verdict = limit_lease_verdict(&lease, true, 100 * step_ns); /* full since long */
+    assert_int_equal(verdict.full_after_ns, 0);
+    assert_int_equal(verdict.remaining, BURST); /* not more, with those that are out */
+    limit_lease_return(&lease);
+    assert_int_equal(lease.part.want, -5);
+    limit_lease_landed(&lease, 2 * STEP_US, -5, 0);
+    assert_int_equal(lease.debt_us, 0);
+}
+
+/* A digest's first bytes say where, within the table. */
+static void has_a_place(void **state)
+{
+    static const uint32_t hashes[] = {0, 1, 77, UINT32_MAX, UINT32_MAX - 5};
+    struct limit_leases leases = {0};
+    struct limit_part part = limit_part_of(&rate);
+
+    (void)state;
+    assert_int_equal(limit_leases_new(&leases), ERR_OK);
+    for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+        memcpy(part.key, &hashes[i], sizeof(hashes[i]));
+        assert_ptr_equal(limit_lease_find(&leases, &part, 5, 0),
+                         &leases.slots[hashes[i] % (LIMIT_LEASE_SLOTS / 8) * 8]);
+    }
+    limit_leases_free(&leases);
+    assert_null(leases.slots);
+}
+
 /* Whoever has something out, or waits, keeps the place. */
 static void keeps_what_is_out(void **state)
 {
@@ -176,9 +217,12 @@ static void keeps_what_is_out(void **state)
     held[3]->left = 0;
     held[9 - 1] = limit_lease_find(&leases, &part, 5, 1);
     assert_ptr_equal(held[8], held[3]);
+    assert_int_equal(held[8]->size, 5);
     part.key[LIMIT_KEY_BYTES - 1] = 4;
+    part.step_us *= 2; /* the limit is another now */
     assert_ptr_equal(limit_lease_find(&leases, &part, 7, 1), held[4]);
     assert_int_equal(held[4]->size, 7);
+    assert_int_equal(held[4]->part.step_us, part.step_us);
     assert_int_equal(held[4]->left, 1);
     limit_leases_free(&leases);
 }
@@ -190,6 +234,8 @@ int main(void)
         cmocka_unit_test(has_a_size),
         cmocka_unit_test(is_lost_when_it_cannot_go_back),
         cmocka_unit_test(knows_when_to_ask_again),
+        cmocka_unit_test(tells_what_is_left),
+        cmocka_unit_test(has_a_place),
         cmocka_unit_test(keeps_what_is_out),
     };
 

@@ -47,7 +47,11 @@ static void reads_numbers(void **state)
     assert_int_equal(reply.numbers[0], 1);
     assert_int_equal(reply.numbers[1], -20);
     assert_true(reply.numbers[2] == INT64_MAX);
+    assert_int_equal(read_one("*0\r\n", &reply), ERR_OK);
+    assert_int_equal(reply.kind, LIMIT_REPLY_NUMBERS);
+    assert_int_equal(reply.count, 0);
     assert_int_equal(read_one(":7\r\n", &reply), ERR_OK);
+    assert_int_equal(reply.kind, LIMIT_REPLY_NUMBERS);
     assert_int_equal(reply.count, 1);
     assert_int_equal(reply.numbers[0], 7);
 }
@@ -141,6 +145,27 @@ static void reads_many_in_a_row(void **state)
         assert_int_equal(reply.numbers[0], 8);
     }
     limit_reader_free(reader);
+    limit_reader_free(NULL);
+}
+
+/* What was read already does not count against what is still coming. */
+static void only_what_is_unread_is_bounded(void **state)
+{
+    static char text[800 + 3600];
+    struct limit_reader *reader = NULL;
+    struct limit_reply reply;
+
+    (void)state;
+    for (size_t i = 0; i < 200; i++)
+        memcpy(text + 4 * i, ":1\r\n", 4);
+    memset(text + 800, 'a', 3600);
+    memcpy(text + 800, "$4000\r\n", 7);
+    assert_int_equal(limit_reader_new(&reader), ERR_OK);
+    assert_int_equal(limit_reader_feed(reader, span_make(text, sizeof(text))), ERR_OK);
+    for (size_t i = 0; i < 200; i++)
+        assert_int_equal(limit_reader_next(reader, &reply), ERR_OK);
+    assert_int_equal(limit_reader_next(reader, &reply), ERR_AGAIN);
+    limit_reader_free(reader);
 }
 
 int main(void)
@@ -152,6 +177,7 @@ int main(void)
         cmocka_unit_test(refuses_lies),
         cmocka_unit_test(refuses_what_never_ends),
         cmocka_unit_test(reads_many_in_a_row),
+        cmocka_unit_test(only_what_is_unread_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -493,7 +493,55 @@ static void the_tightest_is_told(void **state)
     assert_false(limit_is_tighter(&few, &short_wait));
     assert_true(limit_is_tighter(&few, &many));
     assert_true(limit_is_tighter(&many, &sooner));
-    assert_true(limit_name_id(SPAN_OF("a")) != limit_name_id(SPAN_OF("b")));
+    assert_false(limit_is_tighter(&short_wait, &short_wait)); /* the first of two alike stays */
+    assert_false(limit_is_tighter(&few, &few));
+    assert_false(limit_is_tighter(&many, &many));
+}
+
+/* FNV-1a's own examples, with the bit by which they are told from the ids of nameless limits. */
+static void names_have_numbers(void **state)
+{
+    (void)state;
+    assert_true(limit_name_id(SPAN_OF("")) == UINT64_C(0xCBF29CE484222325));
+    assert_true(limit_name_id(SPAN_OF("fo")) == UINT64_C(0x88985907B541D342));
+    assert_true(limit_name_id(SPAN_OF("foobar")) == UINT64_C(0x85944171F73967E8));
+}
+
+/* What was in the verdict before, and that nobody asked, is not read. */
+static void one_alone_is_not_looked_at_before(void **state)
+{
+    struct limit_table *table = table_made(64, 1);
+    const struct limit_ask asks[] = {
+        {.rate = {.id = 1, .requests = 100, .period_ns = 60 * SECOND}, .key = SPAN("a")},
+        {.rate = {.id = 2, .requests = 1, .period_ns = 60 * SECOND}, .key = SPAN("a")}};
+    struct limit_verdict verdict = {.allowed = false};
+    size_t tightest = 9;
+
+    (void)state;
+    limit_take_all(table, asks, 1, SECOND, &verdict, &tightest);
+    assert_true(verdict.allowed);
+    assert_int_equal(verdict.remaining, 99);
+    limit_take_all(table, asks, 2, SECOND, &verdict, &tightest);
+    assert_true(verdict.allowed);
+    limit_take_all(table, asks, 2, SECOND, &verdict, &tightest); /* the second has none left */
+    assert_false(verdict.allowed);
+    limit_peek(table, asks[0].key, &asks[0].rate, SECOND, &verdict);
+    assert_int_equal(verdict.remaining, 97); /* it would be taken, having 98 */
+    limit_table_free(table);
+}
+
+static void busy_buckets_are_counted(void **state)
+{
+    struct limit_table *table = table_made(4096, 1);
+    struct limit_verdict verdict;
+
+    (void)state;
+    assert_int_equal(limit_table_busy(table, SECOND), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        limit_take(table, span_make(&i, sizeof(i)), &per_minute, SECOND, &verdict);
+    assert_int_equal(limit_table_busy(table, SECOND), 100);
+    assert_int_equal(limit_table_busy(table, 3 * SECOND), 0); /* a second each, and all are full */
+    limit_table_free(table);
 }
 
 int main(void)
@@ -503,6 +551,9 @@ int main(void)
         cmocka_unit_test(some_are_taken_together_or_not_at_all),
         cmocka_unit_test(several_admit_together_or_not_at_all),
         cmocka_unit_test(the_tightest_is_told),
+        cmocka_unit_test(names_have_numbers),
+        cmocka_unit_test(one_alone_is_not_looked_at_before),
+        cmocka_unit_test(busy_buckets_are_counted),
         cmocka_unit_test(keys_and_limits_do_not_share),
         cmocka_unit_test(burst_may_differ_from_the_rate),
         cmocka_unit_test(peeking_takes_nothing),
