@@ -114,6 +114,8 @@ static struct span first_problem(const struct config_problems *problems)
 
 /* The program that runs, and the settings that it was started with. Reloads are asked for by SIGHUP
  * and by operators, from two threads. */
+enum { LOOK_MS = 5000 }; /* whether the process that keeps the keys is there */
+
 struct running {
     const struct command_call *call;
     unsigned services;
@@ -275,17 +277,19 @@ static void beat(struct running *running)
 static enum command_exit wait_for_end(struct running *running)
 {
     const int32_t beat_ms = running->manager.beat_ms;
+    const int32_t look_ms = crypto_vault_is_there() ? LOOK_MS : -1;
 
     for (;;) {
-        enum net_signal told = net_signals_wait(beat_ms > 0 ? beat_ms : -1);
+        enum net_signal told = net_signals_wait(beat_ms > 0 ? beat_ms : look_ms);
 
         beat(running);
         if (told == NET_SIGNAL_STOP)
             return COMMAND_GOOD;
         if (told == NET_SIGNAL_RELOAD)
             reload_by_signal(running);
-        if (told == NET_SIGNAL_CHILD && crypto_vault_is_there() && !crypto_vault_answers()) {
-            command_tell(running->call, "the process that keeps the keys has ended; so does this");
+        if (crypto_vault_is_lost()) {
+            command_tell(running->call, "the process that keeps the keys has ended, or stands "
+                                        "still; this ends, too");
             return COMMAND_BAD;
         }
     }

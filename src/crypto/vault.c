@@ -4,7 +4,8 @@
  *
  *   crypto_vault_start -> (any thread: take a pair, send, receive, give back) -> crypto_vault_stop
  *
- * A pair whose other end is gone means that the vault is: from then on all requests fail. */
+ * A pair whose other end is gone, or gives no answer in time, means that the vault is lost: from
+ * then on all requests fail. */
 #include "crypto/vault.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@
 
 #include "base/alloc.h"
 #include "crypto/vault_priv.h"
+
+enum { ANSWER_S = 60, END_MS = 5000 };
 
 static struct {
     _Atomic int pid;
@@ -205,6 +208,13 @@ void crypto_vault_forget(const struct crypto_key *key)
 
 /* ---- its life ---- */
 
+static bool has_ended(int pid)
+{
+    pid_t ended = waitpid(pid, NULL, WNOHANG);
+
+    return ended == pid || (ended < 0 && errno == ECHILD);
+}
+
 bool crypto_vault_is_there(void)
 {
     return atomic_load(&vault.pid) != 0;
@@ -220,6 +230,15 @@ bool crypto_vault_answers(void)
     struct exchange it = {.ask = {.what = CRYPTO_VAULT_PING}};
 
     return exchange(&it) == ERR_OK;
+}
+
+bool crypto_vault_is_lost(void)
+{
+    int pid = atomic_load(&vault.pid);
+
+    if (pid != 0 && has_ended(pid))
+        atomic_store(&vault.is_gone, true);
+    return pid != 0 && atomic_load(&vault.is_gone);
 }
 
 /* Signals to stop go to whole groups of processes: the vault ends when its parent has. */
@@ -244,12 +263,15 @@ PC_NORETURN static void become_vault(const struct crypto_vault_options *options,
     crypto_vault_serve(channels, options->channels);
 }
 
-static bool pairs_make(unsigned count, int *here, int *there)
+static bool pairs_make(unsigned count, unsigned answer_s, int *here, int *there)
 {
+    const struct timeval patience = {.tv_sec = answer_s > 0 ? answer_s : ANSWER_S};
+
     for (unsigned i = 0; i < count; i++) {
         int ends[2];
 
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 ||
+            setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0)
             return false;
         here[i] = ends[0];
         there[i] = ends[1];
@@ -271,7 +293,7 @@ enum err crypto_vault_start(const struct crypto_vault_options *options, struct c
 
     PC_ASSERT(options->channels > 0 && options->channels <= CRYPTO_VAULT_CHANNELS_MAX);
     PC_ASSERT(!crypto_vault_is_there());
-    if (!pairs_make(options->channels, here, there)) {
+    if (!pairs_make(options->channels, options->answer_s, here, there)) {
         crypto_fault_set(fault, "no sockets for the process that keeps the keys");
         return ERR_IO;
     }
@@ -303,7 +325,7 @@ void crypto_vault_stop(void)
     close_all(vault.free, vault.free_count);
     vault.count = vault.free_count = 0;
     PC_ASSERT(pthread_mutex_unlock(&vault.lock) == 0);
-    if (pid > 0)
-        (void)waitpid(pid, NULL, 0);
+    for (int i = 0; pid > 0 && i < END_MS && !has_ended(pid); i++)
+        (void)usleep(1000);
     atomic_store(&vault.pid, 0);
 }

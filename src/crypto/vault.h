@@ -18,6 +18,7 @@
 
 struct crypto_vault_options {
     unsigned channels;                 /* requests at once, 1 to 64; more wait */
+    unsigned answer_s;                 /* how long one may take, else it is lost; 0: 60 */
     enum err (*settle)(void *context); /* in the vault, before it takes requests: may refuse */
     void *context;
 };
@@ -32,9 +33,13 @@ PC_CHECKED enum err crypto_vault_start(const struct crypto_vault_options *option
 bool crypto_vault_is_there(void);
 bool crypto_vault_answers(void);
 
+/* Has it ended, or left a request without an answer? Does not wait; false without one. */
+bool crypto_vault_is_lost(void);
+
 int crypto_vault_pid(void); /* 0: there is none */
 
-/* Lets it end, and waits for that. Keys that it held sign no more. */
+/* Lets it end, and waits for that a few seconds: if it stands still it ends with this process. Keys
+ * that it held sign no more. */
 void crypto_vault_stop(void);
 
 #endif

@@ -173,7 +173,32 @@ static void fails_closed(void **state)
     assert_int_equal(kill(crypto_vault_pid(), SIGKILL), 0);
     assert_int_equal(crypto_key_sign(key, SPAN_OF("x"), signature, &bytes), ERR_BUSY);
     assert_false(crypto_vault_answers());
+    assert_true(crypto_vault_is_lost());
     assert_int_equal(crypto_key_generate(CRYPTO_ES256, (struct span){0}, &other), ERR_BUSY);
+}
+
+/* One that stands still keeps nobody waiting for ever, and none is waited for in the end. */
+static void standing_still_is_lost(void **state)
+{
+    const struct crypto_vault_options options = {.channels = 2, .answer_s = 1};
+    PC_AUTO(crypto_key) key = NULL;
+    unsigned char signature[CRYPTO_SIGNATURE_BYTES_MAX];
+    size_t bytes;
+    int pid;
+
+    (void)state;
+    assert_int_equal(crypto_vault_start(&options, NULL), ERR_OK);
+    pid = crypto_vault_pid();
+    assert_int_equal(crypto_key_generate(CRYPTO_ES256, (struct span){0}, &key), ERR_OK);
+    assert_false(crypto_vault_is_lost());
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_false(crypto_vault_is_lost()); /* nobody has asked it yet */
+    assert_int_equal(crypto_key_sign(key, SPAN_OF("x"), signature, &bytes), ERR_BUSY);
+    assert_true(crypto_vault_is_lost());
+    crypto_vault_stop();
+    assert_false(crypto_vault_is_there());
+    assert_int_equal(kill(pid, SIGKILL), 0); /* the end of this process would be its end as well */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static enum err refuses(void *context)
@@ -201,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_threads_sign, begin, end),
         cmocka_unit_test_setup_teardown(too_much_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(fails_closed, begin, end),
+        cmocka_unit_test(standing_still_is_lost),
         cmocka_unit_test(must_settle),
     };
     int failed;

@@ -178,6 +178,24 @@ test('without the keys a token is refused, or the door is closed', async () => {
   assert.deepEqual(new Set(seen.slice(0, 20)), new Set([200]));
 });
 
+test('keys that stand still for a moment hold up nothing but signing', async () => {
+  const gate = await start({}, unlimited);
+  const [keeper] = children(gate.pid);
+  process.kill(keeper, 'SIGSTOP');
+  const token = askToken(gate);
+  let signed = false;
+  void token.then(() => {
+    signed = true;
+  });
+  for (let i = 0; i < 20; i++) assert.equal((await gate.get('/livez')).status, 200);
+  gate.signal('SIGHUP'); // whoever waits for signals is told of the stop, too, and goes on
+  await gate.line(({ event }) => event === 'configuration_reloaded', 30_000);
+  assert.equal(signed, false);
+  process.kill(keeper, 'SIGCONT');
+  assert.equal((await token).status, 200);
+  assert.deepEqual(await gate.stop(), { code: 0, signal: null });
+});
+
 test('a program that is killed leaves nothing behind', async () => {
   const gate = await start();
   const [keeper] = children(gate.pid);
