@@ -91,6 +91,22 @@ static void path_is_canonical_or_refused(void **state)
     }
 }
 
+/* Forms may hold any byte but NUL, so control characters are read as well; who may have them is
+ * for others to say. */
+static void an_escape_is_a_byte(void **state)
+{
+    static const struct {
+        const char *text;
+        int byte;
+    } rows[] = {{"%0a", 10}, {"%00", 0},  {"%10", 16}, {"%fF", 255}, {"%09x", 9}, {"%", -1},
+                {"%0", -1},  {"%g0", -1}, {"%0g", -1}, {"%-1", -1},  {"%/0", -1}, {"%0@", -1}};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(rows); i++)
+        assert_int_equal(http_escape_byte(span_from(rows[i].text), 0), rows[i].byte);
+    assert_int_equal(http_escape_byte(SPAN_OF("ab%41"), 2), 'A');
+}
+
 /* All behind the first question mark, as it is. */
 static void query_is_what_follows(void **state)
 {
@@ -206,6 +222,7 @@ int main(void)
         cmocka_unit_test(path_reports_a_full_arena),
         cmocka_unit_test(query_decodes_and_refuses),
         cmocka_unit_test(query_is_what_follows),
+        cmocka_unit_test(an_escape_is_a_byte),
         cmocka_unit_test(host_is_a_name_or_an_address),
     };
 

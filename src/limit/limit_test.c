@@ -115,7 +115,6 @@ static void peeking_takes_nothing(void **state)
     limit_table_free(table);
 }
 
-/* Zero is the strict choice. */
 /* What was taken and came to nothing is given back, never more than was taken. A peek counts the
  * request that asks. */
 static void what_is_returned_can_be_taken_again(void **state)
@@ -139,6 +138,25 @@ static void what_is_returned_can_be_taken_again(void **state)
     limit_table_free(table);
 }
 
+/* However little of it is still owed: half a microsecond, the least that is counted. */
+static void the_last_of_a_debt_is_returned(void **state)
+{
+    static const struct limit_rate one = {.requests = 1, .period_ns = 60 * SECOND};
+    struct limit_table *table = table_made(64, 4);
+    struct limit_verdict verdict;
+
+    (void)state;
+    limit_take(table, SPAN_OF("a"), &one, SECOND, &verdict);
+    limit_take(table, SPAN_OF("a"), &one, 61 * SECOND - 512, &verdict);
+    assert_false(verdict.allowed);
+    assert_int_equal(verdict.retry_after_ns, 512);
+    limit_return(table, SPAN_OF("a"), &one, 61 * SECOND - 512);
+    limit_take(table, SPAN_OF("a"), &one, 61 * SECOND - 512, &verdict);
+    assert_true(verdict.allowed);
+    limit_table_free(table);
+}
+
+/* Zero is the strict choice. */
 static void zero_rate_denies_everything(void **state)
 {
     static const struct limit_rate none = {.period_ns = SECOND};
@@ -558,6 +576,7 @@ int main(void)
         cmocka_unit_test(burst_may_differ_from_the_rate),
         cmocka_unit_test(peeking_takes_nothing),
         cmocka_unit_test(what_is_returned_can_be_taken_again),
+        cmocka_unit_test(the_last_of_a_debt_is_returned),
         cmocka_unit_test(zero_rate_denies_everything),
         cmocka_unit_test(impossible_rates_are_invalid),
         cmocka_unit_test(addresses_are_cut_to_what_one_client_holds),
