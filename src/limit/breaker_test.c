@@ -230,7 +230,6 @@ static void successes_do_not_outlive_their_state(void **state)
     breaker_free(breaker);
 }
 
-/* Half a millisecond is rounded up, so that nobody is let in early. */
 /* A share of slow calls without a bound of what is slow is no rule at all. */
 static void nothing_is_slow_without_a_bound(void **state)
 {
@@ -244,6 +243,7 @@ static void nothing_is_slow_without_a_bound(void **state)
     breaker_free(breaker);
 }
 
+/* Half a millisecond is rounded up, so that nobody is let in early. */
 static void waits_are_rounded_up(void **state)
 {
     struct breaker *breaker = made((struct breaker_options){.failures = 1, .open_ns = 1500000});
