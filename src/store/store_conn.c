@@ -17,7 +17,7 @@
 
 enum {
     BACKOFF_MS_MIN = 100,
-    BACKOFF_MS_MAX = 5000,
+    BACKOFF_MS_MAX = 2000,           /* with the probe's second: how late a store is found again */
     PATIENCE_EXTRA_MS = 3000,        /* what the database gets beyond its own timeouts */
     PATIENCE_MIGRATION_MS = 3600000, /* a step may rebuild a large table */
     FATE_PAUSE_MS = 50,
@@ -87,12 +87,14 @@ static void back_off(struct store_conn *conn, enum err err)
 }
 
 /* Jobs fail at once instead of waiting for a server that is away, until it is time to look again or
- * another thread has found it. */
-static bool backs_off(const struct store_conn *conn)
+ * another thread has found it: that time's patience says nothing of the next trouble. */
+static bool backs_off(struct store_conn *conn)
 {
     const struct store *store = conn->store;
     int state = atomic_load(conn->role == STORE_READER ? &store->read_state : &store->write_state);
 
+    if (state == ERR_OK)
+        conn->backoff_ns = 0;
     return conn->open_err && state != ERR_OK &&
            clock_monotonic_ns(&clock_system) < conn->retry_at_ns;
 }

@@ -4,6 +4,10 @@
 #include "store/store_test_kit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "store/store_priv.h"
 
 /* ---- Group commit ------------------------------------------------------------------------- */
 
@@ -379,9 +383,32 @@ static void a_lock_is_waited_for_within_a_bound(void **state)
     store_close(holder);
 }
 
+/* How long a thread waits before it tries again grows while the store is away, to two seconds, and
+ * begins anew when another thread has found it meanwhile. */
+static void patience_is_of_one_trouble(void **state)
+{
+    struct store store = {0};
+    struct store_conn conn = {.store = &store, .role = STORE_READER};
+    bool fresh;
+
+    (void)state;
+    store_fail_at(STORE_FAIL_ALWAYS);
+    atomic_store(&store.read_state, ERR_STORE_UNAVAILABLE);
+    for (int i = 0; i < 10; i++) {
+        conn.retry_at_ns = 0; /* its time has come */
+        assert_int_equal(store_conn_ready(&conn, &fresh), ERR_STORE_UNAVAILABLE);
+    }
+    assert_int_equal(conn.backoff_ns, 2 * CLOCK_NS_PER_S);
+    atomic_store(&store.read_state, ERR_OK); /* somebody else has */
+    assert_int_equal(store_conn_ready(&conn, &fresh), ERR_STORE_UNAVAILABLE);
+    assert_int_equal(conn.backoff_ns, CLOCK_NS_PER_S / 10);
+    store_fail_at(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patience_is_of_one_trouble),
         KIT_TEST(a_batch_is_one_commit_and_a_failing_job_goes_alone),
         KIT_TEST(queues_are_bounded_and_drained),
         KIT_TEST(closing_finishes_what_is_queued),
