@@ -347,6 +347,39 @@ test('metadata of strangers is text', async () => {
   await context.close();
 });
 
+test('an event is shown before it is covered, and proven once it is', async () => {
+  const { context, page, complaints } = await visitor(at);
+  await signIn(at, page);
+  let old; // the first checkpoint, given out again until the event's was asked for three times
+  let olds = Infinity;
+  await page.route('**/audit/checkpoint', async (route) => {
+    const response = await route.fetch();
+    old ??= await response.text();
+    olds -= 1;
+    await route.fulfill(olds > 0 ? { response, body: old } : { response });
+  });
+  await page.route('**/audit/export*', (route) =>
+    olds > 0 ? route.fulfill({ status: 409, json: { title: 'Conflict' } }) : route.continue(),
+  );
+  await go(page, 'Audit');
+  await page.locator('main [data-proof=good]').waitFor({ timeout: 15_000 });
+  const other = await visitor(at);
+  await signIn(at, other.page);
+  await other.context.close();
+  await page.keyboard.press('r');
+  const size = Number(old.split('\n')[1]);
+  await page.waitForFunction(
+    (least) => Number(document.querySelector('main td.number')?.textContent) >= least,
+    size,
+  );
+  olds = 3;
+  await page.locator('main tbody button.link').first().click();
+  await proof(page, 'good');
+  assert.ok(olds <= 0, `${olds}`);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 /** Signs in, changes what the API answers, and gives the state of the proof of one event. */
 async function tampered(change) {
   const { context, page } = await visitor(at);

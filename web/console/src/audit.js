@@ -28,42 +28,54 @@ const filters = [
 ];
 
 const freshMs = 10_000;
+const waitMs = 500;
+const waitsMax = 20; // a checkpoint follows within a second, unless nobody signs now
 let newest = { at: 0 };
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * The newest checkpoint and the key, asked for again after a while, or when they do not reach: to
- * the event, or to what another tab has seen since.
+ * the event, or to what another tab has seen since. An event may be shown before it is covered:
+ * until a checkpoint holds it, nothing about it can be proven.
  */
 async function checkpointOf(signal, reaches) {
-  const isFresh = Date.now() - newest.at < freshMs;
-  const size = isFresh ? readCheckpoint(newest.checkpoint).size : -1n;
-  if (size > reaches && size >= (remembered(localStorage)?.size ?? 0n)) return newest;
-  const [checkpoint, key] = await Promise.all([
-    get('/audit/checkpoint', { signal }),
-    newest.key ?? get('/audit/key', { signal }),
-  ]);
-  newest = { at: Date.now(), checkpoint, key };
-  return newest;
+  for (let waits = 0; ; waits++) {
+    const isFresh = Date.now() - newest.at < freshMs;
+    const size = isFresh ? readCheckpoint(newest.checkpoint).size : -1n;
+    if (size > reaches && size >= (remembered(localStorage)?.size ?? 0n)) return newest;
+    const [checkpoint, key] = await Promise.all([
+      get('/audit/checkpoint', { signal }),
+      newest.key ?? get('/audit/key', { signal }),
+    ]);
+    newest = { at: Date.now(), checkpoint, key };
+    if (readCheckpoint(checkpoint).size > reaches || waits === waitsMax) return newest;
+    await pause(waitMs);
+  }
 }
 
-/** What the proof of the event at `reaches` needs of the API. */
-const source = (signal, reaches = -1n) => ({
-  checkpoint: async () => (await checkpointOf(signal, reaches)).checkpoint,
-  key: async () => (await checkpointOf(signal, reaches)).key,
-  async line(seq) {
-    const from = Number(seq);
-    const text = await get(`/audit/export${query({ from, to: from + 1 })}`, { signal });
-    const line = text.split('\n').find((one) => one.startsWith(`{"seq":${seq},`));
-    if (!line) throw new Error('the export does not hold the event');
-    return line;
-  },
-  async inclusion(seq, size) {
-    return (await get(`/audit/proof/inclusion${query({ seq, size })}`, { signal })).hashes;
-  },
-  async consistency(from, to) {
-    return (await get(`/audit/proof/consistency${query({ from, to })}`, { signal })).hashes;
-  },
-});
+/** What the proof of the event at `reaches` needs of the API, for one check. */
+function source(signal, reaches = -1n) {
+  let asked;
+  const newestOnce = () => (asked ??= checkpointOf(signal, reaches));
+  return {
+    checkpoint: async () => (await newestOnce()).checkpoint,
+    key: async () => (await newestOnce()).key,
+    async line(seq) {
+      const from = Number(seq);
+      const text = await get(`/audit/export${query({ from, to: from + 1 })}`, { signal });
+      const line = text.split('\n').find((one) => one.startsWith(`{"seq":${seq},`));
+      if (!line) throw new Error('the export does not hold the event');
+      return line;
+    },
+    async inclusion(seq, size) {
+      return (await get(`/audit/proof/inclusion${query({ seq, size })}`, { signal })).hashes;
+    },
+    async consistency(from, to) {
+      return (await get(`/audit/proof/consistency${query({ from, to })}`, { signal })).hashes;
+    },
+  };
+}
 
 // ---- findings -----------------------------------------------------------------------------------
 

@@ -124,8 +124,8 @@ async function checkPlace(leaf, seq, checkpoint, source) {
  * inclusion(seq, size).
  */
 export async function checkEvent(event, source, storage) {
+  const { checkpoint, findings } = await checkLog(source, storage); // no line is given out before
   const record = await checkRecord(event, await source.line(event.seq));
-  const { checkpoint, findings } = await checkLog(source, storage);
   const place = await checkPlace(record.leaf, BigInt(event.seq), checkpoint, source);
   return [record.finding, place, ...findings];
 }
