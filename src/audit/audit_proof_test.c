@@ -454,7 +454,8 @@ static enum err late_run(struct store_conn *conn, struct store_job *job)
     static const struct store_statement waiting = {
         .name = "test_waiting",
         .sqlite = "SELECT 1",
-        .postgres = "SELECT count(*) FROM pg_locks WHERE NOT granted"};
+        .postgres = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+                    " WHERE datname = current_database() AND NOT granted"};
     struct kit_number waiters = {.statement = &waiting};
     struct store_job ask = {.context = &waiters};
     struct add one = {.count = 1};

@@ -605,6 +605,17 @@ static void end_all_connections(void)
          " AND application_name = 'portcullis'");
 }
 
+static void read_only(const char *value)
+{
+    char text[192];
+
+    (void)snprintf(text, sizeof(text),
+                   "DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET"
+                   " default_transaction_read_only = %s', current_database()); END $$",
+                   value);
+    psql(text);
+}
+
 /* A server that turns read-only refuses writes clearly; reads go on, and writing comes back by
  * itself. */
 static void a_read_only_server_still_reads(void **state)
@@ -616,13 +627,13 @@ static void a_read_only_server_still_reads(void **state)
     store = open_migrated(kit);
     kit_exec(store, &kit_table);
     assert_int_equal(kit_add(store, 1), ERR_OK);
-    psql("ALTER DATABASE postgres SET default_transaction_read_only = on");
+    read_only("on");
     refused(kit, ERR_STORE_READ_ONLY, "is read-only");
     end_all_connections();
     assert_int_equal(kit_add(store, 2), ERR_STORE_READ_ONLY);
     assert_int_equal(store_ready(store), ERR_STORE_READ_ONLY);
     assert_int_equal(kit_things(store), 1);
-    psql("ALTER DATABASE postgres SET default_transaction_read_only = off");
+    read_only("off");
     end_all_connections();
     assert_true(comes_to(store, ERR_OK));
     assert_int_equal(kit_add(store, 2), ERR_OK);
