@@ -5,7 +5,7 @@
  *
  *   closed --store_conn_ready--> open --a driver sets broken--> broken --store_conn_ready--> open
  *      ^                                                           |
- *      +------------- backoff, 100 ms to 5 s, when opening fails --+ */
+ *      +------------- backoff, 100 ms to 2 s, when opening fails --+ */
 #include "store/store_priv.h"
 
 #include <stdio.h>
