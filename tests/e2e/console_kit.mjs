@@ -28,6 +28,9 @@ export async function visitor({ gate, browser }, { expected, ...options } = {}) 
     if (!expected?.test(text)) complaints.push(text);
   };
   const page = await context.newPage();
+  // Chromium begins to ask about requests a moment after the first route() has returned, and lets
+  // those of that moment through: so it asks about all of them from the start.
+  await page.route('**/nothing-is-here', (route) => route.abort());
   page.on('console', (message) => {
     // The issuer's page focuses its first field, unless a quick hand was there before.
     const isNote =
