@@ -195,12 +195,14 @@ static inline int site_teardown(void **state)
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
+/* The server may have answered and hung up before all of it was said: what it answered counts. */
 static inline void site_write(int fd, struct span text)
 {
     while (text.len > 0) {
-        ssize_t done = write(fd, text.ptr, text.len);
+        ssize_t done = send(fd, text.ptr, text.len, MSG_NOSIGNAL);
 
-        assert_true(done > 0);
+        if (done < 0)
+            break;
         text = span_slice(text, (size_t)done, text.len);
     }
 }
