@@ -183,6 +183,7 @@ static void standing_still_is_lost(void **state)
     const struct crypto_vault_options options = {.channels = 2, .answer_s = 1};
     PC_AUTO(crypto_key) key = NULL;
     unsigned char signature[CRYPTO_SIGNATURE_BYTES_MAX];
+    siginfo_t stopped;
     size_t bytes;
     int pid;
 
@@ -191,7 +192,8 @@ static void standing_still_is_lost(void **state)
     pid = crypto_vault_pid();
     assert_int_equal(crypto_key_generate(CRYPTO_ES256, (struct span){0}, &key), ERR_OK);
     assert_false(crypto_vault_is_lost());
-    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(kill(pid, SIGSTOP), 0); /* its threads may run on until each has heard of it */
+    assert_int_equal(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED), 0);
     assert_false(crypto_vault_is_lost()); /* nobody has asked it yet */
     assert_int_equal(crypto_key_sign(key, SPAN_OF("x"), signature, &bytes), ERR_BUSY);
     assert_true(crypto_vault_is_lost());
