@@ -178,10 +178,19 @@ test('without the keys a token is refused, or the door is closed', async () => {
   assert.deepEqual(new Set(seen.slice(0, 20)), new Set([200]));
 });
 
+/** The signal is heard by one thread first: the others run on until then. */
+async function standStill(pid) {
+  const state = (thread) =>
+    fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').split(') ').at(-1)[0];
+  process.kill(pid, 'SIGSTOP');
+  while (!fs.readdirSync(`/proc/${pid}/task`).every((thread) => state(thread) === 'T'))
+    await sleep(5);
+}
+
 test('keys that stand still for a moment hold up nothing but signing', async () => {
   const gate = await start({}, unlimited);
   const [keeper] = children(gate.pid);
-  process.kill(keeper, 'SIGSTOP');
+  await standStill(keeper);
   const token = askToken(gate);
   let signed = false;
   void token.then(() => {

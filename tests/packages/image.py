@@ -213,6 +213,7 @@ def check_running(report, stage, folder):
             report.point("nothing of the image can be written", written.returncode != 0 and
                          "Read-only file system" in written.stderr, written.stderr)
             process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # all its threads have
             patience = re.search(r"--timeout=(\d+s)", stage.said["HEALTHCHECK"]).group(1)
             ill = run(*inside, "timeout", patience, *health)
             process.send_signal(signal.SIGCONT)
