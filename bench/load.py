@@ -7,6 +7,8 @@ import socket
 import subprocess
 import time
 
+import http2
+import peers
 import procs
 
 CONNECTIONS = 64
@@ -105,27 +107,36 @@ def open_loop(paced, server, path, rate, seconds, cpu, shares=False):
     return json.loads(done.stdout)
 
 
-def held(server, count):
-    """Bytes of resident memory a connection costs that was used once and now waits."""
+def held(server, count, protocol):
+    """Bytes of resident memory a connection costs that was used once and now waits. The protocol
+    is "h2" or "http/1.1"."""
     pids = server.pids()
     before = settled(pids)
-    open_ones, request, failed = [], server.request("/api/v1/health"), 0
+    open_ones, failed = [], 0
     for _ in range(count):
         try:
-            connection = server.connect()
-            connection.sendall(request)
-            if not read_reply(connection).startswith(b"HTTP/1.1 200"):
-                failed += 1
+            connection = server.connect(protocol=protocol)
+            if protocol == "h2":
+                http2.begin(connection)
+            failed += not answers(server, connection, protocol, 1)
             open_ones.append(connection)
         except OSError:
             failed += 1
     after = settled(pids)
-    awake = sum(still_answers(connection, request) for connection in open_ones[::100])
+    awake = sum(still_answers(server, connection, protocol) for connection in open_ones[::100])
     for connection in open_ones:
         connection.close()
     return {"open": len(open_ones), "failed": failed, "bytes": 1024 * (after - before) /
             max(1, len(open_ones)), "awake": awake, "asked": len(open_ones[::100]),
             "rss_before": before, "rss_after": after}
+
+
+def answers(server, connection, protocol, time_of_asking):
+    """Whether the 1st, 2nd … request on a connection is answered with 200."""
+    if protocol == "h2":
+        return http2.ask(connection, peers.HEALTH, 2 * time_of_asking - 1)
+    connection.sendall(server.request(peers.HEALTH))
+    return read_reply(connection).startswith(b"HTTP/1.1 200")
 
 
 def settled(pids):
@@ -155,9 +166,8 @@ def read_reply(connection):
     return text
 
 
-def still_answers(connection, request):
+def still_answers(server, connection, protocol):
     try:
-        connection.sendall(request)
-        return read_reply(connection).startswith(b"HTTP/1.1 200")
+        return answers(server, connection, protocol, 2)
     except (OSError, socket.timeout):
         return False

@@ -92,9 +92,13 @@ class Server:
     def pids(self):
         return procs.tree(self.process.pid)
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=10, protocol="http/1.1"):
         plain = socket.create_connection(("127.0.0.1", self.port), timeout)
-        return trusting().wrap_socket(plain) if self.tls else plain
+        if not self.tls:
+            return plain
+        context = trusting()
+        context.set_alpn_protocols([protocol])
+        return context.wrap_socket(plain)
 
     def answers(self):
         try:
@@ -216,7 +220,7 @@ class Nginx(Server):
                 "-e", self.path("error.log"), "-c", self.path("nginx.conf")], {}
 
     def configuration(self, workers):
-        listen = f"127.0.0.1:{self.port}" + (" ssl" if self.tls else "") + " reuseport"
+        listen = f"127.0.0.1:{self.port}" + (" ssl http2" if self.tls else "") + " reuseport"
         tls = ""
         if self.tls:
             tls = f"ssl_certificate {self.certificate}.crt;\n" \
@@ -280,7 +284,7 @@ class HAProxy(Server):
             rules += (f"    http-request return status 200 content-type application/json "
                       f"file {self.path(f'body{at}')} hdr X-Request-ID %[unique-id] {headers} "
                       f"if {{ path {path} }}\n")
-        tls = f" ssl crt {self.certificate}.pem" if self.tls else ""
+        tls = f" ssl crt {self.certificate}.pem alpn h2,http/1.1" if self.tls else ""
         line = ('{"event":"http_request","method":"%HM","path":"%HP","status_code":%ST,'
                 '"duration_ms":%Ta,"request_id":"%ID","client":"%ci","service":"api-gateway"}')
         with open(self.path("haproxy.cfg"), "w", encoding="utf-8") as out:

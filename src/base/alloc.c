@@ -7,6 +7,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 
 enum { LARGE_BYTES = 512 * 1024, HEAP_SPARE_BYTES = 2 * 1024 * 1024 };
 
@@ -50,6 +56,17 @@ void alloc_wipe(void *block, size_t bytes)
 {
     if (bytes > 0)
         explicit_bzero(block, bytes);
+}
+
+void alloc_rest(void *block, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)block + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)block + bytes) / page * page;
+
+    /* The first is for memory that is locked (harden.h), and unknown to older kernels. */
+    if (begin < end && madvise((void *)begin, end - begin, MADV_DONTNEED_LOCKED) != 0)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void alloc_settle(void)

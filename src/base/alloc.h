@@ -25,6 +25,10 @@ void alloc_free(void *block);
 /* Overwrites with zeros in a way the compiler cannot leave out. */
 void alloc_wipe(void *block, size_t bytes);
 
+/* What lies there is not needed any more, but its place is: whole pages within it go back to the
+ * system until they are written again, and their content is lost. */
+void alloc_rest(void *block, size_t bytes);
+
 /* Once, at the start of a long-lived process: large blocks (password hashing takes 19 MiB at a
  * time) go back to the system when they are freed instead of staying with the heap. */
 void alloc_settle(void);

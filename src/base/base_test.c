@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -467,6 +469,52 @@ static void heap_keeps_what_bursts_need(void **state)
     assert_true(faults < BURST_BLOCKS); /* 1200 if each burst maps its pages anew */
 }
 
+/* Pages in memory, of those that lie wholly within. */
+static int resident(char *block, size_t bytes, size_t page)
+{
+    unsigned char states[8] = {0};
+    char *begin = block + (page - (uintptr_t)block % page) % page;
+    size_t count = (size_t)(block + bytes - begin) / page;
+    int all = 0;
+
+    assert_in_range(count, 1, sizeof(states));
+    assert_int_equal(mincore(begin, count * page, states), 0);
+    for (size_t i = 0; i < count; i++)
+        all += states[i] & 1;
+    return all;
+}
+
+/* What is around it stays as it is, and its place may be written again, in locked memory, too. */
+static void what_rests_leaves_its_pages(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = 4 * page + 10;
+
+    (void)state;
+    for (int locked = 0; locked <= 1; locked++) {
+        char *block = alloc_raw(bytes + 2);
+
+        assert_non_null(block);
+        memset(block, 'x', bytes + 2);
+        if (locked && mlock(block, bytes + 2) != 0) {
+            alloc_free(block);
+            break; /* not allowed to */
+        }
+        assert_in_range(resident(block + 1, bytes, page), 3, 4);
+        alloc_rest(block + 1, bytes);
+        assert_int_equal(resident(block + 1, bytes, page), 0);
+        assert_int_equal(block[0], 'x');
+        assert_int_equal(block[bytes + 1], 'x');
+        memset(block, 'y', bytes + 2);
+        assert_in_range(resident(block + 1, bytes, page), 3, 4);
+        alloc_rest(block, 1); /* no whole page */
+        assert_int_equal(block[0], 'y');
+        if (locked)
+            assert_int_equal(munlock(block, bytes + 2), 0);
+        alloc_free(block);
+    }
+}
+
 static void hash_matches_the_paper(void **state)
 {
     unsigned char bytes[16];
@@ -614,6 +662,7 @@ int main(void)
         cmocka_unit_test(clock_fake_stands_still),
         cmocka_unit_test(random_uuid_has_its_form),
         cmocka_unit_test(heap_keeps_what_bursts_need),
+        cmocka_unit_test(what_rests_leaves_its_pages),
         cmocka_unit_test(hash_matches_the_paper),
         cmocka_unit_test(mark_is_siphash_of_128_bits),
         cmocka_unit_test(mark_tells_texts_apart),

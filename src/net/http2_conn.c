@@ -15,7 +15,7 @@
 #include "base/alloc.h"
 #include "net/http2_priv.h"
 
-enum { MAX_OUTBOUND_ACKS = 100, PRIORITY_BYTES = 5 };
+enum { MAX_OUTBOUND_ACKS = 100, PRIORITY_BYTES = 5, REST_MS = 1000 };
 
 static const struct net_server_options *options_of(const struct net_conn *conn)
 {
@@ -67,11 +67,15 @@ static bool session_new(struct net_http2 *http2, nghttp2_session_callbacks *call
 {
     nghttp2_mem memory = net_http2_memory_functions(&http2->memory);
 
+    bool made;
+
     net_http2_stream_callbacks(callbacks);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, MAX_OUTBOUND_ACKS);
-    return nghttp2_session_server_new3(&http2->session, callbacks, http2, option, &memory) == 0;
+    made = nghttp2_session_server_new3(&http2->session, callbacks, http2, option, &memory) == 0;
+    net_http2_memory_made(&http2->memory);
+    return made;
 }
 
 static bool session_greet(struct net_http2 *http2)
@@ -389,6 +393,13 @@ static int64_t idle_deadline_ns(const struct net_http2 *http2)
     return http2->idle_ns + wait_ms * CLOCK_NS_PER_MS;
 }
 
+void net_http2_idle(struct net_http2 *http2)
+{
+    http2->idle_ns = net_http2_now_ns(http2);
+    net_http2_look_at(http2, idle_deadline_ns(http2));
+    net_http2_look_at(http2, http2->idle_ns + REST_MS * CLOCK_NS_PER_MS);
+}
+
 static int64_t block_deadline_ns(const struct net_http2 *http2)
 {
     if (http2->gate.block_ns == 0)
@@ -414,6 +425,24 @@ static bool streams_look(struct net_http2 *http2, int64_t now_ns)
     return over;
 }
 
+static bool may_rest(const struct net_http2 *http2)
+{
+    return http2->streams == NULL && !http2->rests;
+}
+
+/* Nothing was asked for some time: what the next request can do without is let go. */
+static void rest(struct net_http2 *http2)
+{
+    if (nghttp2_session_want_write(http2->session) != 0)
+        return;
+    http2->rests = true;
+    http2->renews = http2->renews || http2->pack != NULL;
+    net_http2_memory_rest(&http2->memory);
+    net_http2_heard_free(&http2->heard);
+    alloc_free(http2->pack);
+    http2->pack = NULL;
+}
+
 static bool conn_look(struct net_http2 *http2, int64_t now_ns)
 {
     if (http2->last_ns != 0 && http2->last_ns <= now_ns)
@@ -426,6 +455,8 @@ static bool conn_look(struct net_http2 *http2, int64_t now_ns)
         end(http2, NGHTTP2_NO_ERROR);
         return true;
     }
+    if (may_rest(http2) && http2->idle_ns + REST_MS * CLOCK_NS_PER_MS <= now_ns)
+        rest(http2);
     return false;
 }
 
@@ -443,6 +474,8 @@ static bool http2_timeout(struct net_conn *conn)
     net_http2_look_at(http2, block_deadline_ns(http2));
     if (http2->streams == NULL)
         net_http2_look_at(http2, idle_deadline_ns(http2));
+    if (may_rest(http2))
+        net_http2_look_at(http2, now_ns + REST_MS * CLOCK_NS_PER_MS);
     return over;
 }
 

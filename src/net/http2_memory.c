@@ -25,6 +25,7 @@ enum {
     SIZE_STEP = 64, /* small blocks have room for a multiple of it */
     SMALL_BYTES_MAX = SIZE_STEP * NET_HTTP2_SPARE_SIZES,
     SPARE_BYTES_MAX = IS_WATCHED ? 0 : 128 * 1024, /* of a loop */
+    FRAME_BYTES = 16384 + 9 + 1, /* a payload, its head and how much padding there is */
 };
 
 struct net_http2_block {
@@ -101,6 +102,8 @@ static struct net_http2_block *block_unlink(struct net_http2_memory *memory, voi
 {
     struct net_http2_block *block = PC_CONTAINER(data, struct net_http2_block, data);
 
+    if (block == memory->frames)
+        memory->frames = NULL;
     *block->link = block->next;
     if (block->next != NULL)
         block->next->link = block->link;
@@ -176,6 +179,22 @@ nghttp2_mem net_http2_memory_functions(struct net_http2_memory *memory)
                          .calloc = give_zeros,
                          .realloc = resize,
                          .free = take_back};
+}
+
+/* nghttp2 has one such block from the beginning and uses it for what is being sent alone. Another
+ * nghttp2 may do otherwise: then it is not found, and a connection that waits costs more. */
+void net_http2_memory_made(struct net_http2_memory *memory)
+{
+    for (struct net_http2_block *block = memory->blocks; block != NULL; block = block->next) {
+        if (block->bytes == FRAME_BYTES)
+            memory->frames = block;
+    }
+}
+
+void net_http2_memory_rest(struct net_http2_memory *memory)
+{
+    if (memory->frames != NULL)
+        alloc_rest(memory->frames->data, memory->frames->bytes);
 }
 
 void net_http2_memory_free(struct net_http2_memory *memory)

@@ -354,6 +354,11 @@ void net_http2_pack_init(struct net_http2_pack *pack)
     set_sizes(pack, NET_HTTP2_PACK_PEER_BYTES);
 }
 
+void net_http2_pack_renew(struct net_http2_pack *pack)
+{
+    pack->resized = true;
+}
+
 void net_http2_pack_resize(struct net_http2_pack *pack, uint32_t bytes)
 {
     if (bytes > NET_HTTP2_PACK_PEER_BYTES)

@@ -46,6 +46,9 @@ struct net_http2_pack {
 
 void net_http2_pack_init(struct net_http2_pack *pack);
 
+/* The client's table may hold lines of an earlier one: the next block empties it. */
+void net_http2_pack_renew(struct net_http2_pack *pack);
+
 /* The client said how much room its table has; called for each time that it says so. */
 void net_http2_pack_resize(struct net_http2_pack *pack, uint32_t bytes);
 

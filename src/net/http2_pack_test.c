@@ -167,6 +167,27 @@ static size_t roll(size_t sides)
     return (size_t)(dice >> 33) % sides;
 }
 
+/* Whoever forgot what he said makes the client forget it, too. */
+static void begins_anew(void **state)
+{
+    size_t fresh;
+
+    (void)state;
+    start();
+    fresh = answer(200, "Server: portcullis\r\nX-One: 1\r\n\r\n");
+    assert_true(answer(200, "Server: portcullis\r\nX-One: 1\r\n\r\n") < fresh);
+    for (int i = 0; i < 2; i++) {
+        net_http2_pack_init(&pack);
+        net_http2_pack_renew(&pack);
+        assert_in_range(answer(200, "X-Two: 2\r\nX-One: 1\r\n\r\n"), fresh / 2, fresh + 4);
+        assert_int_equal(block[0], 0x20);
+        assert_string_equal(said, ":status: 200\nx-two: 2\nx-one: 1\n");
+        (void)answer(200, "X-One: 1\r\nX-Two: 2\r\n\r\n");
+        assert_string_equal(said, ":status: 200\nx-one: 1\nx-two: 2\n");
+    }
+    stop();
+}
+
 static void add_some_line(struct sbuf *lines, struct sbuf *wanted)
 {
     static const char *const known[] = {"Date", "x-request-id", "Set-Cookie", "X-RateLimit-Reset",
@@ -199,6 +220,7 @@ static void add_some_line(struct sbuf *lines, struct sbuf *wanted)
 static void is_read_whatever_comes(void **state)
 {
     static char text[BLOCK_BYTES];
+    uint32_t room = NET_HTTP2_PACK_PEER_BYTES;
 
     start();
     for (int i = 0; i < ROUNDS; i++) {
@@ -210,11 +232,15 @@ static void is_read_whatever_comes(void **state)
         while (count-- > 0)
             add_some_line(&lines, &wanted);
         text[lines.len] = given[wanted.len] = '\0';
+        if (roll(40) == 0) { /* forgotten, while the client changes its mind or not */
+            net_http2_pack_init(&pack);
+            net_http2_pack_resize(&pack, room);
+            net_http2_pack_renew(&pack);
+        }
         while (roll(40) == 0) {
-            uint32_t bytes = (uint32_t)roll(6000);
-
-            net_http2_pack_resize(&pack, bytes);
-            assert_int_equal(nghttp2_hd_inflate_change_table_size(inflater, bytes), 0);
+            room = (uint32_t)roll(6000);
+            net_http2_pack_resize(&pack, room);
+            assert_int_equal(nghttp2_hd_inflate_change_table_size(inflater, room), 0);
         }
         answer(404, text);
         assert_string_equal(said, given);
@@ -228,7 +254,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_was_given),      cmocka_unit_test(says_lines_once),
         cmocka_unit_test(finds_lines_in_any_order), cmocka_unit_test(keeps_no_secret),
-        cmocka_unit_test(follows_the_client),       cmocka_unit_test(is_read_whatever_comes),
+        cmocka_unit_test(follows_the_client),       cmocka_unit_test(begins_anew),
+        cmocka_unit_test(is_read_whatever_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

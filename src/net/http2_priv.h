@@ -36,7 +36,8 @@ enum net_http2_says {
 struct net_http2_memory {
     struct net_http2_spares *spares; /* of the loop */
     struct net_http2_block *blocks;
-    size_t bytes; /* of all of them */
+    struct net_http2_block *frames; /* the one in which frames are put together; NULL: not known */
+    size_t bytes;                   /* of all of them */
 };
 
 struct net_http2 {
@@ -46,7 +47,7 @@ struct net_http2 {
     struct net_http2 *next_due;
     struct net_http2 **due_link; /* NULL: nothing is due */
     struct net_stream *streams;
-    struct net_http2_pack *pack; /* NULL: nothing was answered yet */
+    struct net_http2_pack *pack; /* NULL: nothing was answered yet, or it rests */
     struct net_http2_heard heard;
     struct span block;  /* goes out in place of the frame that nghttp2 is sending */
     struct iovec given; /* of a body, in nghttp2's buffer: wiped when the frame is on its way */
@@ -60,6 +61,8 @@ struct net_http2 {
     bool waiting; /* a body may wait for the application */
     bool ending;  /* the last GOAWAY is queued: nothing more is read */
     bool goaway;  /* no new streams */
+    bool rests;   /* keeps only what it must, until the next request */
+    bool renews;  /* the next pack tells the client to empty its table */
     bool stalled; /* the last time there was nothing to send after all */
     struct net_http2_gate gate;
 };
@@ -77,6 +80,10 @@ static inline int64_t net_http2_now_ns(const struct net_http2 *http2)
 /* --- http2_memory.c --------------------------------------------------------------------------- */
 
 nghttp2_mem net_http2_memory_functions(struct net_http2_memory *memory);
+/* The session is new. */
+void net_http2_memory_made(struct net_http2_memory *memory);
+/* It has nothing to send, and its memory for that is not needed until it has. */
+void net_http2_memory_rest(struct net_http2_memory *memory);
 /* Everything of the session, also what nghttp2 has lost sight of. */
 void net_http2_memory_free(struct net_http2_memory *memory);
 
@@ -84,6 +91,8 @@ void net_http2_memory_free(struct net_http2_memory *memory);
 
 /* Looks at the clock not later than then. */
 void net_http2_look_at(struct net_http2 *http2, int64_t at_ns);
+/* Its last stream is over. */
+void net_http2_idle(struct net_http2 *http2);
 /* A flood: says ENHANCE_YOUR_CALM and ends when that is said. */
 void net_http2_calm(struct net_http2 *http2, enum net_http2_flood kind);
 /* Charges a stream that the client made us reset. */

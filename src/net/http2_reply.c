@@ -106,6 +106,9 @@ static bool has_pack(struct net_http2 *http2)
     net_http2_pack_init(http2->pack);
     net_http2_pack_resize(http2->pack, nghttp2_session_get_remote_settings(
                                            http2->session, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE));
+    if (http2->renews)
+        net_http2_pack_renew(http2->pack);
+    http2->renews = false;
     return true;
 }
 

@@ -40,10 +40,8 @@ void net_http2_stream_drop(struct net_stream *stream)
     http2->stashed -= own->stash.bytes;
     net_output_clear(&own->pieces);
     net_output_clear(&own->stash);
-    if (http2->stream_count == 0) {
-        http2->idle_ns = net_http2_now_ns(http2);
-        net_http2_look_at(http2, http2->idle_ns + options_of(stream)->idle_ms * CLOCK_NS_PER_MS);
-    }
+    if (http2->stream_count == 0)
+        net_http2_idle(http2);
     if (stream->told && stream->reply != NET_REPLY_DONE && app->gone != NULL)
         app->gone(stream);
     net_stream_done(stream);
@@ -298,6 +296,7 @@ static struct net_stream *stream_begin(struct net_http2 *http2, int32_t id)
     if (http2->streams != NULL)
         http2->streams->http2.link = &stream->http2.next;
     http2->streams = stream;
+    http2->rests = false;
     http2->stream_count++;
     return stream;
 }
@@ -447,12 +446,19 @@ static void stream_frame_in(struct net_stream *stream, const nghttp2_frame *fram
     }
 }
 
-/* An acknowledgement has none. */
-static void table_resized(struct net_http2_pack *pack, const nghttp2_settings *settings)
+/* An acknowledgement has none. The client waits to hear of the least size there was, also when
+ * nothing was packed meanwhile. */
+static void table_resized(struct net_http2 *http2, const nghttp2_settings *settings)
 {
     for (size_t i = 0; i < settings->niv; i++) {
-        if (settings->iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
-            net_http2_pack_resize(pack, settings->iv[i].value);
+        uint32_t bytes = settings->iv[i].value;
+
+        if (settings->iv[i].settings_id != NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            continue;
+        if (http2->pack != NULL)
+            net_http2_pack_resize(http2->pack, bytes);
+        else
+            http2->renews = http2->renews || bytes < NET_HTTP2_PACK_PEER_BYTES;
     }
 }
 
@@ -466,8 +472,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         net_http2_goaway(http2);
         return 0;
     }
-    if (frame->hd.type == NGHTTP2_SETTINGS && http2->pack != NULL)
-        table_resized(http2->pack, &frame->settings);
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        table_resized(http2, &frame->settings);
     if (stream != NULL && !stream->cut)
         stream_frame_in(stream, frame);
     return 0;
