@@ -57,7 +57,7 @@ static inline bool group_decode(const unsigned char *text, size_t count, unsigne
     }
     for (size_t i = 0; i + 1 < count; i++)
         out[i] = (unsigned char)(bits >> (16 - 8 * i));
-    return good && (count == 4 || (bits & (0xffffffU >> (8 * (count - 1)))) == 0);
+    return good && (bits & (0xffffffU >> (8 * (count - 1)))) == 0;
 }
 
 enum err crypto_base64url_decode(struct span text, void *buffer, size_t buffer_bytes,
@@ -66,7 +66,7 @@ enum err crypto_base64url_decode(struct span text, void *buffer, size_t buffer_b
     const unsigned char *in = (const unsigned char *)text.ptr;
     unsigned char *out = buffer;
     size_t tail = text.len % 4;
-    size_t bytes = text.len / 4 * 3 + (tail > 0 ? tail - 1 : 0);
+    size_t bytes = text.len / 4 * 3 + tail * 3 / 4;
 
     if (tail == 1)
         return ERR_BAD_REQUEST;

@@ -192,6 +192,31 @@ static void the_oldest_mark_goes(void **state)
     }
 }
 
+/* Two accounts whose marks lie together have eight each: the oldest of all goes. */
+static void each_mark_counts_against_its_account(void **state)
+{
+    enum { SETS = 4, EACH = 8 };
+    struct limit_guess *guess = made((struct limit_guess_options){.slots = 64});
+    uint64_t set = attempted(guess, SPAN_OF("a"), 0, CANCELLED, SECOND).account % SETS;
+    struct limit_guess_attempt attempt;
+    unsigned tried = 0;
+    char other[16];
+
+    (void)state;
+    do {
+        (void)snprintf(other, sizeof(other), "other%u", tried++);
+        attempt = attempted(guess, span_from(other), EACH, CANCELLED, SECOND);
+    } while (attempt.account % SETS != set);
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        assert_true(allowed(guess, i < EACH ? "a" : other, i, RIGHT, MINUTE + i));
+    assert_true(allowed(guess, other, 2 * EACH, RIGHT, 2 * MINUTE));
+    for (uint32_t i = 0; i < EACH; i++)
+        assert_int_equal(is_known(guess, i, 3 * MINUTE), i != 0);
+    for (uint32_t i = EACH; i <= 2 * EACH; i++)
+        assert_true(attempted(guess, span_from(other), i, CANCELLED, 3 * MINUTE).known);
+    limit_guess_free(guess);
+}
+
 /* One password on many accounts: the address runs out. */
 static void spraying_runs_out_of_its_address(void **state)
 {
@@ -449,6 +474,7 @@ int main(void)
         cmocka_unit_test(cancelled_attempts_cost_nothing),
         cmocka_unit_test(cancelling_takes_back_one_charge),
         cmocka_unit_test(the_oldest_mark_goes),
+        cmocka_unit_test(each_mark_counts_against_its_account),
         cmocka_unit_test(spraying_runs_out_of_its_address),
         cmocka_unit_test(attempts_side_by_side_overdraw_nothing),
         cmocka_unit_test(owner_walks_in_through_a_million_guesses),
