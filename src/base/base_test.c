@@ -460,9 +460,8 @@ static void heap_keeps_what_bursts_need(void **state)
     long faults = 0;
 
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
-    skip(); /* another heap */
-#endif
+    if (PC_HAS_ASAN)
+        skip(); /* another heap */
     alloc_settle();
     assert_int_equal(pthread_create(&thread, NULL, count_faults, &faults), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);

@@ -19,6 +19,18 @@
 #define PC_UNLIKELY(condition)         __builtin_expect(!!(condition), 0)
 #define PC_COUNT(array)                (sizeof(array) / sizeof((array)[0]))
 
+/* 1 where AddressSanitizer has taken the place of the heap. */
+#if defined(__SANITIZE_ADDRESS__)
+#define PC_HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PC_HAS_ASAN 1
+#endif
+#endif
+#ifndef PC_HAS_ASAN
+#define PC_HAS_ASAN 0
+#endif
+
 /* The struct that holds `member` at address `ptr`. */
 #define PC_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 

@@ -10,21 +10,10 @@
 #include "base/alloc.h"
 #include "net/http2_priv.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_WATCHED 1 /* what is given back must be seen to be */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_WATCHED 1
-#endif
-#endif
-#ifndef IS_WATCHED
-#define IS_WATCHED 0
-#endif
-
 enum {
     SIZE_STEP = 64, /* small blocks have room for a multiple of it */
     SMALL_BYTES_MAX = SIZE_STEP * NET_HTTP2_SPARE_SIZES,
-    SPARE_BYTES_MAX = IS_WATCHED ? 0 : 128 * 1024, /* of a loop */
+    SPARE_BYTES_MAX = PC_HAS_ASAN ? 0 : 128 * 1024, /* of a loop; ASan sees what is freed */
     FRAME_BYTES = 16384 + 9 + 1, /* a payload, its head and how much padding there is */
 };
 
