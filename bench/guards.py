@@ -12,7 +12,7 @@ import proxy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ISSUER, AUDIENCE = "https://login.bench.example", "https://api.bench.example"
-TOKENS = 16384          # four times what a loop remembers: none is found again
+TOKENS = 65536          # four times what a loop remembers: none is found again
 COLD = {"ES256": "ecdsap256", "RS256": "rsa2048"}
 COLD_MOST = 1.15        # verifications that a new token may cost
 # More a second than anything here manages; a burst that is leased by 50 at a time.

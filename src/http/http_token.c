@@ -15,7 +15,7 @@
 #include "base/alloc.h"
 
 enum {
-    CACHE_SETS = 1024,
+    CACHE_SETS = 4096, /* of all entries 16 MiB a loop, if so many tokens come */
     CACHE_WAYS = 4,
     ENTRY_TEXT_BYTES = 768, /* of all texts of a principal; with more it is not cached */
 };
