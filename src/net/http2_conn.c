@@ -66,7 +66,6 @@ static bool session_new(struct net_http2 *http2, nghttp2_session_callbacks *call
                         nghttp2_option *option)
 {
     nghttp2_mem memory = net_http2_memory_functions(&http2->memory);
-
     bool made;
 
     net_http2_stream_callbacks(callbacks);
