@@ -77,8 +77,8 @@ def undisturbed(server, send, besides=()):
 
 def measured(server, send, besides=()):
     pids, more = server.pids(), [pid for other in besides for pid in other.pids()]
-    log, busy, used, began = server.log_bytes(), procs.machine_busy(), procs.cpu_seconds(pids), \
-        time.monotonic()
+    server.log_forget()
+    busy, used, began = procs.machine_busy(), procs.cpu_seconds(pids), time.monotonic()
     helped = sum(procs.cpu_seconds(more))
     run = send()
     took = time.monotonic() - began
@@ -89,13 +89,14 @@ def measured(server, send, besides=()):
     helped = sum(procs.cpu_seconds(more)) - helped
     run["others"] = max(0.0, procs.machine_busy() - busy - user - system - helped
                         - run["cpu"]) / took
-    run["logged"] = server.log_bytes() - log
+    run["logged"] = server.log_bytes()
     return run
 
 
 def open_loop(paced, server, path, rate, seconds, cpu, shares=False):
     """Requests at a fixed rate, latency from the moment each was due (microseconds). A sender that
     shares its processor sleeps between requests; one that does not is more exact."""
+    server.log_forget()
     command = [paced, "127.0.0.1", str(server.port), path, str(rate), str(seconds),
                str(CONNECTIONS), *server.headers(path)]
     if cpu is not None:

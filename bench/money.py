@@ -392,7 +392,8 @@ class Path:
 
     def __init__(self, server, port):
         self.server, self.port, self.tls = server, port, False
-        self.pids, self.log_bytes = server.pids, server.log_bytes
+        self.pids = server.pids
+        self.log_bytes, self.log_forget = server.log_bytes, server.log_forget
 
     def headers(self, _):
         return [f"Authorization: Bearer {self.server.token}"]

@@ -189,8 +189,8 @@ class HAProxyPolicies(HAProxyTCP):
 """
         return super().command(workers)
 
-    def log_bytes(self):
-        return os.path.getsize(self.path("output"))
+    def log_path(self):
+        return self.path("output")
 
 
 class Gateway(peers.Portcullis):
