@@ -549,26 +549,69 @@ static void mark_is_siphash_of_128_bits(void **state)
     assert_memory_equal(&mark, of_fifteen, sizeof(mark));
 }
 
-/* Whatever byte of a text is another, so are both halves of its mark; and so are they by another
- * key. */
-static void mark_tells_texts_apart(void **state)
+/* The definition, with words that are multiplied by hand: SipHash of both sums and the length. */
+static void times(uint64_t a, uint64_t b, uint64_t sum[2])
 {
-    char text[300];
-    struct hash_key key = {.k0 = 1, .k1 = 2};
-    struct hash_key other = {.k0 = 1, .k1 = 3};
-    struct hash_mark mark;
+    uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+    uint64_t middle = (a0 * b0 >> 32) + (uint32_t)(a0 * b1) + (uint32_t)(a1 * b0);
+    uint64_t low = a * b;
+
+    sum[0] += low;
+    sum[1] += a1 * b1 + (a0 * b1 >> 32) + (a1 * b0 >> 32) + (middle >> 32) + (sum[0] < low);
+}
+
+static struct hash_mark nh_by_hand(const struct hash_nh_key *key, struct span s)
+{
+    uint64_t padded[HASH_NH_BYTES / 8 + 2] = {0};
+    uint64_t sums[6] = {[4] = s.len};
+
+    memcpy(padded, s.ptr, s.len);
+    for (size_t i = 0; i < (s.len + 15) / 16 * 2; i += 2) {
+        times(padded[i] + key->words[i], padded[i + 1] + key->words[i + 1], sums);
+        times(padded[i] + key->words[i + 2], padded[i + 1] + key->words[i + 3], sums + 2);
+    }
+    return hash_mark(&key->sip, span_make((const char *)sums, sizeof(sums)));
+}
+
+static void nh_is_as_its_paper_says(void **state)
+{
+    static char text[HASH_NH_BYTES + 1];
+    static struct hash_nh_key key;
 
     (void)state;
+    hash_nh_key_fill(&random_system, &key);
+    random_fill(&random_system, text, sizeof(text));
+    for (size_t len = 0; len <= HASH_NH_BYTES; len += len < 70 ? 1 : 23) {
+        struct span s = span_make(text, len);
+
+        assert_true(hash_mark_equal(hash_nh_mark(&key, s), nh_by_hand(&key, s)));
+    }
+    assert_true(hash_mark_equal(hash_nh_mark(&key, span_make(text, sizeof(text))),
+                                hash_mark(&key.sip, span_make(text, sizeof(text)))));
+}
+
+typedef struct hash_mark mark_fn(const void *key, struct span s);
+
+/* Whatever byte of a text is another, so are both halves of its mark; and so are they by another
+ * key, and of a text that has a byte less or a zero more. */
+static void tells_apart(mark_fn *mark_of, const void *key, const void *other, size_t len)
+{
+    static char text[HASH_NH_BYTES + 2];
+    struct span whole = span_make(text, len);
+    struct hash_mark mark;
+
     memset(text, 'x', sizeof(text));
-    mark = hash_mark(&key, span_make(text, sizeof(text)));
-    assert_true(hash_mark_equal(mark, hash_mark(&key, span_make(text, sizeof(text)))));
-    assert_false(hash_mark_equal(mark, hash_mark(&other, span_make(text, sizeof(text)))));
-    assert_false(hash_mark_equal(mark, hash_mark(&key, span_make(text, sizeof(text) - 1))));
-    for (size_t i = 0; i < sizeof(text); i++) {
+    text[len] = '\0';
+    mark = mark_of(key, whole);
+    assert_true(hash_mark_equal(mark, mark_of(key, whole)));
+    assert_false(hash_mark_equal(mark, mark_of(other, whole)));
+    assert_false(hash_mark_equal(mark, mark_of(key, span_make(text, len - 1))));
+    assert_false(hash_mark_equal(mark, mark_of(key, span_make(text, len + 1))));
+    for (size_t i = 0; i < len; i++) {
         struct hash_mark changed;
 
         text[i] ^= 1;
-        changed = hash_mark(&key, span_make(text, sizeof(text)));
+        changed = mark_of(key, whole);
         text[i] ^= 1;
         assert_true(changed.low != mark.low && changed.high != mark.high);
         assert_false(
@@ -576,6 +619,30 @@ static void mark_tells_texts_apart(void **state)
         assert_false(
             hash_mark_equal((struct hash_mark){.low = changed.low, .high = mark.high}, mark));
     }
+}
+
+static struct hash_mark mark_by_sip(const void *key, struct span s)
+{
+    return hash_mark(key, s);
+}
+
+static struct hash_mark mark_by_nh(const void *key, struct span s)
+{
+    return hash_nh_mark(key, s);
+}
+
+static void mark_tells_texts_apart(void **state)
+{
+    static const size_t lengths[] = {
+        1, 15, 16, 300, HASH_NH_BYTES - 1, HASH_NH_BYTES, HASH_NH_BYTES + 1};
+    static struct hash_nh_key keys[2];
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(keys); i++)
+        hash_nh_key_fill(&random_system, &keys[i]);
+    tells_apart(mark_by_sip, &keys[0].sip, &keys[1].sip, 300);
+    for (size_t i = 0; i < PC_COUNT(lengths); i++)
+        tells_apart(mark_by_nh, &keys[0], &keys[1], lengths[i]);
 }
 
 static void queue_is_bounded_and_closes(void **state)
@@ -664,6 +731,7 @@ int main(void)
         cmocka_unit_test(what_rests_leaves_its_pages),
         cmocka_unit_test(hash_matches_the_paper),
         cmocka_unit_test(mark_is_siphash_of_128_bits),
+        cmocka_unit_test(nh_is_as_its_paper_says),
         cmocka_unit_test(mark_tells_texts_apart),
         cmocka_unit_test(queue_is_bounded_and_closes),
         cmocka_unit_test(queue_loses_nothing_between_threads),

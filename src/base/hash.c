@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SipHash-2-4, written from the paper; checked against its test vector in base_test.c. */
+ * SipHash-2-4 and NH, written from their papers; checked in base_test.c against the first one's
+ * test vector and the second one's definition. */
 #include "base/hash.h"
 
 #include <string.h>
@@ -93,4 +94,40 @@ struct hash_mark hash_mark(const struct hash_key *key, struct span s)
     v[1] ^= 0xDD;
     mark.high = sip_end(v);
     return mark;
+}
+
+void hash_nh_key_fill(const struct random_source *source, struct hash_nh_key *ret_key)
+{
+    random_fill(source, ret_key, sizeof(*ret_key));
+}
+
+__extension__ typedef unsigned __int128 u128;
+
+/* Both sums of a pair of words; the second has the key two words further on. */
+static inline void nh_pair(u128 sums[2], const uint64_t *key, const unsigned char *at)
+{
+    uint64_t pair[2];
+
+    memcpy(pair, at, sizeof(pair));
+    sums[0] += (u128)(pair[0] + key[0]) * (pair[1] + key[1]);
+    sums[1] += (u128)(pair[0] + key[2]) * (pair[1] + key[3]);
+}
+
+struct hash_mark hash_nh_mark(const struct hash_nh_key *key, struct span s)
+{
+    const unsigned char *at = (const unsigned char *)s.ptr;
+    const uint64_t *words = key->words;
+    unsigned char last[16] = {0};
+    u128 sums[3] = {0, 0, s.len}; /* the length tells apart what only differs in zeros behind it */
+    size_t left = s.len;
+
+    if (s.len > HASH_NH_BYTES)
+        return hash_mark(&key->sip, s);
+    for (; left >= sizeof(last); at += sizeof(last), left -= sizeof(last), words += 2)
+        nh_pair(sums, words, at);
+    if (left > 0) {
+        memcpy(last, at, left);
+        nh_pair(sums, words, last);
+    }
+    return hash_mark(&key->sip, span_make((const char *)sums, sizeof(sums)));
 }

@@ -43,6 +43,17 @@ static const struct http_principal tokens[] = {
 #define BARE     "5"
 #define CONSTANT "a-constant-secret-of-a-machine"
 
+enum { MANY = 1000 }; /* numbers from here on are further tokens of the same bearers */
+
+static bool bearer_of(struct span token, uint64_t *ret_at)
+{
+    if (!span_to_u64(token, ret_at))
+        return false;
+    if (*ret_at >= MANY)
+        *ret_at %= PC_COUNT(tokens);
+    return *ret_at < PC_COUNT(tokens);
+}
+
 static atomic_int loads;
 static _Atomic int64_t moved_while_loading;
 
@@ -53,7 +64,7 @@ static enum err verify(void *context, struct span token, int64_t now_s, struct a
 
     (void)context;
     (void)arena;
-    if (!span_to_u64(token, &at) || at >= PC_COUNT(tokens))
+    if (!bearer_of(token, &at))
         return ERR_TOKEN_INVALID;
     *ret_principal = (struct http_principal){.kind = tokens[at].kind,
                                              .user_id = tokens[at].user_id,
@@ -73,7 +84,7 @@ static enum err load(void *context, struct store_conn *conn, struct arena *arena
     (void)context;
     (void)conn;
     (void)arena;
-    if (!span_to_u64(principal->token_id, &at))
+    if (!bearer_of(principal->token_id, &at))
         return ERR_TOKEN_INVALID;
     *principal = tokens[at];
     principal->expires_at_s = before.expires_at_s;
@@ -258,6 +269,26 @@ static void the_cache_forgets_nothing(void **state)
     assert_says("[0|7|0|||a:read a:write|customer|0|0]");
 }
 
+/* With sixteen places to a set, one in seventy caches has a set too full for its share of so many,
+ * and then seventeen tokens are read again; with four places it was two hundred in every cache. */
+static void five_thousand_tokens_are_remembered(void **state)
+{
+    enum { TOKENS = 5000, SPARE = 60 };
+    int before = 0;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        before = atomic_load(&loads);
+        for (int i = 0; i < TOKENS; i++) {
+            char token[16];
+
+            (void)snprintf(token, sizeof(token), "%zu", MANY + 2 + PC_COUNT(tokens) * (size_t)i);
+            assert_int_equal(ask("/any", token), 200);
+        }
+    }
+    assert_true(atomic_load(&loads) - before <= SPARE);
+}
+
 static void a_bound_token_is_good_nowhere_else(void **state)
 {
     (void)state;
@@ -352,6 +383,7 @@ int main(void)
         cmocka_unit_test(rows_say_which_tokens_they_take),
         cmocka_unit_test(challenges_say_what_is_missing),
         cmocka_unit_test(the_cache_forgets_nothing),
+        cmocka_unit_test(five_thousand_tokens_are_remembered),
         cmocka_unit_test(a_bound_token_is_good_nowhere_else),
         cmocka_unit_test(a_change_of_user_or_client_is_seen),
         cmocka_unit_test(a_change_while_the_store_is_asked_is_seen),

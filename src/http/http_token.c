@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Bearer tokens, and the cache that lets a signature be checked once and not for each request.
  *
- * Each loop has a cache of its own, so a look-up takes no lock: sets of four entries, addressed by
- * the token's mark of 128 bits (hash.h), which is also what is compared; the token itself is not
- * kept. The mark's key is made with the cache and leaves it as little as the marks do, so nobody
- * can make a token that is taken for another. An entry is
- * good until the token expires, and only while the epochs of its user and client stand where they
- * stood when the rights were read (http_epoch.h) and the feed of changes is alive; of another
- * issuer's token, while its keys do. It is found only where a token of that issuer is taken. */
+ * Each loop has a cache of its own, so a look-up takes no lock: sets of sixteen entries, addressed
+ * by the token's mark of 128 bits (hash.h), which is also what is compared; the token itself is not
+ * kept. What a set is looked through by lies together, away from its entries. The mark's key is
+ * made with the cache and leaves it as little as the marks do, so nobody can make a token that is
+ * taken for another. An entry is good until the token expires, and only while the epochs of its
+ * user and client stand where they stood when the rights were read (http_epoch.h) and the feed of
+ * changes is alive; of another issuer's token, while its keys do. It is found only where a token of
+ * that issuer is taken. */
 #include "http/http_priv.h"
 
 #include <string.h>
@@ -15,25 +16,30 @@
 #include "base/alloc.h"
 
 enum {
-    CACHE_SETS = 4096, /* of all entries 16 MiB a loop, if so many tokens come */
-    CACHE_WAYS = 4,
+    CACHE_SETS = 1024,      /* of all entries 16 MiB a loop, if so many tokens come */
+    CACHE_WAYS = 16,        /* so many that sets fill evenly: what 10 000 users ask with fits */
     ENTRY_TEXT_BYTES = 768, /* of all texts of a principal; with more it is not cached */
 };
 
 struct entry {
     struct hash_mark mark;
-    struct http_principal principal; /* its texts are in `text`; expires_at_s 0: free */
+    struct http_principal principal; /* its texts are in `text` */
     uint64_t snapshot;
     struct limit_rate user_rate; /* as this snapshot gives it, like the principal's bits */
-    uint32_t used;               /* the cache's tick at the last hit */
     uint32_t text_len;
     char text[ENTRY_TEXT_BYTES];
 };
 
+struct set {
+    uint32_t tags[CACHE_WAYS]; /* a part of each entry's mark */
+    uint32_t used[CACHE_WAYS]; /* the cache's tick at the last hit; 0: the entry is free */
+};
+
 struct http_cache {
-    struct hash_key key;
+    struct hash_nh_key key;
     uint32_t tick;
-    struct entry sets[CACHE_SETS][CACHE_WAYS];
+    struct set sets[CACHE_SETS];
+    struct entry entries[CACHE_SETS][CACHE_WAYS];
 };
 
 enum err http_cache_new(const struct random_source *random, struct http_cache **ret_cache)
@@ -42,7 +48,7 @@ enum err http_cache_new(const struct random_source *random, struct http_cache **
 
     if (cache == NULL)
         return ERR_NO_MEMORY;
-    cache->key = hash_key_new(random);
+    hash_nh_key_fill(random, &cache->key);
     *ret_cache = cache;
     return ERR_OK;
 }
@@ -107,9 +113,20 @@ enum err http_token_take(struct http_call *call, struct span *ret_token)
     return ERR_OK;
 }
 
-static struct entry *cache_set(const struct http_call *call)
+static size_t set_of(struct hash_mark mark)
 {
-    return call->lane->cache->sets[call->token_mark.low & (CACHE_SETS - 1)];
+    return mark.low & (CACHE_SETS - 1);
+}
+
+static uint32_t tag_of(struct hash_mark mark)
+{
+    return (uint32_t)mark.high;
+}
+
+static uint32_t tick(struct http_cache *cache)
+{
+    cache->tick = cache->tick == UINT32_MAX ? 1 : cache->tick + 1;
+    return cache->tick;
 }
 
 bool http_rights_are_fresh(const struct http_lane *lane, const struct http_principal *principal)
@@ -182,40 +199,41 @@ static void entry_renew(struct http_call *call, struct entry *entry)
 
 bool http_cache_find(struct http_call *call, struct span token)
 {
-    struct entry *set;
+    struct http_cache *cache = call->lane->cache;
+    struct hash_mark mark = hash_nh_mark(&cache->key, token);
+    struct set *set = &cache->sets[set_of(mark)];
 
-    call->token_mark = hash_mark(&call->lane->cache->key, token);
-    set = cache_set(call);
+    call->token_mark = mark;
     for (size_t way = 0; way < CACHE_WAYS; way++) {
-        struct entry *entry = &set[way];
+        struct entry *entry = &cache->entries[set_of(mark)][way];
 
-        if (entry->principal.expires_at_s == 0 || !hash_mark_equal(entry->mark, call->token_mark) ||
+        if (set->tags[way] != tag_of(mark) || set->used[way] == 0 ||
+            !hash_mark_equal(entry->mark, mark) ||
             !http_issuer_is_taken(call->req.route, &entry->principal))
             continue;
         if (!entry_good(call, entry) || !entry_load(call, entry)) {
-            entry->principal.expires_at_s = 0;
+            set->used[way] = 0;
             return false;
         }
         if (entry->snapshot != call->rules->snapshot)
             entry_renew(call, entry);
         call->user_rate = entry->user_rate;
-        entry->used = ++call->lane->cache->tick;
+        set->used[way] = tick(cache);
         return true;
     }
     return false;
 }
 
 /* A free way, else the one not used for longest. */
-static struct entry *entry_to_fill(struct http_call *call)
+static size_t way_to_fill(const struct set *set)
 {
-    struct entry *set = cache_set(call);
-    struct entry *oldest = &set[0];
+    size_t oldest = 0;
 
     for (size_t way = 0; way < CACHE_WAYS; way++) {
-        if (set[way].principal.expires_at_s == 0)
-            return &set[way];
-        if ((int32_t)(set[way].used - oldest->used) < 0)
-            oldest = &set[way];
+        if (set->used[way] == 0)
+            return way;
+        if ((int32_t)(set->used[way] - set->used[oldest]) < 0)
+            oldest = way;
     }
     return oldest;
 }
@@ -223,16 +241,20 @@ static struct entry *entry_to_fill(struct http_call *call)
 void http_cache_keep(struct http_call *call)
 {
     struct http_principal principal = call->principal;
+    struct http_cache *cache = call->lane->cache;
+    struct set *set = &cache->sets[set_of(call->token_mark)];
     struct span *texts[TEXTS];
     struct entry *entry;
     size_t len = 0;
+    size_t way;
 
     texts_of(&principal, texts);
     for (size_t i = 0; i < TEXTS; i++)
         len += texts[i]->len;
     if (len > ENTRY_TEXT_BYTES)
         return;
-    entry = entry_to_fill(call);
+    way = way_to_fill(set);
+    entry = &cache->entries[set_of(call->token_mark)][way];
     entry->text_len = 0;
     for (size_t i = 0; i < TEXTS; i++) {
         if (texts[i]->ptr == NULL)
@@ -245,7 +267,8 @@ void http_cache_keep(struct http_call *call)
     entry->mark = call->token_mark;
     entry->snapshot = call->rules->snapshot;
     entry->user_rate = call->user_rate;
-    entry->used = ++call->lane->cache->tick;
+    set->tags[way] = tag_of(entry->mark);
+    set->used[way] = tick(cache);
 }
 
 /* The epochs first: a change while the store is asked makes its answer stale. */
