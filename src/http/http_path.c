@@ -23,22 +23,23 @@ int http_escape_byte(struct span s, size_t at)
 }
 
 /* What RFC 3986 wants escaped, we want escaped: a proxy in front may read it another way. A table,
- * since every byte of every request's path is looked up, twice when it is passed on. */
+ * since every byte of every request's path is looked up, twice when it is passed on. The '%' is not
+ * in it: it stands for itself only when it comes to us. */
 static const bool plain[256] = {
-    ['!'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['('] = true,
-    [')'] = true, ['*'] = true, ['+'] = true, [','] = true, ['-'] = true,  ['.'] = true,
-    ['/'] = true, ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true,  ['4'] = true,
-    ['5'] = true, ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true,  [':'] = true,
-    ['='] = true, ['@'] = true, ['A'] = true, ['B'] = true, ['C'] = true,  ['D'] = true,
-    ['E'] = true, ['F'] = true, ['G'] = true, ['H'] = true, ['I'] = true,  ['J'] = true,
-    ['K'] = true, ['L'] = true, ['M'] = true, ['N'] = true, ['O'] = true,  ['P'] = true,
-    ['Q'] = true, ['R'] = true, ['S'] = true, ['T'] = true, ['U'] = true,  ['V'] = true,
-    ['W'] = true, ['X'] = true, ['Y'] = true, ['Z'] = true, ['['] = true,  [']'] = true,
-    ['_'] = true, ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true,  ['e'] = true,
-    ['f'] = true, ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true,  ['k'] = true,
-    ['l'] = true, ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true,  ['q'] = true,
-    ['r'] = true, ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true,  ['w'] = true,
-    ['x'] = true, ['y'] = true, ['z'] = true, ['~'] = true,
+    ['!'] = true, ['$'] = true, ['&'] = true, ['\''] = true, ['('] = true, [')'] = true,
+    ['*'] = true, ['+'] = true, [','] = true, ['-'] = true,  ['.'] = true, ['/'] = true,
+    ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true,  ['4'] = true, ['5'] = true,
+    ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true,  [':'] = true, ['='] = true,
+    ['@'] = true, ['A'] = true, ['B'] = true, ['C'] = true,  ['D'] = true, ['E'] = true,
+    ['F'] = true, ['G'] = true, ['H'] = true, ['I'] = true,  ['J'] = true, ['K'] = true,
+    ['L'] = true, ['M'] = true, ['N'] = true, ['O'] = true,  ['P'] = true, ['Q'] = true,
+    ['R'] = true, ['S'] = true, ['T'] = true, ['U'] = true,  ['V'] = true, ['W'] = true,
+    ['X'] = true, ['Y'] = true, ['Z'] = true, ['['] = true,  [']'] = true, ['_'] = true,
+    ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true,  ['e'] = true, ['f'] = true,
+    ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true,  ['k'] = true, ['l'] = true,
+    ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true,  ['q'] = true, ['r'] = true,
+    ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true,  ['w'] = true, ['x'] = true,
+    ['y'] = true, ['z'] = true, ['~'] = true,
 };
 
 static bool path_byte_allowed(unsigned char c, bool escaped)
@@ -305,12 +306,10 @@ void http_path_encode(struct sbuf *out, struct span path)
     size_t from = 0;
 
     for (size_t i = 0; i < path.len; i++) {
-        unsigned char c = (unsigned char)path.ptr[i];
-
-        if (plain[c] && c != '%')
+        if (plain[(unsigned char)path.ptr[i]])
             continue;
         sbuf_add(out, span_slice(path, from, i));
-        add_escaped(out, c);
+        add_escaped(out, (unsigned char)path.ptr[i]);
         from = i + 1;
     }
     sbuf_add(out, span_slice(path, from, path.len));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The route tree: a node per path prefix, its literal children in one hash table for the whole
- * tree (keyed by parent and segment), its parameter child beside them. A search tries the literal
+ * tree (found by parent and segment; all that is in it is the operator's, so the hash need not be a
+ * secret one), its parameter child beside them. A search tries the literal
  * first and falls back to the parameter, then to what takes everything below, so it makes at most
  * three steps a segment at each fork and never looks at routes that share no prefix with the
  * path. */
@@ -10,11 +11,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 enum { NODES_MAX = 4096, EDGES_BITS = 13, EDGES = 1 << EDGES_BITS, NONE = 0 };
 
 struct node {
+    bool forks;                        /* has literal children */
     uint32_t param_child;              /* NONE: no parameter here */
     uint32_t rest_child;               /* what is asked for here and below; NONE: nothing */
     uint32_t methods;                  /* bit per method that ends here */
@@ -28,7 +29,6 @@ struct edge {
 };
 
 struct http_router {
-    struct hash_key key;
     uint32_t node_count; /* node 0 is unused, node 1 the root */
     uint32_t node_room;
     struct node *nodes;
@@ -49,7 +49,6 @@ enum err http_router_new(struct http_router **ret_router)
         alloc_free(router);
         return ERR_NO_MEMORY;
     }
-    router->key = hash_key_new(&random_system);
     router->node_count = ROOT + 1;
     *ret_router = router;
     return ERR_OK;
@@ -63,11 +62,28 @@ void http_router_free(struct http_router *router)
     alloc_free(router);
 }
 
+/* Eight bytes at a time, each word spread over the upper bits by a multiplication (2^64 divided by
+ * the golden ratio: Knuth, "The Art of Computer Programming", 6.4). */
+static size_t edge_hash(uint32_t parent, struct span segment)
+{
+    const uint64_t golden = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t hash = (parent + segment.len) * golden;
+    uint64_t word = 0;
+
+    for (; segment.len >= sizeof(word); segment = span_slice(segment, sizeof(word), segment.len)) {
+        memcpy(&word, segment.ptr, sizeof(word));
+        hash = (hash ^ (hash >> 32) ^ word) * golden;
+    }
+    word = 0;
+    if (segment.len > 0)
+        memcpy(&word, segment.ptr, segment.len);
+    return (size_t)(((hash ^ (hash >> 32) ^ word) * golden) >> (64 - EDGES_BITS));
+}
+
 /* The slot of this edge, or the free one where it would go. */
 static size_t edge_slot(const struct http_router *router, uint32_t parent, struct span segment)
 {
-    struct hash_key key = {.k0 = router->key.k0 ^ parent, .k1 = router->key.k1};
-    size_t at = (size_t)(hash_span(&key, segment) & (EDGES - 1));
+    size_t at = edge_hash(parent, segment);
 
     while (router->edges[at].child != NONE &&
            !(router->edges[at].parent == parent && span_equal(router->edges[at].segment, segment)))
@@ -130,6 +146,7 @@ static enum err step_or_make(struct http_router *router, uint32_t *node, struct 
         if (err)
             return err;
         router->edges[slot] = (struct edge){.segment = segment, .parent = *node, .child = child};
+        router->nodes[*node].forks = true;
     }
     *node = router->edges[slot].child;
     return ERR_OK;
@@ -187,7 +204,9 @@ static uint32_t search(const struct http_router *router, uint32_t node, struct s
         return router->nodes[node].methods ? node : rest_of(router, node);
     if (depth == HTTP_SEGMENTS_MAX)
         return rest_of(router, node);
-    child = router->edges[edge_slot(router, node, segment)].child;
+    child = NONE;
+    if (router->nodes[node].forks)
+        child = router->edges[edge_slot(router, node, segment)].child;
     if (child != NONE) {
         found = search(router, child, rest, depth + 1, params, param_count);
         if (found != NONE)
