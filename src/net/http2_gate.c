@@ -30,6 +30,7 @@ enum {
     BLOCK_PARTS_MAX = 8,         /* CONTINUATION frames: as many as nghttp2 takes */
     UNANSWERED_RESETS_MAX = 100, /* resets in all, beyond the streams that were completed */
     WINDOWS_PER_DATA = 8,        /* some clients open both windows for every 4 KiB they read */
+    WINDOWS_OWED_MAX = 8192,     /* for 16 MiB, as much as sockets hold */
     STREAM_EARNS = 4,            /* frames of a kind for a completed stream */
 };
 
@@ -79,17 +80,26 @@ static void earn(struct net_http2_gate *gate, enum net_http2_flood kind, int64_t
     gate->until_ns[kind] -= frames * rules[kind].each_ns;
 }
 
+/* These are kept: what was sent may wait long in sockets until its reader opens windows for all of
+ * it at once. */
+static void owe_windows(struct net_http2_gate *gate, uint32_t frames)
+{
+    gate->windows_owed += frames;
+    if (gate->windows_owed > WINDOWS_OWED_MAX)
+        gate->windows_owed = WINDOWS_OWED_MAX;
+}
+
 void net_http2_gate_completed(struct net_http2_gate *gate)
 {
     gate->completed++;
     earn(gate, NET_HTTP2_FLOOD_PING, 1);
     earn(gate, NET_HTTP2_FLOOD_PRIORITY, STREAM_EARNS);
-    earn(gate, NET_HTTP2_FLOOD_WINDOW, STREAM_EARNS);
+    owe_windows(gate, STREAM_EARNS);
 }
 
 void net_http2_gate_data(struct net_http2_gate *gate)
 {
-    earn(gate, NET_HTTP2_FLOOD_WINDOW, WINDOWS_PER_DATA);
+    owe_windows(gate, WINDOWS_PER_DATA);
 }
 
 static bool is_out_of_proportion(const struct net_http2_gate *gate, uint32_t count)
@@ -166,6 +176,10 @@ static bool frame_pass(struct net_http2_gate *gate, int64_t now_ns, enum net_htt
         gate->resets++;
         if (is_out_of_proportion(gate, gate->resets))
             return false;
+    }
+    if (type == FRAME_WINDOW_UPDATE && gate->windows_owed > 0) {
+        gate->windows_owed--;
+        return true;
     }
     return charge(gate, *ret_kind, now_ns);
 }

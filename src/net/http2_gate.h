@@ -40,11 +40,12 @@ struct net_http2_gate {
     uint32_t block_bytes_max;
     uint32_t resets; /* in all */
     uint32_t made;
-    uint32_t completed;   /* streams answered to the end */
-    uint16_t block_parts; /* CONTINUATION frames of the open block */
-    uint8_t have;         /* bytes of `head` */
-    bool ends_block;      /* the present frame carries END_HEADERS */
-    bool pad_due;         /* the next byte tells how much of a DATA frame is padding */
+    uint32_t windows_owed; /* WINDOW_UPDATE frames that what was sent may bring */
+    uint32_t completed;    /* streams answered to the end */
+    uint16_t block_parts;  /* CONTINUATION frames of the open block */
+    uint8_t have;          /* bytes of `head` */
+    bool ends_block;       /* the present frame carries END_HEADERS */
+    bool pad_due;          /* the next byte tells how much of a DATA frame is padding */
     unsigned char head[NET_HTTP2_FRAME_HEAD_BYTES];
 };
 

@@ -110,6 +110,28 @@ static void work_earns(void **state)
     }
 }
 
+/* A client that stood still while the sockets were filled opens its windows for all of it at once,
+ * but no more often than for what was sent, and for no more than sockets hold. */
+static void windows_may_come_late(void **state)
+{
+    enum { SENT = 600, OWED_MAX = 8192 };
+    enum net_http2_flood kind;
+
+    for (int round = 0; round < 2; round++) {
+        int sent = round == 0 ? SENT : 100 * OWED_MAX;
+        int due = round == 0 ? SENT * 8 : OWED_MAX;
+
+        gate_start();
+        for (int i = 0; i < sent; i++)
+            net_http2_gate_data(&gate);
+        now_ns += 60 * CLOCK_NS_PER_S;
+        for (int i = 0; i < due + 500; i++)
+            assert_true(frame(8, 0, 4, &kind));
+        assert_false(frame(8, 0, 4, &kind));
+        assert_int_equal(kind, NET_HTTP2_FLOOD_WINDOW);
+    }
+}
+
 /* However slowly: more streams reset than completed, and a hundred, are enough. */
 static void proportion_counts(void **state)
 {
@@ -427,17 +449,12 @@ static void trailers_are_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(budgets_hold),
-        cmocka_unit_test(work_is_free),
-        cmocka_unit_test(work_earns),
-        cmocka_unit_test(proportion_counts),
-        cmocka_unit_test(blocks_are_bounded),
-        cmocka_unit_test(heads_are_strict),
-        cmocka_unit_test(heads_look_alike),
-        cmocka_unit_test(cookies_are_joined),
-        cmocka_unit_test(heads_are_bounded),
-        cmocka_unit_test(trailers_are_dropped),
-        cmocka_unit_test(every_byte_of_a_value_is_seen),
+        cmocka_unit_test(budgets_hold),         cmocka_unit_test(work_is_free),
+        cmocka_unit_test(work_earns),           cmocka_unit_test(windows_may_come_late),
+        cmocka_unit_test(proportion_counts),    cmocka_unit_test(blocks_are_bounded),
+        cmocka_unit_test(heads_are_strict),     cmocka_unit_test(heads_look_alike),
+        cmocka_unit_test(cookies_are_joined),   cmocka_unit_test(heads_are_bounded),
+        cmocka_unit_test(trailers_are_dropped), cmocka_unit_test(every_byte_of_a_value_is_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
