@@ -183,18 +183,25 @@ static bool wants_input(const struct net_conn *conn)
            (conn->state == NET_CONN_OPEN && conn->codec->reads(conn));
 }
 
-/* One read per readiness: what is left makes the socket readable again. */
+/* One read per readiness: what is left makes the socket readable again, for which it leaves the
+ * edge. */
 void net_conn_input(struct net_conn *conn)
 {
     size_t most = conn->stream != NULL ? NET_READ_BYTES : NET_READ_HEAD_BYTES;
     size_t bytes = 0;
+    enum net_io io;
 
     if (!wants_input(conn)) {
+        net_edge_read(&conn->edge, conn->loop, conn->fd, false);
         look(conn);
         return;
     }
     conn->read_dry = false;
-    switch (conn_read(conn, conn->loop->buffers[NET_BUFFER_READ], most, &bytes)) {
+    io = conn_read(conn, conn->loop->buffers[NET_BUFFER_READ], most, &bytes);
+    if (conn->tls == NULL)
+        net_edge_read(&conn->edge, conn->loop, conn->fd,
+                      conn->interest == NET_READS && io == NET_IO_DONE && bytes < most);
+    switch (io) {
     case NET_IO_DONE:
         input_taken(conn, bytes);
         return;
@@ -272,6 +279,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0) /* libuv has stopped polling: the socket has an error */
         net_conn_fail(conn);
     conn->wants_write = false;
+    conn->edge.end_told |= (events & UV_DISCONNECT) != 0;
     if (!conn->failed && conn->state == NET_CONN_PROXIED)
         net_proxied_input(conn);
     if (!conn->failed && conn->state == NET_CONN_HANDSHAKE)
@@ -385,12 +393,13 @@ static void poll_as_needed(struct net_conn *conn)
     if (conn->read_held && wants_input(conn))
         conn->read_held = false;
     if (!conn->read_held && !conn->input_over && conn->state != NET_CONN_GOODBYE)
-        wants |= UV_READABLE;
+        wants |= NET_READS;
     if (conn->output.bytes > 0 || conn->wants_write)
         wants |= UV_WRITABLE;
     if (wants == conn->interest)
         return;
     conn->interest = (uint8_t)wants;
+    net_edge_forget(&conn->edge);
     PC_ASSERT(wants == 0 ? uv_poll_stop(&conn->poll) == 0
                          : uv_poll_start(&conn->poll, wants, on_poll) == 0);
 }

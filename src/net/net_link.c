@@ -46,7 +46,8 @@ struct net_link {
     int fd;
     int error;        /* errno */
     uint8_t refs;     /* libuv's handle, enter, task */
-    uint8_t interest; /* UV_READABLE, UV_WRITABLE as libuv knows it */
+    uint8_t interest; /* NET_READS, UV_WRITABLE as libuv knows it */
+    struct net_edge edge;
     enum link_state state : 8;
     enum err why : 16; /* with `failed` */
     bool tls_wants_write;
@@ -179,11 +180,12 @@ static void poll_as_needed(struct net_link *link)
     if (link->state == CONNECTING)
         wants = UV_WRITABLE;
     else if (!link->broken)
-        wants = (link->held || link->input_over ? 0 : UV_READABLE) |
+        wants = (link->held || link->input_over ? 0 : NET_READS) |
                 (link->output.bytes > 0 || link->tls_wants_write ? UV_WRITABLE : 0);
     if (wants == link->interest)
         return;
     link->interest = (uint8_t)wants;
+    net_edge_forget(&link->edge);
     PC_ASSERT(wants == 0 ? uv_poll_stop(&link->poll) == 0
                          : uv_poll_start(&link->poll, wants, on_poll) == 0);
 }
@@ -291,8 +293,8 @@ static void end_input(struct net_link *link)
         fail(link, ERR_END);
 }
 
-/* One read per readiness: what is left makes the socket readable again, or, when it is broken and
- * not polled, the task comes again. */
+/* One read per readiness: what is left makes the socket readable again, for which it leaves the
+ * edge, or, when it is broken and not polled, the task comes again. */
 static void take_input(struct net_link *link)
 {
     char *buffer = link->loop->buffers[NET_BUFFER_LINK];
@@ -300,6 +302,10 @@ static void take_input(struct net_link *link)
     enum net_io io =
         link->paused ? link_peek(link) : link_read(link, buffer, NET_READ_BYTES, &bytes);
 
+    if (link->tls == NULL)
+        net_edge_read(&link->edge, link->loop, link->fd,
+                      link->interest == NET_READS && io == NET_IO_DONE && !link->paused &&
+                          bytes < NET_READ_BYTES);
     switch (io) {
     case NET_IO_DONE:
         net_loop_dirty(link->loop, NET_BUFFER_LINK, bytes);
@@ -504,6 +510,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     net_outbox_check(&link->loop->outbox);
     enter(link);
     link->tls_wants_write = false;
+    link->edge.end_told |= (events & UV_DISCONNECT) != 0;
     if (link->state == CONNECTING) {
         connected(link);
     } else if (link->state == HANDSHAKE) {

@@ -106,6 +106,29 @@ typedef enum net_io net_write_fn(void *owner, struct iovec *vectors, size_t coun
 PC_CHECKED enum net_io net_output_flush(struct net_output *output, net_write_fn *write, void *owner,
                                         size_t *ret_bytes);
 
+/* --- net_edge.c: sockets that are told of once ---------------------------------------------------
+ */
+
+enum { NET_READS = UV_READABLE | UV_DISCONNECT };
+
+/* A socket that is polled for reading alone. Of one on the edge the kernel tells when something new
+ * has come, and not again as long as something is there: half of the looking. */
+struct net_edge {
+    bool on;
+    bool end_told; /* the peer sends no more */
+    uint8_t calm;  /* reads in a row that left nothing, up to what is wanted */
+};
+
+/* Behind each read, or when one was due and did not take place. `dry`: it is polled for NET_READS
+ * and nothing else, and the read brought less than it had room for, so that it is empty now. */
+void net_edge_read(struct net_edge *edge, struct net_loop *loop, int fd, bool dry);
+/* libuv polls anew, or for something else. */
+static inline void net_edge_forget(struct net_edge *edge)
+{
+    edge->on = false;
+    edge->calm = 0;
+}
+
 /* --- net_outbox.c: what is sent when the loop has looked at everything -------------------------
  */
 
@@ -370,7 +393,8 @@ struct net_conn {
     int fd;
     uint16_t refs;    /* libuv's handle, and each stream */
     uint8_t depth;    /* entered */
-    uint8_t interest; /* UV_READABLE, UV_WRITABLE as libuv knows it */
+    uint8_t interest; /* NET_READS, UV_WRITABLE as libuv knows it */
+    struct net_edge edge;
     enum net_conn_state state : 8;
     bool wants_write;    /* poll for it, though no output waits */
     bool failed : 1;     /* close it when the last caller leaves */
