@@ -350,13 +350,17 @@ static const char *batch_of(size_t count)
     return body;
 }
 
+static int setup_poor(void **state)
+{
+    return desk_setup_limited(state, 30);
+}
+
 /* A request costs what it brings, so that no writer fills the log's disk within its limit. */
 static void a_writer_pays_for_each_event(void **state)
 {
     static char large[9000];
 
     (void)state;
-    desk.service.events_per_minute = 30;
     assert_int_equal(post("/audit/events/batch", batch_of(20)), 201);
     assert_problem(post("/audit/events/batch", batch_of(11)), 429, "rate-limited");
     assert_says("Retry-After: 2\r\n");
@@ -440,7 +444,7 @@ int main(void)
         DESK_TEST(odd_texts_are_the_same_again),
         DESK_TEST(a_key_at_once_is_one_event),
         DESK_TEST(a_failing_store_keeps_its_word),
-        DESK_TEST(a_writer_pays_for_each_event),
+        cmocka_unit_test_setup_teardown(a_writer_pays_for_each_event, setup_poor, desk_teardown),
         DESK_TEST(our_own_names_are_nobody_elses),
         DESK_TEST(what_moves_a_line_is_escaped),
     };

@@ -151,7 +151,7 @@ static inline void desk_serve(void)
     assert_int_equal(net_server_start(site.server), ERR_OK);
 }
 
-static inline int desk_setup(void **state)
+static inline int desk_setup_limited(void **state, uint32_t events_per_minute)
 {
     const struct http_mount mounts[] = {
         {.rows = audit_write_routes, .context = &desk.service},
@@ -170,11 +170,16 @@ static inline int desk_setup(void **state)
     desk_make_store();
     desk_make_tls();
     desk.service = (struct audit_service){
-        .store = desk.store, .origin = "test-log", .events_per_minute = 1000000};
+        .store = desk.store, .origin = "test-log", .events_per_minute = events_per_minute};
     engine.store = desk.store;
     assert_true(site_make(&options, engine));
     desk_serve();
     return 0;
+}
+
+static inline int desk_setup(void **state)
+{
+    return desk_setup_limited(state, 1000000);
 }
 
 static inline int desk_teardown(void **state)

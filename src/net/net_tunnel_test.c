@@ -33,7 +33,7 @@ static struct {
     _Atomic bool waits; /* the 101 comes with `go` */
     bool paused;
     char kept[PIECE_BYTES]; /* what could not be said back yet */
-    size_t kept_bytes;
+    _Atomic size_t kept_bytes;
 } app;
 
 static void switch_over(struct net_stream *stream)

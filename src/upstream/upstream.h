@@ -100,7 +100,8 @@ void upstream_free(struct upstream *upstream);
  * both are there until the last request of the former is over:
  *
  *   upstream_new(former) -> on each loop: upstream_loop_enter(new), upstream_loop_leave(former)
- *     -> the former's last request is over -> upstream_free(former)
+ *     -> the former's last request is over, and its loop has turned since (whoever is told of the
+ *     end is told from within) -> upstream_free(former)
  *
  * A target that both have goes on as it was (upstream_picker_renew), and connections to it that
  * wait for a request are the new one's. Those to others are closed, at once or when what they carry
