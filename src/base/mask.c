@@ -4,12 +4,14 @@
  *
  * All of it is found from its digits: a run of digits is looked at as card numbers, the letters
  * before it as the beginning of an IBAN, the words before it as the name of a verification value,
- * the signs around it as a track. Text without digits costs one look. */
+ * the signs around it as a track. Text with hardly a digit costs one look. */
 #include "base/mask.h"
 
 #include <string.h>
 
 #include "base/mask_priv.h"
+
+enum { HIDDEN_DIGITS_MIN = 3 }; /* of the shortest that is hidden, a verification value */
 
 /* By their bytes: the asterisk, ARABIC FIVE POINTED STAR, FULLWIDTH ASTERISK, a percent-encoded
  * asterisk, LIGHT FIVE SPOKED ASTERISK. */
@@ -47,11 +49,48 @@ void mask_hide_all(struct mask_scan *scan, size_t from, size_t to)
     }
 }
 
+/* How many digits are among eight bytes; more than enough when one is beyond ASCII, which may begin
+ * a digit of another script. The bytes of each term have their top bit when what it says holds. */
+static size_t digits_of_eight(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = ones << 7;
+    uint64_t from_zero = (bytes & ~tops) + ones * (0x80 - '0');
+    uint64_t past_nine = (bytes & ~tops) + ones * (0x7F - '9');
+
+    if (PC_UNLIKELY((bytes & tops) != 0))
+        return HIDDEN_DIGITS_MIN;
+    return (size_t)((((from_zero & ~past_nine & tops) >> 7) * ones) >> 56);
+}
+
+/* Nothing has fewer digits than a verification value (a "%34" is two of them): most names and paths
+ * are known to be clean by this look alone. */
+static bool has_few_digits(struct span text)
+{
+    size_t digits = 0;
+    uint64_t bytes;
+    size_t at = 0;
+
+    for (; text.len - at >= sizeof(bytes); at += sizeof(bytes)) {
+        memcpy(&bytes, text.ptr + at, sizeof(bytes));
+        digits += digits_of_eight(bytes);
+        if (digits >= HIDDEN_DIGITS_MIN)
+            return false;
+    }
+    bytes = 0;
+    if (at < text.len)
+        memcpy(&bytes, text.ptr + at, text.len - at);
+    return digits + digits_of_eight(bytes) < HIDDEN_DIGITS_MIN;
+}
+
 static void scan_once(struct mask_scan *scan)
 {
-    size_t at = mask_char_digit(scan->text, 0);
+    size_t at;
 
     scan->found = false;
+    if (has_few_digits(scan->text))
+        return;
+    at = mask_char_digit(scan->text, 0);
     while (at < scan->text.len && (scan->out != NULL || !scan->found)) {
         size_t end = mask_iban(scan, at);
 

@@ -188,15 +188,15 @@ struct mask_char mask_char_before_slowly(struct span text, size_t at)
     return (struct mask_char){.code = MASK_END, .at = 0, .end = 0};
 }
 
-/* Eight bytes at once: whether any is a digit or beyond ASCII. A sum never carries into the next
- * byte, since the bytes are below 0x80. */
-static bool has_interest(uint64_t bytes)
+/* Of eight bytes at once, the top bits of those that are a digit or beyond ASCII. A sum never
+ * carries into the next byte, since the bytes are below 0x80. */
+static uint64_t interest_of(uint64_t bytes)
 {
     const uint64_t tops = UINT64_C(0x8080808080808080);
     uint64_t from_zero = (bytes & ~tops) + UINT64_C(0x5050505050505050); /* top bit: >= '0' */
     uint64_t past_nine = (bytes & ~tops) + UINT64_C(0x4646464646464646); /* top bit: > '9' */
 
-    return ((bytes | (from_zero & ~past_nine)) & tops) != 0;
+    return (bytes | (from_zero & ~past_nine)) & tops;
 }
 
 /* The first byte of a digit in UTF-8, as far as one byte can tell. */
@@ -222,14 +222,22 @@ static bool may_begin_digit(unsigned char byte)
 static size_t skip_plain(struct span text, size_t at)
 {
     uint64_t bytes;
+    uint64_t found;
 
-    while (at < text.len && !may_begin_digit((unsigned char)text.ptr[at])) {
-        for (at++; text.len - at >= sizeof(bytes); at += sizeof(bytes)) {
-            memcpy(&bytes, text.ptr + at, sizeof(bytes));
-            if (has_interest(bytes))
-                break;
+    while (text.len - at >= sizeof(bytes)) {
+        memcpy(&bytes, text.ptr + at, sizeof(bytes)); /* the first is the lowest; see hash.c */
+        found = interest_of(bytes);
+        if (found == 0) {
+            at += sizeof(bytes);
+            continue;
         }
+        at += (size_t)__builtin_ctzll(found) / 8;
+        if (may_begin_digit((unsigned char)text.ptr[at]))
+            return at;
+        at++;
     }
+    while (at < text.len && !may_begin_digit((unsigned char)text.ptr[at]))
+        at++;
     return at;
 }
 

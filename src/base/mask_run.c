@@ -86,7 +86,7 @@ static bool has_luhn_sum(const unsigned char *digits, size_t count)
 bool mask_is_pan(const unsigned char *digits, size_t count)
 {
     return count >= MASK_PAN_DIGITS_MIN && count <= MASK_PAN_DIGITS_MAX &&
-           has_luhn_sum(digits, count) && has_issuer(digits, count);
+           has_issuer(digits, count) && has_luhn_sum(digits, count);
 }
 
 static bool is_strong(uint32_t code)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -214,6 +215,27 @@ static void verification_values_go_whole(void **state)
     keeps("cvv *** 123");
 }
 
+/* Three digits are enough wherever they stand, and in any disguise. */
+static void few_digits_are_not_overlooked(void **state)
+{
+    static const char blanks[] = "                  ";
+
+    (void)state;
+    for (int before = 0; before < 18; before++) {
+        for (int behind = 0; behind < 10; behind++) {
+            char text[64];
+            char masked[64];
+
+            (void)snprintf(text, sizeof(text), "%.*scvv 123%.*s", before, blanks, behind, blanks);
+            (void)snprintf(masked, sizeof(masked), "%.*scvv ***%.*s", before, blanks, behind,
+                           blanks);
+            masks(text, masked);
+        }
+    }
+    masks("cvv %31%32%33", "cvv %2A%2A%2A");
+    masks("cvv 1\xEF\xBC\x92\xEF\xBC\x93", "cvv *\xEF\xBC\x8A\xEF\xBC\x8A");
+}
+
 static void tracks_go_whole(void **state)
 {
     (void)state;
@@ -267,6 +289,7 @@ int main(void)
         cmocka_unit_test(what_is_no_card_stays),
         cmocka_unit_test(ibans_show_country_and_last_four),
         cmocka_unit_test(verification_values_go_whole),
+        cmocka_unit_test(few_digits_are_not_overlooked),
         cmocka_unit_test(tracks_go_whole),
         cmocka_unit_test(a_full_arena_is_told),
         cmocka_unit_test(broken_bytes_are_passed_over),
