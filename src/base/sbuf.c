@@ -19,7 +19,8 @@ struct sbuf sbuf_over(void *buffer, size_t bytes)
     return (struct sbuf){.ptr = buffer, .cap = bytes, .bytes_max = bytes};
 }
 
-static bool grow(struct sbuf *out, size_t bytes)
+/* Rare, and kept out of what calls it. */
+static __attribute__((noinline)) bool grow(struct sbuf *out, size_t bytes)
 {
     size_t cap = out->cap ? out->cap * 2 : GROW_BYTES_MIN;
     char *ptr;
@@ -39,7 +40,7 @@ static bool grow(struct sbuf *out, size_t bytes)
 }
 
 /* Where `bytes` more bytes go, or NULL, after which nothing more is taken. */
-static char *room(struct sbuf *out, size_t bytes)
+static inline char *room(struct sbuf *out, size_t bytes)
 {
     char *at;
 
@@ -65,31 +66,56 @@ void sbuf_add_slowly(struct sbuf *out, const void *ptr, size_t len)
         memcpy(at, ptr, len);
 }
 
-void sbuf_add_text(struct sbuf *out, const char *text)
+/* From the place of its highest bit: 1233 / 4096 is the logarithm of 2 to the base of 10. */
+static size_t digits_of(uint64_t value)
 {
-    sbuf_add(out, span_from(text));
+    static const uint64_t powers[] = {UINT64_C(0),
+                                      UINT64_C(10),
+                                      UINT64_C(100),
+                                      UINT64_C(1000),
+                                      UINT64_C(10000),
+                                      UINT64_C(100000),
+                                      UINT64_C(1000000),
+                                      UINT64_C(10000000),
+                                      UINT64_C(100000000),
+                                      UINT64_C(1000000000),
+                                      UINT64_C(10000000000),
+                                      UINT64_C(100000000000),
+                                      UINT64_C(1000000000000),
+                                      UINT64_C(10000000000000),
+                                      UINT64_C(100000000000000),
+                                      UINT64_C(1000000000000000),
+                                      UINT64_C(10000000000000000),
+                                      UINT64_C(100000000000000000),
+                                      UINT64_C(1000000000000000000),
+                                      UINT64_C(10000000000000000000)};
+    size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
+    size_t least = bits * 1233 >> 12;
+
+    return least + (value >= powers[least]);
 }
 
+/* Straight to their place, two at a time from the end: a request's answer and log line have fifteen
+ * numbers. */
 void sbuf_add_u64(struct sbuf *out, uint64_t value)
 {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
-    char digits[20];
-    size_t at = sizeof(digits);
+    size_t digits = digits_of(value);
+    char *at = room(out, digits);
 
-    for (; value >= 100; value /= 100) {
+    if (at == NULL)
+        return;
+    for (at += digits; value >= 100; value /= 100) {
         at -= 2;
-        memcpy(digits + at, pairs + 2 * (value % 100), 2);
+        memcpy(at, pairs + 2 * (value % 100), 2);
     }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(digits + at, pairs + 2 * value, 2);
-    } else {
-        digits[--at] = (char)('0' + value);
-    }
-    sbuf_add_bytes(out, digits + at, sizeof(digits) - at);
+    if (value >= 10)
+        memcpy(at - 2, pairs + 2 * value, 2);
+    else
+        at[-1] = (char)('0' + value);
 }
 
 void sbuf_add_i64(struct sbuf *out, int64_t value)
@@ -168,6 +194,8 @@ static size_t plain_run(struct span s, size_t at)
 
     while (s.len - end >= 8 && plain_eight(s.ptr + end))
         end += 8;
+    if (s.len - end < 8 && s.len - at >= 8 && plain_eight(s.ptr + s.len - 8))
+        end = s.len; /* the last eight, some of them once more */
     while (end < s.len) {
         unsigned char c = (unsigned char)s.ptr[end];
 

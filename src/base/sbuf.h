@@ -53,7 +53,11 @@ static inline void sbuf_add_char(struct sbuf *out, char c)
     sbuf_add_bytes(out, &c, 1);
 }
 
-void sbuf_add_text(struct sbuf *out, const char *text);
+static inline void sbuf_add_text(struct sbuf *out, const char *text)
+{
+    sbuf_add_bytes(out, text, strlen(text));
+}
+
 void sbuf_add_u64(struct sbuf *out, uint64_t value);
 void sbuf_add_i64(struct sbuf *out, int64_t value);
 void sbuf_add_hex(struct sbuf *out, const void *ptr, size_t len); /* lower case */
