@@ -328,8 +328,9 @@ struct http_request {
     const struct net_head *head;
 
     enum net_method method;
-    struct span path;  /* canonical */
-    struct span query; /* raw */
+    struct span path;   /* canonical */
+    bool path_is_plain; /* none of its bytes needs an escape on the wire */
+    struct span query;  /* raw */
     struct span host;
     struct span params[HTTP_PARAMS_MAX];
     struct span request_id;

@@ -255,6 +255,7 @@ enum err http_call_begin(struct http_call *call)
     if (err)
         return err;
     call->req.path = target.path;
+    call->req.path_is_plain = target.path_is_plain;
     call->req.query = target.query;
     /* RFC 9112, 3.2: exactly one; we ask it of HTTP/1.0 as well. */
     if (call->known.host_count != 1 || !http_host_is_valid(call->known.host))

@@ -103,9 +103,7 @@ static enum verdict refuse_method(struct http_call *call, uint32_t methods)
 static bool is_in_area(const struct http_service *service, struct span path)
 {
     for (const char *const *area = service->options.areas; area != NULL && *area != NULL; area++) {
-        struct span own = span_from(*area);
-
-        if (span_starts(path, own) && (path.len == own.len || path.ptr[own.len] == '/'))
+        if (http_path_is_below(path, *area))
             return true;
     }
     return false;

@@ -106,22 +106,20 @@ static bool resolve_dots(char *text, size_t text_len, size_t *ret_len)
     return true;
 }
 
+/* Only plain bytes, and no segment that is empty or begins with a dot. */
 static bool needs_no_work(struct span raw)
 {
-    char before = '/';
-
-    for (size_t i = 1; i < raw.len; i++) {
-        char c = raw.ptr[i];
-
-        if (c == '%' || ((c == '/' || c == '.') && before == '/') ||
-            !path_byte_allowed((unsigned char)c, false))
+    for (size_t i = 0; i < raw.len; i++) {
+        if (!plain[(unsigned char)raw.ptr[i]])
             return false;
-        before = c;
+        if (raw.ptr[i] == '/' && i + 1 < raw.len &&
+            (raw.ptr[i + 1] == '/' || raw.ptr[i + 1] == '.'))
+            return false;
     }
     return true;
 }
 
-static enum err canonical_path(struct span raw, struct arena *arena, struct span *ret_path)
+static enum err canonical_path(struct span raw, struct arena *arena, struct http_target *ret)
 {
     char *text;
     size_t len;
@@ -129,7 +127,8 @@ static enum err canonical_path(struct span raw, struct arena *arena, struct span
     if (raw.len == 0 || raw.ptr[0] != '/')
         return ERR_BAD_PATH;
     if (needs_no_work(raw)) {
-        *ret_path = raw;
+        ret->path = raw;
+        ret->path_is_plain = true;
         return ERR_OK;
     }
     text = arena_bytes(arena, raw.len);
@@ -138,7 +137,7 @@ static enum err canonical_path(struct span raw, struct arena *arena, struct span
     if (!decode_path(raw, text, &len) || !span_is_utf8(span_make(text, len)) ||
         !resolve_dots(text, len, &len))
         return ERR_BAD_PATH;
-    *ret_path = span_make(text, len);
+    ret->path = span_make(text, len);
     return ERR_OK;
 }
 
@@ -185,7 +184,7 @@ enum err http_target_read(struct span target, struct arena *arena, struct http_t
     if (span_find(result.query, '#') < result.query.len)
         return ERR_BAD_PATH;
     if (result.path.len == 0) {
-        err = canonical_path(span_slice(target, 0, question), arena, &result.path);
+        err = canonical_path(span_slice(target, 0, question), arena, &result);
         if (err)
             return err;
     }
@@ -301,16 +300,25 @@ static void add_escaped(struct sbuf *out, unsigned char c)
     sbuf_add_bytes(out, text, sizeof(text));
 }
 
+/* Most are told apart by their first bytes: asked of every request, about each of a service's. */
+bool http_path_is_below(struct span path, const char *top)
+{
+    size_t same = 0;
+
+    while (same < path.len && path.ptr[same] == top[same] && top[same] != '\0')
+        same++;
+    return top[same] == '\0' && (same == path.len || path.ptr[same] == '/');
+}
+
 void http_path_encode(struct sbuf *out, struct span path)
 {
-    size_t from = 0;
+    for (size_t at = 0; at < path.len; at++) {
+        size_t from = at;
 
-    for (size_t i = 0; i < path.len; i++) {
-        if (plain[(unsigned char)path.ptr[i]])
-            continue;
-        sbuf_add(out, span_slice(path, from, i));
-        add_escaped(out, (unsigned char)path.ptr[i]);
-        from = i + 1;
+        while (at < path.len && plain[(unsigned char)path.ptr[at]])
+            at++;
+        sbuf_add_bytes(out, path.ptr + from, at - from);
+        if (at < path.len)
+            add_escaped(out, (unsigned char)path.ptr[at]);
     }
-    sbuf_add(out, span_slice(path, from, path.len));
 }

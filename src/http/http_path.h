@@ -18,6 +18,7 @@
 
 struct http_target {
     struct span path;      /* canonical, decoded; begins with '/'; "*" only for OPTIONS * */
+    bool path_is_plain;    /* it was so when it came, and none of its bytes needs an escape */
     struct span query;     /* raw, without '?'; empty if there was none */
     struct span authority; /* of an absolute-form target; else empty */
 };
@@ -37,6 +38,9 @@ bool http_host_is_valid(struct span host);
 
 /* The byte that "%xy" at `at` stands for, or -1. */
 int http_escape_byte(struct span s, size_t at);
+
+/* Whether the path is this one, or has more segments behind it. */
+bool http_path_is_below(struct span path, const char *top);
 
 /* Writes `path` with what may not stand bare in a URI percent-encoded. */
 void http_path_encode(struct sbuf *out, struct span path);

@@ -34,6 +34,7 @@ static void check_again(struct span path, struct arena *arena)
     PC_ASSERT(!out.full);
     PC_ASSERT(http_target_read(sbuf_span(&out), arena, &again) == ERR_OK);
     PC_ASSERT(span_equal(again.path, path));
+    PC_ASSERT(!again.path_is_plain || span_equal(sbuf_span(&out), path));
 }
 
 static void check_query(struct span query, struct arena *arena)

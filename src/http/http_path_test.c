@@ -91,6 +91,52 @@ static void path_is_canonical_or_refused(void **state)
     }
 }
 
+/* What is said to be plain goes on as it is: so it must be what an encoder would have written. */
+static void path_is_plain_as_it_came(void **state)
+{
+    static const struct {
+        const char *target;
+        bool is_plain;
+    } rows[] = {{"/", true},
+                {"/a/b?c=%20", true},
+                {"/a-b_c~d!$&'()*+,=:@[]", true},
+                {"/a%20b", false},
+                {"/a%62", false},
+                {"/a/../b", false},
+                {"/a//b", false},
+                {"/%C3%A9", false},
+                {"http://example.com/a", true},
+                {"/.well-known", false}};
+
+    (void)state;
+    for (size_t i = 0; i < PC_COUNT(rows); i++) {
+        struct http_target target;
+        struct arena arena;
+        struct sbuf out;
+
+        arena_init(&arena, NULL, 0, 4096);
+        out = sbuf_on(&arena, 1024);
+        assert_int_equal(http_target_read(span_from(rows[i].target), &arena, &target), ERR_OK);
+        http_path_encode(&out, target.path);
+        if (target.path_is_plain != rows[i].is_plain)
+            fail_msg("%s", rows[i].target);
+        if (target.path_is_plain)
+            assert_true(span_equal(sbuf_span(&out), target.path));
+        arena_reset(&arena);
+    }
+}
+
+static void a_path_below_another_has_its_segments(void **state)
+{
+    (void)state;
+    assert_true(http_path_is_below(SPAN_OF("/admin"), "/admin"));
+    assert_true(http_path_is_below(SPAN_OF("/admin/keys"), "/admin"));
+    assert_false(http_path_is_below(SPAN_OF("/administer"), "/admin"));
+    assert_false(http_path_is_below(SPAN_OF("/admi"), "/admin"));
+    assert_false(http_path_is_below(SPAN_OF("/other"), "/admin"));
+    assert_false(http_path_is_below(SPAN_OF("/admin\0/x"), "/admin"));
+}
+
 /* Forms may hold any byte but NUL, so control characters are read as well; who may have them is
  * for others to say. */
 static void an_escape_is_a_byte(void **state)
@@ -222,6 +268,8 @@ int main(void)
         cmocka_unit_test(path_reports_a_full_arena),
         cmocka_unit_test(query_decodes_and_refuses),
         cmocka_unit_test(query_is_what_follows),
+        cmocka_unit_test(path_is_plain_as_it_came),
+        cmocka_unit_test(a_path_below_another_has_its_segments),
         cmocka_unit_test(an_escape_is_a_byte),
         cmocka_unit_test(host_is_a_name_or_an_address),
     };

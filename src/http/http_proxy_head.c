@@ -88,10 +88,10 @@ static void add_line(struct sbuf *out, struct span name, struct span value)
     sbuf_add_lit(out, "\r\n");
 }
 
-static void add_named(struct sbuf *out, const char *name, struct span value)
+static void add_named(struct sbuf *out, struct span name, struct span value)
 {
     if (value.len > 0)
-        add_line(out, span_from(name), value);
+        add_line(out, name, value);
 }
 
 /* ---- to the upstream ---------------------------------------------------------------------------
@@ -109,7 +109,10 @@ static void add_request_line(const struct http_call *call, struct sbuf *out)
     http_path_encode(out, proxy->prefix);
     if (path.len == 0 || path.ptr[0] != '/')
         sbuf_add_char(out, '/');
-    http_path_encode(out, path);
+    if (call->req.path_is_plain)
+        sbuf_add(out, path);
+    else
+        http_path_encode(out, path);
     if (call->req.query.len > 0) {
         sbuf_add_char(out, '?');
         sbuf_add(out, call->req.query);
@@ -190,15 +193,15 @@ static void add_identity(const struct http_call *call, struct sbuf *out)
 {
     const struct http_principal *principal = call->req.principal;
 
-    add_named(out, "X-Mtls-Client-Cn", net_stream_peer(call->stream)->tls_cn);
+    add_named(out, SPAN_OF("X-Mtls-Client-Cn"), net_stream_peer(call->stream)->tls_cn);
     if (principal == NULL)
         return;
     if (principal->issuer != NULL)
-        add_named(out, "X-Portcullis-Issuer", span_from(principal->issuer->name));
-    add_named(out, "X-Portcullis-Subject", principal->subject);
-    add_named(out, "X-Portcullis-Client", principal->client_id);
-    add_named(out, "X-Portcullis-Scope", principal->scope);
-    add_named(out, "X-Portcullis-Roles", principal->roles);
+        add_named(out, SPAN_OF("X-Portcullis-Issuer"), span_from(principal->issuer->name));
+    add_named(out, SPAN_OF("X-Portcullis-Subject"), principal->subject);
+    add_named(out, SPAN_OF("X-Portcullis-Client"), principal->client_id);
+    add_named(out, SPAN_OF("X-Portcullis-Scope"), principal->scope);
+    add_named(out, SPAN_OF("X-Portcullis-Roles"), principal->roles);
     if (principal->user_id == 0)
         return;
     sbuf_add_lit(out, "X-Portcullis-User: ");
@@ -227,11 +230,11 @@ static void add_connection(const struct http_call *call, struct sbuf *out)
     bool wanted = http_trailers_wanted(call);
 
     if (call->tunnel != NULL)
-        add_named(out, "Upgrade", call->tunnel->offered);
+        add_named(out, SPAN_OF("Upgrade"), call->tunnel->offered);
     if (wanted)
         sbuf_add_lit(out, "TE: trailers\r\n");
     if (call->tunnel != NULL || wanted)
-        add_named(out, "Connection",
+        add_named(out, SPAN_OF("Connection"),
                   span_from(call->tunnel == NULL ? "TE"
                             : wanted             ? "TE, Upgrade"
                                                  : "Upgrade"));
@@ -248,7 +251,7 @@ struct span http_proxy_request(struct http_call *call, const struct upstream_tar
     sbuf_add(&out, call->req.route->proxy->keeps_host ? call->req.host : span_from(target->host));
     sbuf_add_lit(&out, "\r\n");
     add_client_headers(call, &out);
-    add_named(&out, "X-Request-ID", call->req.request_id);
+    add_named(&out, SPAN_OF("X-Request-ID"), call->req.request_id);
     add_trace(call, &out);
     add_forwarded(call, &out);
     add_identity(call, &out);
@@ -333,7 +336,7 @@ void http_proxy_lines(struct http_call *call, const struct net_answer_head *head
     }
     http_trailers_announced(call, head, &out);
     if (head->upgraded)
-        add_named(&out, "Upgrade", call->tunnel->protocol);
+        add_named(&out, SPAN_OF("Upgrade"), call->tunnel->protocol);
     if (!out.full && out.ptr != NULL)
         ret->lines = sbuf_span(&out);
 }

@@ -42,14 +42,14 @@ static const struct metric_def cache_def = {.name = "token_cache_lookups_total",
 
 struct span http_method_name(enum net_method method)
 {
-    static const char *const names[NET_METHOD_COUNT] = {
-        [NET_METHOD_OTHER] = "OTHER",   [NET_METHOD_GET] = "GET",
-        [NET_METHOD_HEAD] = "HEAD",     [NET_METHOD_POST] = "POST",
-        [NET_METHOD_PUT] = "PUT",       [NET_METHOD_PATCH] = "PATCH",
-        [NET_METHOD_DELETE] = "DELETE", [NET_METHOD_OPTIONS] = "OPTIONS",
-        [NET_METHOD_TRACE] = "TRACE"};
+    static const struct span names[NET_METHOD_COUNT] = {
+        [NET_METHOD_OTHER] = SPAN("OTHER"),   [NET_METHOD_GET] = SPAN("GET"),
+        [NET_METHOD_HEAD] = SPAN("HEAD"),     [NET_METHOD_POST] = SPAN("POST"),
+        [NET_METHOD_PUT] = SPAN("PUT"),       [NET_METHOD_PATCH] = SPAN("PATCH"),
+        [NET_METHOD_DELETE] = SPAN("DELETE"), [NET_METHOD_OPTIONS] = SPAN("OPTIONS"),
+        [NET_METHOD_TRACE] = SPAN("TRACE")};
 
-    return span_from(names[method]);
+    return names[method];
 }
 
 static struct metric_series *one_label(struct metric *metric, const char *value)
