@@ -198,7 +198,7 @@ class Gateway(peers.Portcullis):
     ways, counters, a log line in JSON. The texts are settings besides, of the route and of all."""
     checks_token = True
     limits, of_route, of_all = "", "", ""
-    limit = "requests_per_minute: 1000000\n    burst: 1000000"
+    limit = "requests_per_minute: 12000000\n    burst: 12000000"
 
     def __init__(self, folder, program, backend, secret, certificate=None):
         super().__init__(folder, program, certificate)
