@@ -60,7 +60,8 @@ async function arrive(options = {}, params = {}) {
     ...params,
   });
   await page.goto(asked.url);
-  await page.waitForSelector('input[type=password]');
+  // A key pressed before the page has set its focus takes it away, and Chromium says so.
+  await page.waitForSelector('[autofocus]:focus');
   return { client, context, page, complaints, asked };
 }
 
