@@ -410,6 +410,7 @@ static void fails_whole(steps_fn *steps, struct story *story, bool write)
         store_fail_at(0);
         if (err == ERR_OK)
             break;
+        kit_heal(bench.store);
         assert_in_range(nth, 1, 400); /* a thread that reconnects calls it too */
     }
 }

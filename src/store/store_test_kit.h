@@ -40,6 +40,23 @@ static inline void kit_exec(struct store *store, const struct store_statement *s
     assert_int_equal(store_do(store, kit_text_run, (void *)(uintptr_t)statement, true), ERR_OK);
 }
 
+static const struct store_statement kit_one = {.name = "kit_one", .sqlite = "SELECT 1"};
+
+/* After a call was made to fail: until readers and writer work again, for a handle that could not
+ * be opened waits before it tries again, and what is asked meanwhile fails without a call. */
+static inline void kit_heal(struct store *store)
+{
+    void *one = (void *)(uintptr_t)&kit_one;
+
+    for (int tries = 0; tries < 20000; tries++) {
+        if (store_do(store, kit_text_run, one, true) == ERR_OK &&
+            store_do(store, kit_text_run, one, false) == ERR_OK && store_ready(store) == ERR_OK)
+            return;
+        (void)usleep(1000);
+    }
+    fail_msg("the store stays away");
+}
+
 static const struct store_statement kit_drop = {
     .name = "kit_drop", .sqlite = "SELECT 1", .postgres = "DROP SCHEMA public CASCADE"};
 static const struct store_statement kit_create = {
